@@ -1,0 +1,221 @@
+"""The `mini` backbone: frozen, pretrained parts that come as ordinary packages, so that it works offline.
+
+An ImageNet-trained EfficientNet-Lite2 is the image stem and MiniLM the text tower. On the stem's stride-16 tokens
+stands a small transformer whose patches were brought into MiniLM's sentence space by `vlp_rvos.pretraining.align`
+(contrast of image regions with words, distillation of the stem's own class head). After that it is frozen like any
+other backbone. `docs/method.md` section 0 [D].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
+from vlp_rvos.backbones.efficientnet_lite import EfficientNetLite, load_efficientnet_lite
+from vlp_rvos.backbones.packaged import MINILM, MINILM_VOCABULARY, STEM
+from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.errors import UserError
+
+__all__ = ["MiniBackbone", "MiniConfig", "load_mini"]
+
+STEM_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """Sizes of the vision tower that stands on the stem.
+
+    Attributes:
+        width: token width d_v.
+        layers: transformer layers.
+        heads: attention heads.
+        mlp_width: hidden width of each MLP.
+        class_temperature: of the softmax over the stem's classes.
+    """
+
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    mlp_width: int = 768
+    class_temperature: float = 1.0
+
+
+def sine_positions(height: int, width: int, channels: int, device: torch.device | None = None) -> Tensor:
+    """2-D sine and cosine position embedding over [0, 1]^2, (height * width, channels); any size, same meaning."""
+    bands = torch.logspace(0, 6, channels // 4, base=2.0, device=device)
+    y = (torch.arange(height, device=device) + 0.5) / height
+    x = (torch.arange(width, device=device) + 0.5) / width
+
+    def waves(places: Tensor) -> Tensor:
+        phase = torch.pi * places[:, None] * bands
+        return torch.cat([phase.sin(), phase.cos()], -1)
+
+    rows = waves(y)[:, None].expand(-1, width, -1)
+    columns = waves(x)[None].expand(height, -1, -1)
+    return torch.cat([rows, columns], -1).flatten(0, 1)
+
+
+class MiniBackbone(Backbone):
+    """EfficientNet-Lite2 stem, small vision transformer, MiniLM text tower.
+
+    Without `load_mini` all weights are random: of use for tests and cost measurements only.
+    """
+
+    def __init__(self, config: MiniConfig | None = None, vocabulary_size: int = 30522) -> None:
+        super().__init__()
+        config = config or MiniConfig()
+        self.config = config
+        self.name = "mini"
+        self.patch_size, self.size_multiple, self.default_size = 16, 32, (224, 384)
+        self.vision_width, self.text_width, self.shared_width = config.width, 384, 384
+        self.max_words, self.causal = 64, False
+        # EfficientNet-Lite was trained on (pixel - 127) / 128.
+        self.image_mean, self.image_std = (127 / 255,) * 3, (128 / 255,) * 3
+
+        self.stem = EfficientNetLite("lite2")
+        self.pyramid_widths = {8: self.stem.widths[8], 4: self.stem.widths[4]}
+        middle, deep = self.stem.widths[16], self.stem.widths[32]
+        #: sentence feature of each of the stem's classes
+        self.class_text: Tensor
+        self.register_buffer("class_text", torch.randn(STEM_CLASSES, self.text_width))
+        self.norm_middle, self.norm_deep = nn.LayerNorm(middle), nn.LayerNorm(deep)
+        self.norm_class = nn.LayerNorm(self.text_width)
+        self.join = nn.Linear(middle + deep + self.text_width, config.width)
+        self.cls_token = nn.Parameter(torch.zeros(config.width))
+        self.vision_blocks = nn.ModuleList(
+            Block(config.width, config.heads, config.mlp_width) for _ in range(config.layers)
+        )
+        self.vision_norm = nn.LayerNorm(config.width)
+        self.vision_projection = nn.Linear(config.width, self.shared_width)
+
+        self.word_embedding = nn.Embedding(vocabulary_size, self.text_width)
+        self.position_embedding = nn.Embedding(512, self.text_width)
+        self.type_embedding = nn.Embedding(2, self.text_width)
+        self.embedding_norm = nn.LayerNorm(self.text_width, eps=1e-12)
+        self.text_blocks = nn.ModuleList(Block(384, 12, 1536, norm_first=False, eps=1e-12) for _ in range(6))
+        self.tokenizer: WordPieceTokenizer | None = None
+
+    # --- words -----------------------------------------------------------------------------------------------------
+    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
+        if self.tokenizer is None:
+            self.tokenizer = WordPieceTokenizer(MINILM_VOCABULARY.locate())
+        return self.tokenizer(expressions, self.max_words)
+
+    def embed_text(self, text: TextBatch) -> Tensor:
+        positions = self.position_embedding.weight[: text.ids.shape[1]]
+        return self.embedding_norm(self.word_embedding(text.ids) + positions + self.type_embedding.weight[0])  # type: ignore[no-any-return]
+
+    def finish_text(self, x: Tensor) -> Tensor:
+        return x
+
+    def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
+        weight = text.mask.to(x.dtype)[..., None]
+        return (x * weight).sum(1) / weight.sum(1)
+
+    def project_text(self, x: Tensor) -> Tensor:
+        return x
+
+    # --- frames ----------------------------------------------------------------------------------------------------
+    def stem_maps(self, images: Tensor) -> dict[int, Tensor]:
+        """Normalised images (N, 3, H, W) -> the stem's maps by stride; 0 holds the class map in text space."""
+        maps = self.stem.forward_features(images)
+        classes = (self.stem.classify(maps[32]).float() / self.config.class_temperature).softmax(1)
+        maps[0] = torch.einsum("nchw,cd->ndhw", classes.to(maps[32].dtype), self.class_text.to(maps[32].dtype))
+        return maps
+
+    def join_maps(self, maps: dict[int, Tensor]) -> FrameTokens:
+        """The stem's maps -> [CLS | patches] with positions."""
+        height, width = maps[16].shape[-2:]
+        parts = []
+        for norm, stride in ((self.norm_middle, 16), (self.norm_deep, 32), (self.norm_class, 0)):
+            tokens = norm(maps[stride].flatten(2).transpose(1, 2))
+            if stride != 16:
+                coarse = tokens.transpose(1, 2).unflatten(-1, maps[stride].shape[-2:])
+                fine = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+                tokens = fine.flatten(2).transpose(1, 2)
+            parts.append(tokens)
+        patches = self.join(torch.cat(parts, -1))
+        patches = patches + sine_positions(height, width, self.vision_width, patches.device).to(patches.dtype)
+        cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
+        return FrameTokens(torch.cat([cls, patches], 1), (height, width), {s: maps[s] for s in (8, 4) if s in maps})
+
+    def embed_frames(self, images: Tensor) -> FrameTokens:
+        self.check_size(*images.shape[-2:])
+        return self.join_maps(self.stem_maps(images.contiguous(memory_format=torch.channels_last)))
+
+    def finish_vision(self, x: Tensor) -> Tensor:
+        return self.vision_norm(x)  # type: ignore[no-any-return]
+
+    def project_vision(self, x: Tensor) -> Tensor:
+        return self.vision_projection(x)  # type: ignore[no-any-return]
+
+    # --- what is pretrained here -----------------------------------------------------------------------------------
+    def aligned_state_dict(self) -> dict[str, Tensor]:
+        """The part that `pretraining.align` learned: everything but the packages' own weights."""
+        foreign = ("stem.", "word_embedding.", "position_embedding.", "type_embedding.", "embedding_norm.", "text_blocks.")
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(foreign)}
+
+
+def _load_minilm(backbone: MiniBackbone) -> None:
+    state = load_file(MINILM.locate())
+
+    def copy(module: nn.Module, name: str) -> None:
+        for part, value in module.named_parameters():
+            value.copy_(state[f"{name}.{part}"])
+
+    with torch.no_grad():
+        copy(backbone.word_embedding, "embeddings.word_embeddings")
+        copy(backbone.position_embedding, "embeddings.position_embeddings")
+        copy(backbone.type_embedding, "embeddings.token_type_embeddings")
+        copy(backbone.embedding_norm, "embeddings.LayerNorm")
+        for index, block in enumerate(backbone.text_blocks):
+            assert isinstance(block, Block)
+            prefix = f"encoder.layer.{index}."
+            for part in ("weight", "bias"):
+                attention = [state[f"{prefix}attention.self.{name}.{part}"] for name in ("query", "key", "value")]
+                getattr(block.qkv, part).copy_(torch.cat(attention))
+            copy(block.out, prefix + "attention.output.dense")
+            copy(block.norm1, prefix + "attention.output.LayerNorm")
+            copy(block.fc1, prefix + "intermediate.dense")
+            copy(block.fc2, prefix + "output.dense")
+            copy(block.norm2, prefix + "output.LayerNorm")
+
+
+def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> MiniBackbone:
+    """The `mini` backbone with its pretrained weights, frozen.
+
+    Args:
+        weights: safetensors of the aligned vision tower; default: the shipped one.
+        aligned: False leaves the vision tower random, for `pretraining.align` to start from.
+
+    Raises:
+        UserError: a package's file is missing or not the expected one, or the weights do not fit.
+    """
+    backbone = MiniBackbone()
+    stem_state = torch.load(STEM.locate(), map_location="cpu", weights_only=True)
+    backbone.stem = load_efficientnet_lite(stem_state).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _load_minilm(backbone)
+    if aligned:
+        path = Path(weights) if weights else Path(str(resources.files("vlp_rvos") / "weights" / "mini-backbone.safetensors"))
+        try:
+            state = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"cannot read the weights of mini's vision tower {path}: {error}") from error
+        own = backbone.aligned_state_dict()
+        wrong = sorted(own.keys() ^ state.keys()) or [n for n in own if own[n].shape != state[n].shape]
+        if wrong:
+            raise UserError(f"{path} does not fit mini's vision tower; first differing keys: {', '.join(wrong[:5])}")
+        with torch.no_grad():
+            for name, value in state.items():
+                own[name].copy_(value)
+    backbone.freeze()
+    return backbone

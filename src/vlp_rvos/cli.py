@@ -1,0 +1,231 @@
+"""The command line. Declarations only: each command imports what it needs when it runs, so that help is instant."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlp_rvos import __version__
+from vlp_rvos.commands import one_line, reported_warnings
+from vlp_rvos.errors import VLPRVOSError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+DEBUG_VARIABLE = "VLP_RVOS_DEBUG"
+
+app = typer.Typer(
+    name="vlp-rvos",
+    help="Point at anything in a video with words.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+evaluate_app = typer.Typer(help="Score masks, or predict and score a data set.")
+app.add_typer(evaluate_app, name="evaluate")
+
+
+class Precision(StrEnum):
+    """Number formats that the model can run in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")]
+Model = Annotated[str, typer.Option(help="Name of a model (see 'vlp-rvos models') or a .safetensors checkpoint.")]
+Size = Annotated[int | None, typer.Option(help="Network input size in pixels, in place of the model's own.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all scores to this file.")]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
+RunFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with the run that the folder holds.")]
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"vlp-rvos {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def segment(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or a folder of frames.")],
+    expression: Annotated[str | None, typer.Argument(metavar="EXPRESSION", help="What to find.")] = None,
+    *,
+    expressions: Annotated[
+        list[str] | None, typer.Option("--expression", "-e", help="What to find; repeat it for several objects.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for overlay.mp4, masks/ and masks.json.")],
+    model: Model = "mini",
+    every: Annotated[int, typer.Option(help="Take every Nth frame.")] = 1,
+    start: Annotated[float | None, typer.Option(help="Seconds at which to start.")] = None,
+    end: Annotated[float | None, typer.Option(help="Seconds at which to end.")] = None,
+    fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
+    size: Size = None,
+    device: Device = "auto",
+    precision: Annotated[Precision, typer.Option(help="Number format.")] = Precision.auto,
+    threshold: Annotated[float, typer.Option(help="Foreground probability from which a pixel is mask.")] = 0.5,
+    presence_threshold: Annotated[
+        float, typer.Option(help="Presence below which a frame has no mask; 0 switches this off.")
+    ] = 0.0,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print a machine readable summary on standard output.")] = False,
+) -> None:
+    """Find what the words say in every frame of a video, and write masks and an overlay."""
+    from vlp_rvos.commands import segment as command
+
+    command.run(
+        video,
+        [x for x in (expression, *(expressions or ())) if x is not None],
+        output,
+        model=model,
+        every=every,
+        start=start,
+        end=end,
+        fps=fps,
+        size=size,
+        device=device,
+        precision=precision.value,
+        threshold=threshold,
+        presence_threshold=presence_threshold,
+        overlay=overlay,
+        json_summary=json,
+    )
+
+
+@app.command()
+def models() -> None:
+    """List the models."""
+    from vlp_rvos.commands import models as command
+
+    command.run()
+
+
+@app.command()
+def train(
+    config: Config,
+    output: RunFolder = None,
+    resume: Resume = False,
+    device: Device = "auto",
+    overrides: Overrides = None,
+) -> None:
+    """Train a model."""
+    from vlp_rvos.commands import train as command
+
+    command.run(config, output, resume, device, overrides or [])
+
+
+@app.command()
+def pretrain(config: Config, output: RunFolder = None, resume: Resume = False, overrides: Overrides = None) -> None:
+    """Pretrain the vision tower of the model "mini" so that patches and words share one space."""
+    from vlp_rvos.commands import pretrain as command
+
+    command.run(config, output, resume, overrides or [])
+
+
+@evaluate_app.command("masks")
+def evaluate_masks(
+    pred: Annotated[Path, typer.Argument(metavar="PRED", help="Folder of predicted <video>/<frame>.png.")],
+    gt: Annotated[Path, typer.Argument(metavar="GT", help="Folder of the true masks.")],
+    skip_ends: Annotated[
+        bool, typer.Option("--skip-ends", help="Leave out each video's first and last frame.")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Score folders of masks with J and F."""
+    from vlp_rvos.commands import evaluate as command
+
+    command.masks(pred, gt, skip_ends, json_file)
+
+
+@evaluate_app.command("run")
+def evaluate_run(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET_FOLDER", help="Folder in the Ref-YouTube-VOS layout.")],
+    model: Model = "mini",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the predicted masks.")] = None,
+    json_file: JsonFile = None,
+    skip_ends: Annotated[
+        bool, typer.Option("--skip-ends/--no-skip-ends", help="Leave out each video's first and last frame.")
+    ] = False,
+    device: Device = "auto",
+    size: Size = None,
+    overrides: Overrides = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", help="Name of a kind of expression, in their order; repeatable.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder whose JPEGImages to use instead.")] = None,
+) -> None:
+    """Predict and score a data set, also per kind of expression."""
+    from vlp_rvos.commands import evaluate as command
+
+    command.run(
+        dataset, model, output, json_file, skip_ends, device, size, overrides or [], kinds=kinds or None, images=images
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: without the program's name; None takes them from `sys.argv`.
+
+    Returns:
+        Exit code: 0, 2 for a mistake of the user's, 1 for a failure of ours, 130 after an interruption. Failures are
+        one line on standard error.
+    """
+    with reported_warnings():
+        try:
+            code = app(None if arguments is None else list(arguments), standalone_mode=False)
+        except (KeyboardInterrupt, typer.Abort):
+            return _fail("interrupted", INTERRUPTED)
+        except Exception as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                traceback.print_exc()
+            return _fail(*_explain(error))
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """One line and the exit code."""
+    if isinstance(error, VLPRVOSError):
+        return f"error: {error}", error.exit_code
+    if hasattr(error, "format_message"):
+        # A usage error; typer's and click's classes differ between their versions.
+        context = getattr(error, "ctx", None)
+        command = "vlp-rvos" if context is None else context.command_path
+        return f"error: {error.format_message()} (see '{command} --help')", 2
+    if isinstance(error, OSError):
+        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
+        return f"error: {reason}" + (f": {error.filename}" if error.filename else ""), 1
+    if type(error).__name__ == "OutOfMemoryError":
+        return "error: out of GPU memory; use a smaller --size or --device cpu", 1
+    hint = "" if os.environ.get(DEBUG_VARIABLE) else f" (set {DEBUG_VARIABLE}=1 for the traceback)"
+    return f"internal error: {type(error).__name__}: {error}{hint}", 1
+
+
+def _fail(message: str, code: int) -> int:
+    print(one_line(message), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""What a model is made of, and the presets. `docs/method.md` says what each part is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from vlp_rvos.errors import UserError
+
+__all__ = ["PRESETS", "AttentionKind", "ModelConfig"]
+
+AttentionKind = Literal["cube_frame", "cube", "frame", "full"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and switches of everything that is trained. Each part can be switched off for an ablation.
+
+    Attributes:
+        width: token width d of everything after the backbone.
+        clip_length: frames T that a clip has in training; the model takes any number.
+        input_size: pixels of the input's side, or of its long side with `keep_aspect`.
+        keep_aspect: keep the video's aspect ratio instead of making the input square.
+        language_prompts: prompt tokens in every text layer.
+        vision_prompts: prompt tokens in every vision layer.
+        temporal_prompts: prompt tokens that travel along every frame of the clip.
+        prompt_width: width of the prompt encoder.
+        prompt_layers: its layers.
+        prompt_heads: its attention heads.
+        history: tokens from the previous clip enter every frame.
+        temporal_capture: temporal prompts gather from all frames after each vision layer.
+        reference_guided: frame tokens attend to the words inside the vision tower.
+        vlff: dual propagation and fusion; without it patches, words and sentence are only projected and added.
+        score_map: cosine of patches and sentence in the shared space, as an input of the fusion and an output.
+        shallow: decoders on earlier vision layers in the reasoning blocks.
+        shallow_layers: which ones, counted from 1, one per reasoning block, deepest first.
+        str_blocks: spatial-temporal reasoning blocks.
+        str_heads: attention heads at width d.
+        attention: of the reasoning blocks.
+        cube_size: patches c on a side of a cube.
+        mlp_ratio: hidden width of the reasoning blocks' MLPs, in multiples of d.
+        head_width: channels of the mask head at the patch grid; half of it at the finer scales.
+        pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
+        presence: predict whether the target is in the frame and in the clip.
+    """
+
+    width: int = 256
+    clip_length: int = 6
+    input_size: int = 352
+    keep_aspect: bool = False
+    language_prompts: int = 37
+    vision_prompts: int = 10
+    temporal_prompts: int = 4
+    prompt_width: int = 384
+    prompt_layers: int = 2
+    prompt_heads: int = 6
+    history: bool = True
+    temporal_capture: bool = True
+    reference_guided: bool = True
+    vlff: bool = True
+    score_map: bool = True
+    shallow: bool = True
+    shallow_layers: tuple[int, ...] = (10, 8, 4)
+    str_blocks: int = 3
+    str_heads: int = 8
+    attention: AttentionKind = "cube_frame"
+    cube_size: int = 4
+    mlp_ratio: float = 4.0
+    head_width: int = 128
+    pyramid: bool = True
+    presence: bool = True
+
+    def __post_init__(self) -> None:
+        positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
+        prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
+        counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks")
+        for name in (*positive, *prompt_sizes):
+            _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
+        for name in counts:
+            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
+        _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
+        _require(self.prompt_width % self.prompt_heads == 0, "prompt_width must be a multiple of prompt_heads")
+        _require(self.head_width % 16 == 0, f"head_width {self.head_width} must be a multiple of 16")
+        kinds = get_args(AttentionKind)
+        _require(self.attention in kinds, f"attention '{self.attention}' is unknown: use one of {', '.join(kinds)}")
+        even = self.attention != "cube_frame" or self.str_heads % 2 == 0
+        _require(even, f"str_heads is {self.str_heads}: cube_frame attention splits the heads, so it must be even")
+        layers = self.shallow_layers
+        _require(all(type(k) is int and k > 0 for k in layers), f"shallow_layers {layers} must count layers from 1")
+        if self.shallow:
+            fits = len(self.shallow_layers) == self.str_blocks
+            _require(
+                fits, f"shallow_layers {self.shallow_layers} must name one layer for each of {self.str_blocks} blocks"
+            )
+
+    def frame_size(self, height: int, width: int, multiple: int) -> tuple[int, int]:
+        """Network input size (H, W) for a video of `height` x `width` pixels.
+
+        Args:
+            height: of the video, pixels.
+            width: of the video, pixels.
+            multiple: both sides of the result are multiples of it (`Backbone.size_multiple`).
+        """
+        scale = self.input_size / max(height, width)
+        sides = (height * scale, width * scale) if self.keep_aspect else (self.input_size, self.input_size)
+        rounded = [max(1, round(side / multiple)) * multiple for side in sides]
+        return rounded[0], rounded[1]
+
+    def replace(self, **changes: Any) -> ModelConfig:
+        """A copy with some fields changed.
+
+        Raises:
+            UserError: an unknown field or a value that does not fit.
+        """
+        return ModelConfig.from_dict({**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` gives the same config back."""
+        return {**dataclasses.asdict(self), "shallow_layers": list(self.shallow_layers)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """A config from JSON values; what is left out keeps its default.
+
+        Raises:
+            UserError: an unknown field, a value of the wrong type, or one that does not fit.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        unknown = sorted(values.keys() - defaults.keys())
+        _require(not unknown, f"unknown fields {', '.join(unknown)}: the known ones are {', '.join(defaults)}")
+        checked = {}
+        for name, value in values.items():
+            default = defaults[name]
+            if isinstance(default, tuple) and isinstance(value, list):
+                value = tuple(value)
+            if isinstance(default, float) and type(value) is int:
+                value = float(value)
+            expected = type(default).__name__
+            _require(type(value) is type(default), f"{name} is {value!r}: it must be of type {expected}")
+            checked[name] = value
+        return cls(**checked)
+
+    @classmethod
+    def preset(cls, name: str) -> ModelConfig:
+        """The config of a named model: clip-b16, clip-l14, vlmo-b, vlmo-l or mini.
+
+        Raises:
+            UserError: no such model.
+        """
+        if name not in PRESETS:
+            raise UserError(f"unknown model '{name}': use one of {', '.join(PRESETS)}")
+        return PRESETS[name]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(f"model config: {message}")
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "clip-b16": ModelConfig(),
+    "clip-l14": ModelConfig(input_size=336, shallow_layers=(20, 16, 8)),
+    "vlmo-b": ModelConfig(),
+    "vlmo-l": ModelConfig(shallow_layers=(20, 16, 8)),
+    "mini": ModelConfig(
+        width=192,
+        input_size=384,
+        keep_aspect=True,
+        language_prompts=8,
+        vision_prompts=4,
+        temporal_prompts=2,
+        prompt_width=192,
+        prompt_heads=4,
+        shallow_layers=(3, 2, 1),
+        str_heads=6,
+        mlp_ratio=2.0,
+        head_width=64,
+    ),
+}

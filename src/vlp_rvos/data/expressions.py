@@ -1,0 +1,936 @@
+"""Referring expressions made from what is known of a scene, each of them true and unique, or false of everything.
+
+A scene is a list of things, each with its category, its track through the frames, its colours and its motion. Every
+modifier ("red", "on the left", "moving away") is a predicate with three answers: clearly true, clearly false, or
+neither (None). An expression for a thing uses only predicates that are clearly true of it, and enough of them that
+each rival that the noun could mean fails one clearly. An expression for what is *not* there fails clearly for all.
+`docs/method.md` section 5, [D].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlp_rvos.data.colours import COLOURS, NEAR_COLOURS, SPOKEN_COLOURS, has_colour, has_two_colours
+from vlp_rvos.data.paraphrase import flip_words, paraphrase, tells_motion
+from vlp_rvos.data.vocabulary import (
+    AMBIGUOUS,
+    CATEGORY_NAMES,
+    FEMALE_GARMENTS,
+    FEMALE_NAMES,
+    HYPERNYMS,
+    HYPONYMS,
+    MALE_NAMES,
+    PAIRS,
+    PEOPLE,
+    RARE_NOUNS,
+    STUFF,
+    VAGUE,
+    VERBS,
+    article_of,
+    plural_of,
+)
+
+__all__ = [
+    "CATEGORY_NAMES",
+    "COLOURS",
+    "Motion",
+    "Reference",
+    "Scene",
+    "Thing",
+    "Track",
+    "flip_words",
+    "has_colour",
+    "is_a",
+    "paraphrase",
+]
+
+Floats = NDArray[np.float64]
+Truth = bool | None
+
+# --- the scene ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Motion:
+    """How a thing moves relative to what stands still, over the whole sample.
+
+    Attributes:
+        dx, dy: displacement, in widths and heights of the picture, right and down positive.
+        zoom: its last size over its first, camera taken out.
+        turn: degrees it turns in the picture plane, clockwise positive.
+        swing: (horizontal, vertical) amplitude of a to-and-fro motion, in widths and heights of the picture.
+    """
+
+    dx: float = 0.0
+    dy: float = 0.0
+    zoom: float = 1.0
+    turn: float = 0.0
+    swing: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def moves(self) -> Truth:
+        """True when nobody would call it still, False when nothing moves it."""
+        amount = max(
+            abs(self.dx), abs(self.dy), *(2 * s for s in self.swing), abs(np.log(self.zoom)) / 3, abs(self.turn) / 300
+        )
+        return True if amount >= 0.12 else False if amount <= 0.01 else None
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where the visible part of a thing is in every frame. Frames without it have area 0.
+
+    Attributes:
+        area: (F,) share of the picture.
+        centre: (F, 2) x and y, 0 .. 1 of the picture.
+        box: (F, 4) left, top, right, bottom, 0 .. 1 of the picture.
+    """
+
+    area: Floats
+    centre: Floats
+    box: Floats
+
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """(F,) frames in which any of it is visible."""
+        return self.area > 0
+
+    @cached_property
+    def x(self) -> tuple[float, float, float]:
+        """Lowest, mean and highest x of the centre over the frames that show it."""
+        return _range(self.centre[self.seen, 0])
+
+    @cached_property
+    def y(self) -> tuple[float, float, float]:
+        """Lowest, mean and highest y of the centre over the frames that show it."""
+        return _range(self.centre[self.seen, 1])
+
+    @cached_property
+    def size(self) -> float:
+        """Mean share of the picture over the frames that show it."""
+        return float(self.area[self.seen].mean()) if self.seen.any() else 0.0
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Mean box over the frames that show it."""
+        left, top, right, bottom = self.box[self.seen].mean(0) if self.seen.any() else np.zeros(4)
+        return float(left), float(top), float(right), float(bottom)
+
+    @cached_property
+    def travel(self) -> tuple[float, float]:
+        """Screen displacement (x, y) from the first to the last frame that shows it."""
+        centres = self.centre[self.seen]
+        if len(centres) < 2:
+            return 0.0, 0.0
+        dx, dy = centres[-1] - centres[0]
+        return float(dx), float(dy)
+
+    @cached_property
+    def growth(self) -> float:
+        """Last visible area over the first, as a ratio of lengths."""
+        areas = self.area[self.seen]
+        return float(np.sqrt(areas[-1] / areas[0])) if len(areas) > 1 else 1.0
+
+
+def _range(values: Floats) -> tuple[float, float, float]:
+    return (float(values.min()), float(values.mean()), float(values.max())) if values.size else (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One thing that expressions can be about.
+
+    Attributes:
+        category: a key of `CATEGORY_NAMES` (others are spoken of by their own name), or "" when only `phrases` say
+            what it is.
+        track: where it is.
+        colours: (len(COLOURS),) shares of its pixels, sum 1; zeros where unknown.
+        motion: None when unknown (real video).
+        owner: index of the person who wears or carries it.
+        dressed: of a person, whether the whole of the clothing is in the scene as things owned by it.
+        phrases: complete expressions that are known to be true of it, for example from a data set.
+        askable: whether it may be asked about; others only count as rivals.
+        depth: order of drawing where known: the higher hides the lower.
+    """
+
+    category: str
+    track: Track
+    colours: Floats
+    motion: Motion | None = Motion()
+    owner: int | None = None
+    dressed: bool = False
+    phrases: tuple[str, ...] = ()
+    askable: bool = True
+    depth: int | None = None
+    extra_names: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """All one- and two-word pieces of its phrases."""
+        return frozenset(piece for phrase in self.phrases for piece in _pieces(phrase))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*CATEGORY_NAMES.get(self.category, [self.category] if self.category else []), *self.extra_names)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An expression and what it refers to.
+
+    Attributes:
+        text: the expression.
+        members: indices of the things of the scene; their masks together are the answer; empty when nothing fits.
+    """
+
+    text: str
+    members: frozenset[int]
+
+
+def _pieces(phrase: str) -> set[str]:
+    words = re.findall(r"[a-z]+(?:-[a-z]+)*", phrase.lower())
+    pieces = set(words) | {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)}
+    return pieces | {word[:-1] for word in words if word.endswith("s")}
+
+
+@cache
+def is_a(noun: str, category: str) -> Truth:
+    """Whether something annotated as `category` may be called `noun`; None where that is a matter of taste."""
+    if noun in CATEGORY_NAMES.get(category, [category]) or noun in HYPERNYMS.get(category, ()):
+        return True
+    if category in PEOPLE and noun in (*FEMALE_NAMES, *MALE_NAMES, "child", "someone"):
+        return None
+    if noun in HYPONYMS.get(category, ()) or category in VAGUE.get(noun, ()):
+        return None
+    for group in AMBIGUOUS:
+        if category in group and any(
+            noun in CATEGORY_NAMES.get(other, [other]) or noun in HYPERNYMS.get(other, ()) for other in group
+        ):
+            return None
+    return False
+
+
+@cache
+def _categories_in(spoken: frozenset[str]) -> frozenset[str]:
+    found = {category for category, names in CATEGORY_NAMES.items() if spoken & {*names, *HYPERNYMS.get(category, ())}}
+    people = {*FEMALE_NAMES, *MALE_NAMES, "rider", "player", "dancer", "skater", "child", "mother", "pilot", "people"}
+    return frozenset(found | ({"person"} if spoken & people else set()))
+
+
+@cache
+def _head_noun(phrase: str) -> str | None:
+    """The noun of the vocabulary that comes first in a phrase, the longest of those that start there."""
+    nouns = {name for names in CATEGORY_NAMES.values() for name in names}
+    nouns |= {name for names in HYPERNYMS.values() for name in names}
+    nouns |= {*FEMALE_NAMES, *MALE_NAMES, *RARE_NOUNS, "child", "someone"}
+    found = [(m.start(), -len(noun), noun) for noun in nouns if (m := re.search(rf"\b{re.escape(noun)}\b", phrase))]
+    return min(found)[2] if found else None
+
+
+# --- predicates --------------------------------------------------------------------------------------------------------
+Slot = Literal["size", "colour", "side", "wear", "place", "near", "motion"]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute:
+    """A modifier: how it is said, and of what it is true.
+
+    Attributes:
+        slot: where it stands in the expression; at most one modifier per slot.
+        phrases: ways to say it.
+        test: index of a thing -> truth.
+        selects: true of one thing among the rivals at most, because it compares them ("the largest").
+    """
+
+    slot: Slot
+    phrases: tuple[str, ...]
+    test: Callable[[int], Truth]
+    selects: bool = False
+
+
+_LEFT = ("on the left", "on the left side", "to the left")
+_RIGHT = ("on the right", "on the right side", "to the right")
+_PLACES: tuple[tuple[tuple[str, ...], Callable[[Track], Truth]], ...] = (
+    (_LEFT, lambda t: _between(t.x, -1.0, 0.40, 0.52) if t.bounds[2] < 0.62 else _never(t.x[0] > 0.55)),
+    (_RIGHT, lambda t: _between(t.x, 0.60, 2.0, 0.52) if t.bounds[0] > 0.38 else _never(t.x[2] < 0.45)),
+    (("in the middle", "in the center", "in the centre of the picture"), lambda t: _middle(t)),
+    (("at the top", "in the upper part of the picture"), lambda t: _between(t.y, -1.0, 0.36, 0.55)),
+    (("at the bottom", "in the lower part of the picture"), lambda t: _between(t.y, 0.66, 2.0, 0.45)),
+)
+
+
+def _never(false: bool) -> Truth:
+    return False if false else None
+
+
+def _between(span: tuple[float, float, float], low: float, high: float, beyond: float) -> Truth:
+    """True when the whole span lies in low .. high; False when it lies past `beyond` on the other side."""
+    if low <= span[0] and span[2] <= high:
+        return True
+    return _never(span[0] > beyond if low < 0 else span[2] < beyond)
+
+
+def _middle(track: Track) -> Truth:
+    if 0.4 <= track.x[0] and track.x[2] <= 0.6:
+        return True
+    return _never(track.x[2] < 0.28 or track.x[0] > 0.72)
+
+
+_DIRECTIONS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
+    (0, -1, ("to the left", "left", "towards the left", "leftwards")),
+    (0, 1, ("to the right", "right", "towards the right", "rightwards")),
+    (1, -1, ("up", "upwards")),
+    (1, 1, ("down", "downwards")),
+)
+
+
+def _heads(thing: Thing, axis: int, sign: int) -> Truth:
+    """Whether it moves along an axis (0 is x) in a direction, in the world and on the screen."""
+    if thing.motion is None:
+        return None
+    world = sign * (thing.motion.dx, thing.motion.dy)[axis]
+    across = abs((thing.motion.dy, thing.motion.dx)[axis])
+    screen = sign * thing.track.travel[axis]
+    if world >= 0.14 and screen >= 0.08 and across <= 0.7 * world:
+        return True
+    return _never(world <= 0.03 and screen <= 0.12 and max(thing.motion.swing) < 0.05)
+
+
+def _closer(thing: Thing) -> Truth:
+    if thing.motion is None:
+        return None
+    if thing.motion.zoom >= 1.35 and thing.track.growth >= 1.2:
+        return True
+    return _never(thing.motion.zoom <= 1.05 and thing.track.growth <= 1.2)
+
+
+def _farther(thing: Thing) -> Truth:
+    if thing.motion is None:
+        return None
+    if thing.motion.zoom <= 0.74 and thing.track.growth <= 0.83:
+        return True
+    return _never(thing.motion.zoom >= 0.95 and thing.track.growth >= 0.83)
+
+
+def _turns(thing: Thing) -> Truth:
+    if thing.motion is None:
+        return None
+    return True if abs(thing.motion.turn) >= 50 else _never(abs(thing.motion.turn) <= 12)
+
+
+def _swings(thing: Thing, axis: int) -> Truth:
+    if thing.motion is None:
+        return None
+    own, other = thing.motion.swing[axis], thing.motion.swing[1 - axis]
+    return True if own >= 0.09 and other < 0.03 else _never(own <= 0.01)
+
+
+def _enters(thing: Thing) -> Truth:
+    seen, moves = thing.track.seen, thing.motion.moves if thing.motion else None
+    if not seen[:2].any() and seen[-1] and moves:
+        return True
+    return _never(bool(seen.all()) and thing.track.area[0] > 0.6 * thing.track.area[-1])
+
+
+def _leaves(thing: Thing) -> Truth:
+    seen, moves = thing.track.seen, thing.motion.moves if thing.motion else None
+    if seen[0] and not seen[-2:].any() and moves:
+        return True
+    return _never(bool(seen.all()) and thing.track.area[-1] > 0.6 * thing.track.area[0])
+
+
+class Scene:
+    """Things in one sample, and the expressions that can be made of them.
+
+    Args:
+        things: all that is marked, in any order; `Thing.owner` indexes this list.
+        absent: names that nothing in the picture deserves, beyond what the things themselves rule out.
+        min_area: mean share of the picture below which a thing is not asked about.
+    """
+
+    def __init__(self, things: Sequence[Thing], absent: Iterable[str] = (), min_area: float = 0.002) -> None:
+        self.things = list(things)
+        self.absent_nouns = tuple(absent)
+        self.min_area = min_area
+        self.visible = [i for i, thing in enumerate(self.things) if thing.track.seen.any()]
+        for i in self.visible:
+            worn = {self.things[j].category for j in self._wardrobe(i)}
+            if self.things[i].category == "person" and worn & FEMALE_GARMENTS and not self.things[i].extra_names:
+                self.things[i] = replace(self.things[i], extra_names=FEMALE_NAMES)
+
+    @property
+    def targets(self) -> list[int]:
+        """Things large enough, and long enough in the picture, to be asked about."""
+        return [
+            i
+            for i in self.visible
+            if self.things[i].askable
+            and self.things[i].track.area.mean() >= self.min_area
+            and self.things[i].track.seen.sum() >= 2
+        ]
+
+    def is_called(self, noun: str, index: int) -> Truth:
+        """Whether the noun fits a thing."""
+        thing = self.things[index]
+        if noun in ("object", "thing"):
+            return thing.owner is None and thing.category not in STUFF
+        if noun in thing.extra_names:
+            return True
+        if thing.extra_names and noun in MALE_NAMES:
+            return False
+        if thing.category:
+            return is_a(noun, thing.category)
+        if noun in thing.spoken:
+            return None
+        return False if all(is_a(noun, c) is False for c in _categories_in(thing.spoken)) else None
+
+    def rivals(self, noun: str, index: int | None = None) -> list[int]:
+        """Other visible things that the noun could mean."""
+        return [i for i in self.visible if i != index and self.is_called(noun, i) is not False]
+
+    # --- one thing -----------------------------------------------------------------------------------------------------
+    def describe(self, index: int, rng: np.random.Generator, tries: int = 8) -> Reference | None:
+        """A true and unique expression for a thing, or None when none was found.
+
+        Args:
+            index: of the thing.
+            rng: source of all choices.
+            tries: how many random starts are made.
+        """
+        thing = self.things[index]
+        if thing.phrases and (not thing.category or rng.random() < 0.5):
+            said = self._repeat_phrase(index, rng)
+            if said is not None or not thing.category:
+                return None if said is None else Reference(said, frozenset({index}))
+        for _ in range(tries):
+            noun = self._pick_noun(thing, rng)
+            text = self._describe_as(noun, index, rng)
+            if text is not None:
+                return Reference(text, frozenset({index}))
+        return None
+
+    def _repeat_phrase(self, index: int, rng: np.random.Generator) -> str | None:
+        thing = self.things[index]
+        phrases = [phrase for phrase in thing.phrases if self._phrase_is_unique(phrase, index)]
+        if not phrases:
+            return None
+        text = paraphrase(str(rng.choice(phrases)), rng, phrases)
+        if thing.motion is None or tells_motion(text) or rng.random() < 0.5:
+            return text
+        true = [a for a in self._motion_attributes("") if a.test(index)]
+        return f"{text} {rng.choice(true[int(rng.integers(len(true)))].phrases)}" if true else text
+
+    def _phrase_is_unique(self, phrase: str, index: int) -> bool:
+        """Whether no other thing could be meant by a phrase: another kind of thing, or without the colours it names."""
+        noun = _head_noun(phrase)
+        rivals = [i for i in self.rivals(noun, index) if self.things[i].owner != index] if noun else []
+        colours = [c for c in COLOURS if any(re.search(rf"\b{w}\b", phrase) for w in SPOKEN_COLOURS.get(c, (c,)))]
+        return all(
+            any(self.things[r].colours[COLOURS.index(c)] < 0.03 and self.things[r].colours.any() for c in colours)
+            for r in rivals
+        )
+
+    def _describe_as(self, noun: str, index: int, rng: np.random.Generator) -> str | None:
+        thing = self.things[index]
+        rivals = self.rivals(noun, index)
+        if thing.category in STUFF:
+            colour = self._true_colour(index, rng) if rng.random() < 0.25 else None
+            if rivals:
+                return None
+            spoken = plural_of(noun) if noun in ("tree", "building") and rng.random() < 0.6 else noun
+            return _say(spoken, [colour] if colour else [], rng, article="the" if rng.random() < 0.7 else None)
+        if thing.owner is not None:
+            return self._describe_worn(noun, index, rivals, rng)
+        if noun in ("object", "thing"):
+            candidates = [a for a in self._attributes(noun, index, rivals) if a.slot == "motion"]
+        else:
+            candidates = self._attributes(noun, index, rivals)
+        true = [a for a in candidates if a.test(index)]
+        order = [true[k] for k in rng.permutation(len(true))]
+        wanted = int(rng.choice([0, 1, 2], p=[0.4, 0.42, 0.18])) if noun not in ("object", "thing") else 1
+        chosen: list[Attribute] = []
+        left = set(rivals)
+        for attribute in order:
+            if any(attribute.slot == other.slot for other in chosen) or len(chosen) >= 3:
+                continue
+            excluded = left if attribute.selects else {r for r in left if attribute.test(r) is False}
+            if excluded or len(chosen) < wanted:
+                chosen.append(attribute)
+                left = left - excluded
+            if not left and len(chosen) >= wanted:
+                break
+        if left or (noun in ("object", "thing") and not chosen):
+            return None
+        article = None if rivals or rng.random() < 0.6 else "a"
+        return _say(noun, chosen, rng, article=article or ("the" if rng.random() < 0.75 else None))
+
+    def _describe_worn(self, noun: str, index: int, rivals: list[int], rng: np.random.Generator) -> str | None:
+        thing = self.things[index]
+        owner = thing.owner
+        assert owner is not None
+        alike = [r for r in rivals if self.things[r].owner == owner]
+        colour = self._true_colour(index, rng)
+        if any(colour is None or colour.test(r) is not False for r in alike):
+            return None
+        bare_people = [p for p in self.rivals("person", owner) if not self.things[p].dressed]
+        elsewhere = [r for r in rivals if self.things[r].owner != owner]
+        needs_owner = bool(bare_people) or any(colour is None or colour.test(r) is not False for r in elsewhere)
+        chosen = [colour] if colour and (alike or needs_owner is False or rng.random() < 0.7) else []
+        if elsewhere and not needs_owner and not chosen:
+            return None
+        if not needs_owner and rng.random() < 0.5:
+            return _say(noun, chosen, rng, article="the" if rng.random() < 0.6 else "a")
+        whose = self._pick_noun(self.things[owner], rng)
+        others = self.rivals(whose, owner)
+        if others:
+            name = self._describe_as(whose, owner, rng)
+            if name is None or not name.startswith(("the ", "a ")):
+                return None
+        else:
+            name = f"the {whose}"
+        core = _say(noun, chosen, rng, article=None, relative=False)
+        carried = thing.category in ("bag", "purse", "wallet", "handbag", "umbrella", "backpack")
+        forms = [f"the {core} of {name}", f"the {core} {'carried' if carried else 'worn'} by {name}"]
+        if not others:
+            forms += [f"{name}'s {core}"] * 2
+        return str(rng.choice(forms))
+
+    # --- several things ------------------------------------------------------------------------------------------------
+    def describe_all(self, rng: np.random.Generator) -> Reference | None:
+        """A plural expression for all things of one noun ("the cars", "both red cups"), or None."""
+        nouns = {self.things[i].names[0] for i in self.targets if self.things[i].names and self.things[i].owner is None}
+        for noun in (str(n) for n in rng.permutation(sorted(nouns))):
+            members = [i for i in self.visible if self.is_called(noun, i)]
+            if noun in PAIRS or len(members) < 2 or self.things[members[0]].category in STUFF:
+                continue
+            if any(self.is_called(noun, i) is None for i in self.visible):
+                continue
+            if sum(self.things[i].track.area.mean() for i in members) < 2 * self.min_area:
+                continue
+            plural, count = plural_of(noun), len(members)
+            colour = self._true_colour(members[0], rng)
+            if colour is not None and rng.random() < 0.4:
+                truths = [colour.test(i) for i in members]
+                if None not in truths and sum(map(bool, truths)) >= 2:
+                    members = [i for i, truth in zip(members, truths, strict=True) if truth]
+                    plural, count = f"{rng.choice(colour.phrases)} {plural}", len(members)
+            forms = [f"the {plural}", f"all the {plural}", f"all {plural}", plural]
+            numbers = {2: ("two", "both"), 3: ("three",), 4: ("four",)}
+            small = min(self.things[i].track.area.min() for i in members) < self.min_area / 2
+            if count in numbers and not small:
+                forms += [f"{'the ' if word != 'both' else ''}{word} {plural}" for word in numbers[count]]
+            return Reference(str(rng.choice(forms)), frozenset(members))
+        return None
+
+    # --- nothing -------------------------------------------------------------------------------------------------------
+    def describe_nothing(self, rng: np.random.Generator, tries: int = 8) -> Reference | None:
+        """An expression that is clearly false of everything in the scene, or None when none was found."""
+        for _ in range(tries):
+            text = self._wrong_attribute(rng) if rng.random() < 0.5 else self._missing_noun(rng)
+            if text is not None:
+                return Reference(text, frozenset())
+        return None
+
+    def _missing_noun(self, rng: np.random.Generator) -> str | None:
+        pool = self.absent_nouns if self.absent_nouns and rng.random() < 0.6 else RARE_NOUNS
+        noun = str(rng.choice(pool))
+        if self.rivals(noun) or any(noun in self.things[i].spoken for i in self.visible):
+            return None
+        chosen = []
+        if rng.random() < 0.45:
+            fillers = [_filler("colour", c) for c in _say_colours()] + [_filler("place", p) for p in (*_LEFT, *_RIGHT)]
+            fillers += [
+                _filler("motion", f"{verb} {direction}")
+                for verb in _verbs(noun)
+                for _, _, directions in _DIRECTIONS[:2]
+                for direction in directions[:2]
+            ]
+            chosen.append(fillers[int(rng.integers(len(fillers)))])
+        article = str(rng.choice(["the", "a", ""], p=[0.5, 0.4, 0.1]))
+        return _say(noun, chosen, rng, article=article or None)
+
+    def _wrong_attribute(self, rng: np.random.Generator) -> str | None:
+        pool = [i for i in self.targets if self.things[i].category and self.things[i].category not in STUFF]
+        if not pool:
+            return None
+        thing = self.things[int(rng.choice(pool))]
+        noun = self._pick_noun(thing, rng)
+        if noun in ("object", "thing"):
+            return None
+        candidates = self.rivals(noun)
+        if any(not self.things[p].dressed for p in self.rivals("person")) and thing.owner is not None:
+            return None
+        wrong: list[Attribute] = []
+        if not any(self.things[i].category in PEOPLE for i in candidates):
+            wrong += [self._colour_attribute(c) for c in COLOURS]
+        if thing.owner is None:
+            wrong += [a for a in (*self._motion_attributes(thing.category or noun), *self._place_attributes())]
+            if all(self.things[i].dressed for i in candidates):
+                wrong += self._wear_attributes(imagined=True)
+        false = [a for a in wrong if all(a.test(i) is False for i in candidates)]
+        if not false:
+            return None
+        slots = sorted({a.slot for a in false})
+        slot = rng.choice(slots)
+        fitting = [a for a in false if a.slot == slot]
+        chosen = [fitting[int(rng.integers(len(fitting)))]]
+        return _say(noun, chosen, rng, article="the" if rng.random() < 0.7 else "a")
+
+    # --- parts of the grammar ------------------------------------------------------------------------------------------
+    def _pick_noun(self, thing: Thing, rng: np.random.Generator) -> str:
+        names = list(thing.names)
+        roll = rng.random()
+        if thing.motion is not None and thing.motion.moves and thing.owner is None and roll < 0.06:
+            return str(rng.choice(["object", "thing"]))
+        if thing.extra_names and roll < 0.6:
+            return str(rng.choice(thing.extra_names))
+        above = HYPERNYMS.get(thing.category, ())
+        if above and roll < 0.22:
+            return str(rng.choice(above))
+        return names[0] if roll < 0.7 or len(names) == 1 else str(rng.choice(names[1:]))
+
+    def _wardrobe(self, person: int) -> list[int]:
+        return [j for j in self.visible if self.things[j].owner == person]
+
+    def _attributes(self, noun: str, index: int, rivals: list[int]) -> list[Attribute]:
+        thing = self.things[index]
+        found = [*self._place_attributes(), *self._motion_attributes(thing.category or noun)]
+        if thing.category not in PEOPLE:
+            found += self._colour_attributes(index)
+        else:
+            found += self._wear_attributes(person=index)
+        found += self._size_attributes()
+        found += self._near_attributes(index)
+        if rivals:
+            found += self._rank_attributes(noun, index, rivals)
+        return found
+
+    def _colour_attribute(self, name: str) -> Attribute:
+        phrases = SPOKEN_COLOURS.get(name, (name,))
+        return Attribute("colour", phrases, lambda i: has_colour(self.things[i].colours, name))
+
+    def _colour_attributes(self, index: int) -> list[Attribute]:
+        shares = self.things[index].colours
+        first, second = (COLOURS[k] for k in np.argsort(shares)[::-1][:2])
+        found = [self._colour_attribute(first)]
+        if second not in NEAR_COLOURS[first].split() or {first, second} == {"grey", "white"}:
+            both = (f"{first} and {second}", f"{second} and {first}")
+            found.append(Attribute("colour", both, lambda i: has_two_colours(self.things[i].colours, first, second)))
+        return found
+
+    def _true_colour(self, index: int, rng: np.random.Generator) -> Attribute | None:
+        true = [a for a in self._colour_attributes(index) if a.test(index)]
+        return true[int(rng.integers(len(true)))] if true else None
+
+    def _place_attributes(self) -> list[Attribute]:
+        def attribute(phrases: tuple[str, ...], test: Callable[[Track], Truth]) -> Attribute:
+            return Attribute("place", phrases, lambda i: test(self.things[i].track))
+
+        return [attribute(phrases, test) for phrases, test in _PLACES]
+
+    def _size_attributes(self) -> list[Attribute]:
+        def small(i: int) -> Truth:
+            size = self.things[i].track.size
+            return True if size < 0.015 else _never(size > 0.05)
+
+        def large(i: int) -> Truth:
+            size = self.things[i].track.size
+            return True if size > 0.2 else _never(size < 0.08)
+
+        return [Attribute("size", ("small", "little"), small), Attribute("size", ("large", "big"), large)]
+
+    def _motion_attributes(self, category: str) -> list[Attribute]:
+        verbs = _verbs(category)
+        found = []
+        for axis, sign, directions in _DIRECTIONS:
+            phrases = tuple(f"{verb} {direction}" for verb in verbs for direction in directions)
+            found.append(Attribute("motion", phrases, self._motion_test(lambda t, a=axis, s=sign: _heads(t, a, s))))
+        still = ("standing still", "not moving", "staying in place", "standing in one place")
+        plain: list[tuple[tuple[str, ...], Callable[[Thing], Truth]]] = [
+            (verbs if category not in PEOPLE else ("moving",), lambda t: t.motion.moves if t.motion else None),
+            (still, _stays),
+            (("coming closer", "approaching the camera", "moving towards the camera", "getting bigger"), _closer),
+            (("moving away", "going away from the camera", "getting smaller"), _farther),
+            (("spinning", "rotating", "turning around itself"), _turns),
+            (("swinging back and forth", "moving from side to side"), lambda t: _swings(t, 0)),
+            (("jumping up and down", "bouncing", "moving up and down"), lambda t: _swings(t, 1)),
+            (("entering the picture", "coming into view", "entering the scene"), _enters),
+            (("leaving the picture", "moving out of view", "leaving the scene"), _leaves),
+        ]
+        return found + [Attribute("motion", phrases, self._motion_test(test)) for phrases, test in plain]
+
+    def _motion_test(self, test: Callable[[Thing], Truth]) -> Callable[[int], Truth]:
+        return lambda i: test(self.things[i])
+
+    def _wear_attributes(self, person: int | None = None, imagined: bool = False) -> list[Attribute]:
+        if imagined:
+            wishes = [(noun, colour) for noun in ("dress", "shirt", "coat", "skirt", "jacket") for colour in COLOURS]
+        else:
+            assert person is not None
+            wishes = [
+                (self.things[j].names[0], colour)
+                for j in self._wardrobe(person)
+                if self.things[j].track.size >= 0.001 and self.things[j].category != "accessories"
+                for colour in (*COLOURS, "")
+                if not colour or has_colour(self.things[j].colours, colour)
+            ]
+        return [self._wear_attribute(noun, colour) for noun, colour in wishes]
+
+    def _wear_attribute(self, noun: str, colour: str) -> Attribute:
+        spoken = f"{colour} {noun}".strip()
+        garment = spoken if noun in PAIRS else f"{article_of(spoken)} {spoken}"
+        held = noun in ("bag", "purse", "wallet", "handbag")
+        phrases = (f"with {garment}", f"carrying {garment}") if held else (f"in {garment}", f"wearing {garment}")
+        if not held and colour and noun not in ("hat", "belt", "gloves", "scarf"):
+            phrases = (*phrases, f"in the {spoken}", f"with the {spoken}")
+
+        def test(i: int) -> Truth:
+            if self.things[i].category != "person":
+                return None
+            truths: list[Truth] = []
+            for j in self._wardrobe(i):
+                kind = self.is_called(noun, j)
+                tint = has_colour(self.things[j].colours, colour) if colour else True
+                truths.append(False if kind is False or tint is False else True if kind and tint else None)
+            if any(truths):
+                return True
+            return False if self.things[i].dressed and None not in truths else None
+
+        return Attribute("wear", phrases, test)
+
+    def _near_attributes(self, index: int) -> list[Attribute]:
+        found = []
+        for j in self.visible:
+            other = self.things[j]
+            anchored = other.category and other.owner is None and other.category not in STUFF and j != index
+            if not anchored or other.track.size < self.min_area or not bool(other.track.seen.all()):
+                continue
+            noun = other.names[0]
+            if self.rivals(noun, j) or self.is_called(noun, index) is not False:
+                continue
+            name = f"the {noun}"
+            found += [
+                Attribute("near", (f"next to {name}", f"beside {name}", f"near {name}"), self._near_test(j)),
+                Attribute("near", (f"to the left of {name}", f"on the left of {name}"), self._side_test(j, -1)),
+                Attribute("near", (f"to the right of {name}", f"on the right of {name}"), self._side_test(j, 1)),
+            ]
+            if other.depth is not None:
+                found.append(Attribute("near", (f"behind {name}", f"partly hidden by {name}"), self._behind_test(j)))
+                found.append(Attribute("near", (f"in front of {name}",), self._before_test(j)))
+        return found
+
+    def _gaps(self, i: int, j: int) -> tuple[float, float]:
+        a, b = self.things[i].track.bounds, self.things[j].track.bounds
+        return max(a[0], b[0]) - min(a[2], b[2]), max(a[1], b[1]) - min(a[3], b[3])
+
+    def _near_test(self, j: int) -> Callable[[int], Truth]:
+        def test(i: int) -> Truth:
+            if i == j:
+                return None
+            gap_x, gap_y = self._gaps(i, j)
+            sizes = self.things[i].track.size, self.things[j].track.size
+            apart = gap_x > -0.02 and gap_y < 0
+            if apart and gap_x < 0.05 and max(sizes) < 12 * min(sizes) and self._steady(i, j):
+                return True
+            return _never(max(gap_x, gap_y) > 0.15)
+
+        return test
+
+    def _side_test(self, j: int, sign: int) -> Callable[[int], Truth]:
+        def test(i: int) -> Truth:
+            if i == j:
+                return None
+            a, b = self.things[i].track, self.things[j].track
+            ahead = sign * (a.x[1] - b.x[1])
+            if ahead > 0.08 and self._gaps(i, j)[0] > -0.03 and self._gaps(i, j)[1] < 0.05 and self._steady(i, j):
+                return True
+            return _never(sign * (a.x[0 if sign < 0 else 2] - b.x[2 if sign < 0 else 0]) < -0.02)
+
+        return test
+
+    def _steady(self, i: int, j: int) -> bool:
+        """Whether two things keep their places relative to each other."""
+        a, b = self.things[i].track, self.things[j].track
+        both = a.seen & b.seen
+        if both.sum() < 2:
+            return False
+        distance = a.centre[both] - b.centre[both]
+        return bool((np.ptp(distance, axis=0) < 0.12).all())
+
+    def _overlap(self, i: int, j: int) -> bool:
+        gap_x, gap_y = self._gaps(i, j)
+        a = self.things[i].track.bounds
+        return -gap_x > 0.25 * (a[2] - a[0]) and -gap_y > 0.25 * (a[3] - a[1])
+
+    def _behind_test(self, j: int) -> Callable[[int], Truth]:
+        def test(i: int) -> Truth:
+            a, b = self.things[i], self.things[j]
+            if a.depth is not None and b.depth is not None and a.depth < b.depth and self._overlap(i, j):
+                return True
+            return _never(max(self._gaps(i, j)) > 0.05)
+
+        return test
+
+    def _before_test(self, j: int) -> Callable[[int], Truth]:
+        def test(i: int) -> Truth:
+            a, b = self.things[i], self.things[j]
+            if a.depth is not None and b.depth is not None and a.depth > b.depth and self._overlap(i, j):
+                return True
+            return _never(max(self._gaps(i, j)) > 0.05)
+
+        return test
+
+    def _rank_attributes(self, noun: str, index: int, rivals: list[int]) -> list[Attribute]:
+        """Modifiers that compare a thing with its rivals; built only where they hold."""
+        me, others = self.things[index].track, [self.things[r].track for r in rivals]
+        found: list[Attribute] = []
+
+        def add(slot: Slot, *phrases: str) -> None:
+            found.append(Attribute(slot, phrases, lambda i: i == index, selects=True))
+
+        certain = all(self.is_called(noun, r) for r in rivals)
+        ratio = min(me.size / max(o.size, 1e-9) for o in others)
+        if ratio > 1.5:
+            add("size", *(("bigger", "larger") if len(others) == 1 else ("largest", "biggest")))
+        if max(me.size / max(o.size, 1e-9) for o in others) < 1 / 1.5:
+            add("size", *(("smaller",) if len(others) == 1 else ("smallest",)))
+        gaps = [self._clear_gap(me, o) for o in others]
+        if all(gap < -0.08 for gap in gaps):
+            add("side", "leftmost", *(("left",) if me.x[1] < 0.5 else ()))
+            add("place", "on the far left", "furthest to the left")
+            if certain:
+                add("side", "first {noun} from the left")
+        if all(gap > 0.08 for gap in gaps):
+            add("side", "rightmost", *(("right",) if me.x[1] > 0.5 else ()))
+            add("place", "on the far right", "furthest to the right")
+            if certain:
+                add("side", "first {noun} from the right")
+        if certain and len(others) >= 2 and all(abs(gap) > 0.05 for gap in gaps):
+            names = ("second", "third", "fourth")
+            before = sum(gap > 0 for gap in gaps)
+            if 1 <= before <= 3:
+                add("side", f"{names[before - 1]} {{noun}} from the left")
+            if 1 <= len(others) - before <= 3:
+                add("side", f"{names[len(others) - before - 1]} {{noun}} from the right")
+            if len(others) == 2 and before == 1:
+                add("side", "middle")
+        lower = all(me.bounds[3] - o.bounds[3] > 0.06 for o in others)
+        if lower and ratio > 1.4:
+            add("place", "in front", "closest to the camera", "in the foreground")
+            add("side", "nearest", "closest")
+        higher = all(me.bounds[3] - o.bounds[3] < -0.06 for o in others)
+        if higher and all(me.size * 1.6 < o.size for o in others):
+            add("place", "in the back", "in the background", "furthest away")
+        return found
+
+    def _clear_gap(self, a: Track, b: Track) -> float:
+        """Smallest horizontal distance of a to the right of b over the frames that show both; 0 when it flips sign."""
+        both = a.seen & b.seen
+        if not both.all() or not both.any():
+            return 0.0
+        distance = a.centre[:, 0] - b.centre[:, 0]
+        if distance.min() > 0:
+            return float(distance.min())
+        return float(distance.max()) if distance.max() < 0 else 0.0
+
+
+def _stays(thing: Thing) -> Truth:
+    if thing.motion is None:
+        return None
+    moves = thing.motion.moves
+    return None if moves is None else not moves
+
+
+# --- realisation -------------------------------------------------------------------------------------------------------
+def _filler(slot: Slot, phrase: str) -> Attribute:
+    return Attribute(slot, (phrase,), lambda _: None)
+
+
+def _say_colours() -> list[str]:
+    return [word for name in COLOURS for word in SPOKEN_COLOURS.get(name, (name,))]
+
+
+def _verbs(category: str) -> tuple[str, ...]:
+    for key in (category, *HYPERNYMS.get(category, ())):
+        if key in VERBS:
+            return VERBS[key]
+    return VERBS[""]
+
+
+def _say(
+    noun: str,
+    attributes: Sequence[Attribute],
+    rng: np.random.Generator,
+    article: str | None,
+    relative: bool = True,
+) -> str:
+    """Puts a noun and its modifiers into words: "the small red car on the left that is moving"."""
+    said = {a.slot: str(rng.choice(a.phrases)) for a in attributes}
+    side = said.get("side", "")
+    core = noun
+    if "{noun}" in side:
+        before, after = side.split("{noun}")
+        words = [before.strip(), said.get("size", ""), said.get("colour", ""), noun, after.strip()]
+        article = "the" if article else None
+    else:
+        words = [said.get("size", ""), side, said.get("colour", ""), core]
+    head = " ".join(word for word in words if word)
+    superlative = any(a.selects for a in attributes)
+    if article == "a" and superlative:
+        article = "the"
+    if article == "a":
+        article = article_of(head) if noun not in PAIRS and not noun.startswith("pair") else "the"
+    plural = noun in PAIRS or noun in ("trees", "buildings")
+    text = f"{article} {head}" if article else head
+    tail = [said[slot] for slot in ("wear", "place", "near") if slot in said]
+    if tail and relative and rng.random() < 0.15 and not tail[0].startswith(("wearing", "carrying", "furthest")):
+        tail[0] = f"that {'are' if plural else 'is'} {tail[0]}" if "motion" not in said else tail[0]
+    text = " ".join([text, *tail])
+    if "motion" in said:
+        phrase = said["motion"]
+        roll = rng.random()
+        if roll < 0.25:
+            phrase = f"that is {phrase}"
+        elif roll < 0.4 and not tail:
+            phrase = f"is {phrase}"
+        elif roll < 0.6 and phrase.split()[0] in _THIRD_PERSON:
+            first, *rest = phrase.split()
+            phrase = " ".join(["that", _THIRD_PERSON[first], *rest])
+        text = f"{text} {phrase}"
+    return text
+
+
+_THIRD_PERSON = {
+    "moving": "moves",
+    "going": "goes",
+    "walking": "walks",
+    "running": "runs",
+    "driving": "drives",
+    "flying": "flies",
+    "sailing": "sails",
+    "rolling": "rolls",
+    "riding": "rides",
+    "sliding": "slides",
+    "floating": "floats",
+    "coming": "comes",
+    "approaching": "approaches",
+    "standing": "stands",
+    "staying": "stays",
+    "entering": "enters",
+    "leaving": "leaves",
+    "spinning": "spins",
+    "rotating": "rotates",
+    "turning": "turns",
+    "swinging": "swings",
+    "bouncing": "bounces",
+    "jumping": "jumps",
+    "getting": "gets",
+}
+
+

@@ -1,0 +1,213 @@
+"""A clip under construction: pixels, a label map, and what the labels mean; measured, it becomes expressions and masks.
+
+Shapes: F frames, (H, W) pixels, L labels, K things, E expressions. A label map gives every pixel one label; a thing is
+a set of labels, so that a person may contain the pixels of a coat, and what is pasted on top takes pixels away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vlp_rvos.data.colours import COLOURS, colour_shares
+from vlp_rvos.data.expressions import Motion, Reference, Scene, Thing, Track
+from vlp_rvos.data.vocabulary import STUFF
+
+__all__ = ["Part", "Sample", "SceneClip"]
+
+Labels = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the model is trained on: two consecutive clips and expressions about them.
+
+    Attributes:
+        frames: (2T, 3, H, W) uint8 RGB.
+        expressions: E of them.
+        masks: (E, 2T, H, W) bool; all False where the expression refers to nothing.
+    """
+
+    frames: Tensor
+    expressions: list[str]
+    masks: Tensor
+
+
+@dataclass
+class Part:
+    """A thing before it is measured; the attributes are those of `Thing`.
+
+    Attributes:
+        labels: of its pixels.
+        weight: how eagerly it is asked about.
+    """
+
+    category: str
+    labels: set[int]
+    motion: Motion | None = field(default_factory=Motion)
+    owner: int | None = None
+    dressed: bool = False
+    phrases: tuple[str, ...] = ()
+    askable: bool = True
+    depth: int | None = None
+    weight: float = 1.0
+
+
+@dataclass
+class SceneClip:
+    """Frames with labels, and the things that they show.
+
+    Attributes:
+        frames: (F, 3, H, W) float32 RGB, 0 .. 255.
+        labels: (F, H, W) int16, 0 belongs to nothing.
+        parts: the things.
+        absent: nouns that nothing in the background deserves.
+    """
+
+    frames: Tensor
+    labels: Labels
+    parts: list[Part]
+    absent: tuple[str, ...] = ()
+
+    def new_label(self) -> int:
+        """A label that is not in use."""
+        return 1 + max((label for part in self.parts for label in part.labels), default=0)
+
+    def scene(self) -> Scene:
+        """Measures every thing in the finished frames."""
+        count = self.new_label()
+        belongs = np.zeros((count, len(self.parts)), dtype=bool)
+        for k, part in enumerate(self.parts):
+            belongs[sorted(part.labels), k] = True
+        step = max(1, min(self.labels.shape[1:]) // 64)
+        small = np.ascontiguousarray(self.labels[:, step // 2 :: step, step // 2 :: step]).astype(np.int64)
+        area, centre, box = _measure(small, belongs)
+        shares = self._colours(small, belongs, step)
+        things = []
+        for k, part in enumerate(self.parts):
+            things.append(
+                Thing(
+                    category=part.category,
+                    track=Track(area[:, k], centre[:, k], box[:, k]),
+                    colours=shares[k],
+                    motion=part.motion,
+                    owner=part.owner,
+                    dressed=part.dressed,
+                    phrases=part.phrases,
+                    askable=part.askable,
+                    depth=part.depth,
+                )
+            )
+        return Scene(things, self.absent)
+
+    def _colours(self, small: NDArray[np.int64], belongs: NDArray[np.bool_], step: int) -> NDArray[np.float64]:
+        chosen = sorted({0, len(small) // 2, len(small) - 1})
+        pixels = self.frames[chosen, :, step // 2 :: step, step // 2 :: step].permute(0, 2, 3, 1).reshape(-1, 3)
+        counts = colour_shares(pixels.clamp(0, 255).to(torch.uint8).numpy(), small[chosen].reshape(-1), len(belongs))
+        shares = belongs.T.astype(np.float64) @ counts
+        total = shares.sum(1, keepdims=True)
+        assert shares.shape[1] == len(COLOURS)
+        return np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+
+    def sample(self, references: Sequence[Reference]) -> Sample:
+        """The finished sample.
+
+        Args:
+            references: to things by their index in `parts`.
+        """
+        count = self.new_label()
+        masks = np.zeros((len(references), *self.labels.shape), dtype=bool)
+        for e, reference in enumerate(references):
+            wanted = np.zeros(count, dtype=bool)
+            for member in reference.members:
+                wanted[sorted(self.parts[member].labels)] = True
+            if reference.members:
+                np.take(wanted, self.labels, out=masks[e])
+        return Sample(
+            frames=self.frames.round().clamp_(0, 255).to(torch.uint8),
+            expressions=[reference.text for reference in references],
+            masks=torch.from_numpy(masks),
+        )
+
+    def ask(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        absent_share: float,
+        first: Iterable[int] = (),
+    ) -> list[Reference]:
+        """Chooses what is asked about this clip.
+
+        Args:
+            rng: source of all choices.
+            count: number of expressions.
+            absent_share: how often an expression refers to nothing.
+            first: indices of things that are asked about before all others.
+
+        Returns:
+            Up to `count` references with different texts; fewer when the scene does not give more.
+        """
+        scene = self.scene()
+        targets = scene.targets
+        weights = np.array([self._eagerness(scene, i) for i in targets])
+        order: list[int] = [i for i in first if i in targets]
+        if targets:
+            drawn = rng.choice(targets, size=len(targets), replace=False, p=weights / weights.sum())
+            order += [int(i) for i in drawn if i not in order]
+        found: list[Reference] = []
+        position = 0
+        for attempt in range(4 * count):
+            if len(found) == count:
+                break
+            roll = rng.random()
+            must = bool(order) and attempt == 0 and bool(first)
+            if roll < absent_share and not must:
+                reference = scene.describe_nothing(rng)
+            elif roll > 0.93 and not must:
+                reference = scene.describe_all(rng)
+            elif order:
+                reference = scene.describe(order[position % len(order)], rng)
+                position += 1
+            else:
+                reference = scene.describe_nothing(rng)
+            if reference is not None and all(reference.text != other.text for other in found):
+                found.append(reference)
+        return found
+
+    def _eagerness(self, scene: Scene, index: int) -> float:
+        part, thing = self.parts[index], scene.things[index]
+        return part.weight * (0.2 if part.category in STUFF else 1.0) * (0.3 + min(thing.track.size, 0.1) / 0.1)
+
+
+def _measure(
+    labels: NDArray[np.int64], belongs: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(F, h, w) labels and (L, K) membership -> area (F, K), centre (F, K, 2), box (F, K, 4), all 0 .. 1."""
+    frames, height, width = labels.shape
+    count, things = belongs.shape
+    rows = (np.arange(frames)[:, None, None] * count + labels).reshape(frames, height, width)
+
+    def total(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        sums = np.bincount(rows.ravel(), weights, minlength=frames * count).reshape(frames, count)
+        return np.asarray(sums @ belongs.astype(np.float64))
+
+    xs = np.broadcast_to((np.arange(width) + 0.5) / width, labels.shape).ravel()
+    ys = np.broadcast_to(((np.arange(height) + 0.5) / height)[:, None], labels.shape).ravel()
+    pixels = total(None)
+    safe = np.maximum(pixels, 1)
+    centre = np.stack([total(xs) / safe, total(ys) / safe], axis=-1)
+    box = np.zeros((frames, things, 4))
+    for k in np.flatnonzero(pixels.any(0)):
+        mask = belongs[:, k][labels]
+        for axis, first, size in ((1, 0, width), (2, 1, height)):
+            line = mask.any(axis)
+            low = line.argmax(1) / size
+            high = 1 - line[:, ::-1].argmax(1) / size
+            box[:, k, first] = np.where(line.any(1), low, 0)
+            box[:, k, first + 2] = np.where(line.any(1), high, 0)
+    return pixels / (height * width), centre, box

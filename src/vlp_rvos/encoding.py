@@ -1,0 +1,207 @@
+"""Reference-guided encoding: both frozen towers, run with prompts, and words inside the vision tower.
+
+`docs/method.md` sections 1 and 2.1. Shapes: B batch of expressions, V videos, T frames, N patches of a grid (h, w),
+S text tokens, d_v / d_t / d_s widths of the vision tower, the text tower and the shared space, L_v / L_t depths.
+Token order of one frame: [CLS | patches | history | vision | temporal].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlp_rvos.backbones.base import Backbone, Block, TextBatch
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError
+from vlp_rvos.prompts import HistoryPrompts, PromptEncoder, Prompts, TemporalCapture, TemporalPositions
+
+__all__ = ["EncodedFrames", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
+
+
+@dataclass
+class TextFeatures:
+    """What the text tower says about B expressions; the same for every clip of a video.
+
+    Attributes:
+        hidden: L_t tensors (B, S, d_t), the tokens after each text layer, without prompts.
+        words: (B, S, d_t) finished tokens.
+        mask: (B, S) bool, True on real tokens.
+        sentence: (B, d_t) sentence feature.
+        sentence_shared: (B, d_s) sentence feature in the shared space, not normalised.
+        prompts: of both towers, because one encoder makes them together.
+    """
+
+    hidden: list[Tensor]
+    words: Tensor
+    mask: Tensor
+    sentence: Tensor
+    sentence_shared: Tensor
+    prompts: Prompts
+
+    def __len__(self) -> int:
+        return self.mask.shape[0]
+
+    def select(self, rows: Tensor | slice) -> TextFeatures:
+        """The features of some of the expressions."""
+        hidden = [x[rows] for x in self.hidden]
+        return TextFeatures(
+            hidden, self.words[rows], self.mask[rows], self.sentence[rows], self.sentence_shared[rows], self.prompts
+        )
+
+
+@dataclass
+class EncodedFrames:
+    """What the vision tower says about the frames of B clips.
+
+    Attributes:
+        patches: (B, T, N, d_v) finished patch tokens.
+        shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, not normed.
+        grid: (h, w) of the patches.
+        pyramid: stride -> (V, T, C, H/stride, W/stride), the backbone's finer frozen maps.
+    """
+
+    patches: Tensor
+    shallow: list[Tensor]
+    grid: tuple[int, int]
+    pyramid: dict[int, Tensor]
+
+
+def matched_layer(vision_layer: int, vision_layers: int, text_layers: int) -> int:
+    """The text layer at the same relative depth as a vision layer [D]; both count from 0."""
+    return -(-(vision_layer + 1) * text_layers // vision_layers) - 1
+
+
+class ReferenceGuidedEncoder(nn.Module):
+    """The trained part of feature extraction. The backbone is passed in, because it is not part of it.
+
+    Per vision layer: `x + MSA(LN x) + g * MCA(LN x, words)` [P; exact form D]. The queries of MCA are the layer's
+    own. The words of the depth-matched text layer are normed, mapped to d_v by a learned projection, and taken
+    through the layer's frozen key and value projections. Both head outputs are summed before the one frozen output
+    projection. The gate g starts at 0.
+
+    Args:
+        config: which parts there are.
+        backbone: for its sizes only.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
+        super().__init__()
+        vision_layers, text_layers = len(backbone.vision_blocks), len(backbone.text_blocks)
+        d_v, d_t = backbone.vision_width, backbone.text_width
+        if config.shallow and max(config.shallow_layers, default=0) > vision_layers:
+            raise UserError(
+                f"model config: shallow_layers {config.shallow_layers} do not fit {backbone.name}: "
+                f"it has {vision_layers} vision layers"
+            )
+        self.shallow_layers = config.shallow_layers if config.shallow else ()
+        self.prompts = PromptEncoder(config, vision_layers, text_layers, d_v, d_t)
+        self.positions = TemporalPositions(config.clip_length, d_v) if config.temporal_prompts else None
+        self.capture = TemporalCapture() if config.temporal_capture and config.temporal_prompts else None
+        self.history = HistoryPrompts(config.width, d_v) if config.history else None
+        guided = range(vision_layers) if config.reference_guided else ()
+        self.word_projections = nn.ModuleList(nn.Linear(d_t, d_v) for _ in guided)
+        self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in guided)
+
+    # --- words -----------------------------------------------------------------------------------------------------
+    def encode_text(self, backbone: Backbone, text: TextBatch) -> TextFeatures:
+        """Run the text tower once per expression.
+
+        Language prompts stand right after the start token, where a causal tower lets every word see them, and are
+        replaced by a fresh set at every layer.
+        """
+        prompts = self.prompts()
+        batch, count = len(text), prompts.language.shape[1]
+        x = backbone.embed_text(text)
+        mask = torch.cat([text.mask[:, :1], text.mask.new_ones(batch, count), text.mask[:, 1:]], 1)
+        hidden = []
+        for layer, block in enumerate(backbone.text_blocks):
+            if count:
+                fresh = prompts.language[layer].to(x).expand(batch, -1, -1)
+                x = torch.cat([x[:, :1], fresh, x[:, 1:]], 1)
+            x = block(x, backbone.text_bias(mask, layer, count, dtype=x.dtype))
+            if count:
+                x = torch.cat([x[:, :1], x[:, 1 + count :]], 1)
+            hidden.append(x)
+        words = backbone.finish_text(x)
+        sentence = backbone.pool_text(words, text)
+        return TextFeatures(hidden, words, text.mask, sentence, backbone.project_text(sentence), prompts)
+
+    def _word_keys(self, layer: int, block: Block, text: TextFeatures) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, heads, S, d_v/heads) of the words for one vision layer."""
+        hidden = text.hidden[matched_layer(layer, len(self.gates), len(text.hidden))]
+        words = self.word_projections[layer](F.layer_norm(hidden, hidden.shape[-1:]))
+        return block.project_kv(words)
+
+    # --- frames ----------------------------------------------------------------------------------------------------
+    def forward(
+        self,
+        backbone: Backbone,
+        frames: Tensor,
+        text: TextFeatures,
+        history: Tensor | None = None,
+        video_of: Tensor | None = None,
+    ) -> EncodedFrames:
+        """Run the vision tower on clips.
+
+        Args:
+            backbone: the frozen towers.
+            frames: (V, T, 3, H, W), normalised for the backbone.
+            text: of B expressions.
+            history: (B, T', d) of the previous clip, None for the first; ignored where the config has no history.
+            video_of: (B,) which video each expression is about; None: one expression for each video, in order.
+        """
+        videos, length = frames.shape[:2]
+        # Nothing learned comes before the first layer.
+        with torch.no_grad():
+            embedded = backbone.embed_frames(frames.flatten(0, 1))
+        x = embedded.tokens.unflatten(0, (videos, length))
+        x = x if video_of is None else x[video_of]
+        states = self._run_layers(backbone, x, embedded.grid, text, history)
+        patches = backbone.finish_vision(states[-1])
+        shallow = [states[layer - 1] for layer in self.shallow_layers]
+        pyramid = {stride: level.unflatten(0, (videos, length)) for stride, level in embedded.pyramid.items()}
+        return EncodedFrames(patches, shallow, embedded.grid, pyramid)
+
+    def _run_layers(
+        self, backbone: Backbone, x: Tensor, grid: tuple[int, int], text: TextFeatures, history: Tensor | None
+    ) -> list[Tensor]:
+        """Embedded frames (B, T, 1 + N, d_v) -> patch tokens (B, T, N, d_v) after each layer, not normed."""
+        batch, length, own, width = x.shape
+        prompts = text.prompts
+        temporal = prompts.temporal.new_zeros(length, 0, width)
+        if self.positions is not None:
+            positions = self.positions(length)
+            temporal = positions[:, None]
+        temporal = temporal.to(x).expand(batch, -1, -1, -1)
+        if self.history is not None:
+            past = self.history(history, batch).to(x)[:, None].expand(-1, length, -1, -1)
+            x = torch.cat([x, past], 2)
+        carried = x.shape[2]
+        vision_count = prompts.vision.shape[1]
+        words_visible = text.mask.repeat_interleave(length, 0)[:, None, None, :]
+
+        states = []
+        for layer, block in enumerate(backbone.vision_blocks):
+            assert isinstance(block, Block)
+            fresh = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
+            temporal = temporal + prompts.temporal[layer].to(x)
+            tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
+            q, k, v = block.project_qkv(block.norm1(tokens))
+            bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
+            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            if self.gates:
+                word_k, word_v = self._word_keys(layer, block, text)
+                word_k, word_v = (part.repeat_interleave(length, 0) for part in (word_k, word_v))
+                guidance = F.scaled_dot_product_attention(q, word_k, word_v, attn_mask=words_visible)
+                heads = heads + self.gates[layer].to(heads.dtype) * guidance
+            tokens = tokens + block.project_out(heads)
+            tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))
+            x, temporal = tokens[:, :, :carried], tokens[:, :, carried + vision_count :]
+            # What the prompts would gather after the last layer could reach no patch any more.
+            if self.capture is not None and layer + 1 < len(backbone.vision_blocks):
+                temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+            states.append(x[:, :, 1:own])
+        return states

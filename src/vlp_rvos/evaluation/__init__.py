@@ -1,0 +1,1 @@
+"""Scores of predicted masks: J and F as the DAVIS-2017 benchmark defines them."""

@@ -1,0 +1,275 @@
+"""Scores of folders of predicted masks against folders of true masks."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlp_rvos.data.ytvos import open_image
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.evaluation.davis import Statistics, score_frame, statistics
+
+__all__ = [
+    "FolderScores",
+    "VideoScores",
+    "evaluate_folders",
+    "inner_frames",
+    "prepare_output",
+    "read_mask",
+    "write_atomically",
+    "write_json",
+]
+
+PARALLEL_VIDEOS = 4
+"""From how many videos on several processes are worth starting."""
+
+CHUNK = 16
+"""Frames that a process takes at a time."""
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """J and F of every scored frame of a video, in [0, 1]."""
+
+    j: list[float]
+    f: list[float]
+
+    @property
+    def j_statistics(self) -> Statistics:
+        """Mean, recall and decay of J."""
+        return statistics(self.j)
+
+    @property
+    def f_statistics(self) -> Statistics:
+        """Mean, recall and decay of F."""
+        return statistics(self.f)
+
+
+@dataclass(frozen=True)
+class FolderScores:
+    """Scores of all videos. The means are means over videos of their means over frames."""
+
+    videos: Mapping[str, VideoScores]
+
+    @property
+    def j_mean(self) -> float:
+        """Mean J."""
+        return fmean(video.j_statistics.mean for video in self.videos.values())
+
+    @property
+    def f_mean(self) -> float:
+        """Mean F."""
+        return fmean(video.f_statistics.mean for video in self.videos.values())
+
+    @property
+    def j_and_f(self) -> float:
+        """Mean of J and F."""
+        return (self.j_mean + self.f_mean) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """What `vlp-rvos evaluate masks --json` writes."""
+        videos = {}
+        for name, video in self.videos.items():
+            entry: dict[str, Any] = {"frames": len(video.j), "J": video.j, "F": video.f}
+            for measure, values in (("J", video.j_statistics), ("F", video.f_statistics)):
+                entry |= {f"{measure}_{key}": value for key, value in values._asdict().items()}
+            videos[name] = entry
+        return {"videos": videos, "J_mean": self.j_mean, "F_mean": self.f_mean, "J&F": self.j_and_f}
+
+
+def evaluate_folders(
+    prediction: Path,
+    truth: Path,
+    *,
+    skip_ends: bool = False,
+    workers: int | None = None,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> FolderScores:
+    """Score `<prediction>/<video>/<frame>.png` against `<truth>/<video>/<frame>.png`.
+
+    The true masks decide which videos and frames are scored. In both, every value above 0 belongs to the mask. The
+    result does not depend on the number of processes.
+
+    Args:
+        prediction: folder of the predicted masks.
+        truth: folder of the true masks.
+        skip_ends: leave out every video's first and last frame, as DAVIS-2017 does.
+        workers: number of processes; None takes all cores for more than a few videos. With more than one, a script
+            that calls this needs the usual `if __name__ == "__main__"`.
+        on_frame: called with the frames done and their total.
+
+    Returns:
+        Scores of the videos in the order of their names.
+
+    Raises:
+        UserError: a missing video or frame, an unreadable image, or masks of different sizes; the message names it.
+
+    Warns:
+        VLPRVOSWarning: predictions that nothing is known about, which are ignored.
+    """
+    frames = _list_frames(prediction, truth, skip_ends)
+    pairs = [(prediction / video / name, truth / video / name) for video, names in frames.items() for name in names]
+    if workers is None:
+        workers = _cores() if len(frames) >= PARALLEL_VIDEOS else 1
+    scores = []
+    for score in _score_all(pairs, workers):
+        scores.append(score)
+        if on_frame is not None:
+            on_frame(len(scores), len(pairs))
+    remaining = iter(scores)
+    videos = {}
+    for video, names in frames.items():
+        of_video = [next(remaining) for _ in names]
+        videos[video] = VideoScores([j for j, _ in of_video], [f for _, f in of_video])
+    return FolderScores(videos)
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Where an image of any kind is above 0: palette index, gray value or any colour channel; alpha does not count.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        UserError: the file is missing or broken.
+    """
+    image = open_image(path)
+    values = np.asarray(image)
+    if values.ndim == 3:
+        has_alpha = image.mode in {"LA", "PA", "RGBA", "La", "RGBa"}
+        values = values[..., : -1 if has_alpha else None].max(axis=-1)
+    mask: NDArray[np.bool_] = values > 0
+    return mask
+
+
+def inner_frames(frames: Sequence[str], video: str, skip_ends: bool) -> list[str]:
+    """The frames of a video that are scored.
+
+    Raises:
+        UserError: none is left.
+    """
+    if not skip_ends:
+        return list(frames)
+    if len(frames) < 3:
+        raise UserError(f"video {video} has {len(frames)} frame(s): nothing is left without the first and the last")
+    return list(frames[1:-1])
+
+
+def prepare_output(path: Path, *, folder: bool = False) -> None:
+    """Make sure, before long work starts, that its result can be written.
+
+    Args:
+        path: the file, or with `folder` the folder, that will be written.
+        folder: which of the two.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    target = path if folder else path.parent
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {target}: {error.strerror}") from error
+    if not os.access(target, os.W_OK):
+        raise UserError(f"the folder {target} cannot be written to")
+    if not folder and path.is_dir():
+        raise UserError(f"{path} is a folder; name a file to write")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there either whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            beside.write_bytes(data)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def _list_frames(prediction: Path, truth: Path, skip_ends: bool) -> dict[str, list[str]]:
+    """File names to score, by video; everything that is missing is found before anything is scored."""
+    for folder, what in ((prediction, "predicted"), (truth, "true")):
+        if not folder.is_dir():
+            raise UserError(f"no such folder of {what} masks: {folder}")
+    frames = {video: _mask_files(truth / video) for video in _video_folders(truth)}
+    if not frames:
+        raise UserError(f"no videos in {truth}: true masks are at <video>/<frame>.png")
+    extra_frames = 0
+    for video, names in frames.items():
+        if not names:
+            raise UserError(f"no true masks in {truth / video}: they are at <video>/<frame>.png")
+        if not (prediction / video).is_dir():
+            raise UserError(f"no prediction for video {video}: there is no folder {prediction / video}")
+        predicted = set(_mask_files(prediction / video))
+        extra_frames += len(predicted.difference(names))
+        frames[video] = inner_frames(names, video, skip_ends)
+        if missing := [name for name in frames[video] if name not in predicted]:
+            more = f" (and {len(missing) - 1} more of this video)" if len(missing) > 1 else ""
+            raise UserError(f"no prediction for the true mask {truth / video / missing[0]}{more}")
+    if extra := sorted(set(_video_folders(prediction)).difference(frames)):
+        more = f" and {len(extra) - 3} more" if len(extra) > 3 else ""
+        message = f"ignored predicted videos without true masks: {', '.join(extra[:3])}{more}"
+        warnings.warn(message, VLPRVOSWarning, stacklevel=3)
+    if extra_frames:
+        message = f"ignored {extra_frames} predicted frame(s) without true masks"
+        warnings.warn(message, VLPRVOSWarning, stacklevel=3)
+    return frames
+
+
+def _video_folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _mask_files(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.glob("*.png") if not file.name.startswith("."))
+
+
+def _score_all(pairs: Sequence[tuple[Path, Path]], workers: int) -> Iterator[tuple[float, float]]:
+    """Scores in the order of the pairs."""
+    if workers <= 1:
+        yield from map(_score_pair, pairs)
+        return
+    # Fresh processes: a forked copy of one that runs threads (PyTorch's) may hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_score_pair, pairs, chunksize=CHUNK)
+
+
+def _score_pair(pair: tuple[Path, Path]) -> tuple[float, float]:
+    prediction, truth = (read_mask(path) for path in pair)
+    if prediction.shape != truth.shape:
+        sizes = ["{1}x{0}".format(*mask.shape) for mask in (prediction, truth)]
+        raise UserError(f"the predicted mask {pair[0]} is {sizes[0]}, but the true one {pair[1]} is {sizes[1]}")
+    return score_frame(prediction, truth)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

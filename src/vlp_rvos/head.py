@@ -1,0 +1,136 @@
+"""Mask and presence heads.
+
+`docs/method.md` section 4. Shapes: B batch of expressions, V videos, T frames, N = h*w patches, d width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlp_rvos.backbones.base import Backbone
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.prompts import masked_mean
+
+__all__ = ["MaskHead", "PresenceHead"]
+
+SCALES = (1, 2, 4)
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+class _Refine(nn.Sequential):
+    """3x3 convolution, GroupNorm, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+            nn.GroupNorm(math.gcd(8, channels_out), channels_out),
+            nn.ReLU(),
+        )
+
+
+class MaskHead(nn.Module):
+    """Convolutions at the patch grid, twice and four times it, with bilinear upsampling between [O].
+
+    The backbone's finer frozen maps, where it has them at these scales, are projected and added before the
+    convolution of their scale [D]. For patch 16 the scales are 1/16, 1/8 and 1/4 of the input.
+
+    Args:
+        config: sizes and switches.
+        backbone: for its sizes only.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
+        super().__init__()
+        full, half = config.head_width, config.head_width // 2
+        inputs = (full, full, half)
+        self.reduce = nn.Conv2d(config.width, full, 1)
+        self.refine = nn.ModuleList(_Refine(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
+        self.logits = nn.Conv2d(half, 1, 1)
+        self.finer = nn.ModuleDict()
+        for scale, channels in zip(SCALES, inputs, strict=True):
+            stride = backbone.patch_size // scale
+            if config.pyramid and stride * scale == backbone.patch_size and stride in backbone.pyramid_widths:
+                self.finer[str(stride)] = nn.Conv2d(backbone.pyramid_widths[stride], channels, 1)
+        self.patch_size = backbone.patch_size
+
+    def forward(
+        self,
+        features: Tensor,
+        grid: tuple[int, int],
+        pyramid: dict[int, Tensor],
+        video_of: Tensor | None,
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Predict masks.
+
+        Args:
+            features: (B, T, N, d).
+            grid: (h, w).
+            pyramid: stride -> (V, T, C, H/stride, W/stride).
+            video_of: (B,) which video each expression is about; None: one for each, in order.
+            size: (H, W) of the result.
+
+        Returns:
+            Mask logits (B, T, H, W).
+        """
+        batch, length = features.shape[:2]
+        x = self.reduce(features.flatten(0, 1).transpose(1, 2).unflatten(-1, grid))
+        for scale, refine in zip(SCALES, self.refine, strict=True):
+            if scale > 1:
+                x = _resize(x, (scale * grid[0], scale * grid[1]))
+            stride = self.patch_size // scale
+            if str(stride) in self.finer:
+                level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))
+                x = x + (level if video_of is None else level[video_of]).flatten(0, 1)
+            x = refine(x)
+        return _resize(self.logits(x), size).view(batch, length, *size)
+
+
+class PresenceHead(nn.Module):
+    """Is what the expression refers to in the frame, in the clip at all? [D]
+
+    It reads, per frame, the mean of the features, their mean under the predicted mask, the highest score of the score
+    map, and the sentence. The mask's gradient does not pass: presence must not shape it.
+
+    Args:
+        config: sizes and switches.
+        text_width: d_t.
+    """
+
+    def __init__(self, config: ModelConfig, text_width: int) -> None:
+        super().__init__()
+        d = config.width
+        self.sentence_norm = nn.LayerNorm(text_width)
+        self.frame = nn.Sequential(nn.Linear(2 * d + text_width + config.score_map, d), nn.GELU())
+        self.frame_logit = nn.Linear(d, 1)
+        self.clip_logit = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, 1))
+
+    def forward(
+        self, features: Tensor, mask_logits: Tensor, score_logits: Tensor | None, sentence: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Predict presence.
+
+        Args:
+            features: (B, T, N, d).
+            mask_logits: (B, T, N), at the patch grid.
+            score_logits: (B, T, N), or None where the config has no score map.
+            sentence: (B, d_t).
+
+        Returns:
+            Logits per frame (B, T) and per clip (B,).
+        """
+        length = features.shape[1]
+        sentence = self.sentence_norm(sentence)[:, None].expand(-1, length, -1)
+        seen = masked_mean(features, mask_logits.detach())
+        parts = [features.mean(2), seen, sentence.to(features.dtype)]
+        if score_logits is not None:
+            parts.append(score_logits.amax(-1, keepdim=True).to(features.dtype))
+        hidden = self.frame(torch.cat(parts, -1))
+        return self.frame_logit(hidden)[..., 0], self.clip_logit(hidden.mean(1))[..., 0]

@@ -1,0 +1,109 @@
+"""Batches for the trainer: samples by their index, so that a run can be continued anywhere.
+
+Shapes: V videos, E expressions of one video, B expressions of the batch, T frames of a clip, (H, W) pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from vlp_rvos.data.mixture import Mixture, MixtureConfig, Sample, build_mixture
+from vlp_rvos.training.config import Stage
+
+__all__ = ["Batch", "batches", "collate", "staged"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Videos with their expressions.
+
+    Attributes:
+        frames: (V, 2T, 3, H, W) uint8, two consecutive clips.
+        expressions: B of them, those of the first video first.
+        video_of: (B,) int64, the video of each.
+        masks: (B, 2T, H, W) bool.
+    """
+
+    frames: Tensor
+    expressions: list[str]
+    video_of: Tensor
+    masks: Tensor
+
+    def clips(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """The two clips: frames (V, T, 3, H, W) in [0, 1] and masks (B, T, H, W), on a device."""
+        length = self.frames.shape[1] // 2
+        for part in (slice(None, length), slice(length, None)):
+            yield self.frames[:, part].to(device).float() / 255, self.masks[:, part].to(device)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Join samples of one size; each may have its own number of expressions."""
+    return Batch(
+        frames=torch.stack([sample.frames for sample in samples]),
+        expressions=[expression for sample in samples for expression in sample.expressions],
+        video_of=torch.cat([torch.full((len(s.expressions),), video) for video, s in enumerate(samples)]),
+        masks=torch.cat([sample.masks for sample in samples]),
+    )
+
+
+def staged(config: MixtureConfig, stage: Stage | None) -> MixtureConfig:
+    """The mixture at a stage's clip size."""
+    if stage is None:
+        return config
+    return replace(config, height=stage.height, width=stage.width, clip_length=stage.clip_length)
+
+
+def batches(
+    config: MixtureConfig, *, batch: int, position: int, rank: int = 0, world: int = 1, workers: int = 0
+) -> Iterator[Batch]:
+    """Endless batches of the training split from a sample index on.
+
+    Args:
+        config: of the mixture.
+        batch: videos of a batch.
+        position: index of the first sample; each batch takes `world * batch` of them, `batch` for each process.
+        rank, world: this process and their number.
+        workers: loading processes.
+    """
+    loader = DataLoader(
+        _Indexed(build_mixture(config, "train")),
+        batch_sampler=_Positions(position + rank * batch, batch, world * batch),
+        collate_fn=collate,
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+    )
+    return iter(loader)
+
+
+class _Indexed(Dataset[Sample]):
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.mixture.sample(index)
+
+
+class _Positions(Sampler[list[int]]):
+    def __init__(self, first: int, batch: int, stride: int) -> None:
+        self.first, self.batch, self.stride = first, batch, stride
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = self.first
+        while True:
+            yield list(range(start, start + self.batch))
+            start += self.stride
+
+
+def _start_worker(_worker: int) -> None:
+    # Ctrl-C reaches the whole process group, but the trainer decides when to end; its handlers are not the worker's.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Loading must not take the cores from the optimizer step that it runs ahead of.
+    os.nice(5)

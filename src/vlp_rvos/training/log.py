@@ -1,0 +1,120 @@
+"""What a run tells: `log.jsonl`, TensorBoard and progress with time left."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from vlp_rvos.errors import VLPRVOSWarning
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """Writes a run's numbers; a context manager.
+
+    On a terminal a progress bar shows the last numbers; elsewhere each record is one line of text.
+
+    Args:
+        folder: of the run; `log.jsonl` is continued, TensorBoard's files lie in `tensorboard/`.
+        name: of the run.
+        step: at which it starts or goes on.
+        enabled: off in all processes but the first.
+    """
+
+    def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True) -> None:
+        self.enabled, self.name = enabled, name
+        self.started, self.first_progress = time.monotonic(), math.nan
+        console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            disable=not (enabled and console.is_terminal),
+        )
+        self.task = self.bar.add_task(name, total=1.0, numbers="")
+        self.file = folder / "log.jsonl"
+        self.board = _tensorboard(folder / "tensorboard", step) if enabled else None
+
+    def __enter__(self) -> RunLog:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+        if self.board is not None:
+            self.board.close()
+
+    def record(self, step: int, progress: float, event: str, numbers: Mapping[str, float]) -> None:
+        """Write numbers down and show them.
+
+        Args:
+            step: optimizer steps taken.
+            progress: of the run, 0 to 1.
+            event: what they are of, "train" or "validation".
+            numbers: name -> value.
+        """
+        if not self.enabled:
+            return
+        line = {"event": event, "step": step, "progress": round(progress, 5)}
+        values = {name: float(f"{value:.5g}") for name, value in numbers.items()}
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | {k: v if math.isfinite(v) else None for k, v in values.items()}) + "\n")
+        if self.board is not None:
+            for name, value in numbers.items():
+                self.board.add_scalar(f"{event}/{name}", value, step)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if self.bar.disable:
+            where = f"{self.name} {event} step {step} ({progress:.1%}, {self._time_left(progress)} left)"
+            print(f"{where}  {shown}", file=sys.stderr, flush=True)
+        elif event != "train":
+            self.bar.console.print(f"{event} at step {step}: {shown}")
+
+    def advance(self, step: int, progress: float, numbers: Mapping[str, float]) -> None:
+        """Move the bar on.
+
+        Args:
+            step: optimizer steps taken.
+            progress: of the run, 0 to 1.
+            numbers: to show beside it.
+        """
+        if math.isnan(self.first_progress):
+            self.started, self.first_progress = time.monotonic(), progress
+        if not self.bar.disable:
+            shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
+            text = f"step {step}  {shown}  {self._time_left(progress)} left"
+            self.bar.update(self.task, completed=progress, numbers=text)
+
+    def _time_left(self, progress: float) -> str:
+        done = progress - self.first_progress
+        if not done > 0:
+            return "?"
+        seconds = round((time.monotonic() - self.started) * max(0.0, 1 - progress) / done)
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        message = "tensorboard is not installed: its curves are left out (pip install 'vlp-rvos[train]')"
+        warnings.warn(message, VLPRVOSWarning, stacklevel=3)
+        return None
+    return SummaryWriter(str(folder), purge_step=step)

@@ -1,0 +1,112 @@
+"""The loss of one clip (`docs/method.md` section 5).
+
+Shapes: B expressions, T frames, (H, W) network input, (h, w) patch grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from vlp_rvos.model import ClipOutput
+
+__all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part counts. Masks and score map: [O]; presence: [D]."""
+
+    bce: float = 2.0
+    dice: float = 5.0
+    score_bce: float = 2.0
+    score_dice: float = 5.0
+    presence: float = 1.0
+
+
+@dataclass(frozen=True)
+class ClipLosses:
+    """The parts of a clip's loss, scalars in fp32 before weighting, and their weighted sum."""
+
+    bce: Tensor
+    dice: Tensor
+    score_bce: Tensor
+    score_dice: Tensor
+    presence: Tensor
+    total: Tensor
+
+    def parts(self) -> dict[str, Tensor]:
+        """Name -> value without graph, for logging; the total is called "loss"."""
+        values = {part.name: getattr(self, part.name).detach() for part in fields(self)}
+        return {"loss": values.pop("total"), **values}
+
+
+def mask_bce(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross entropy, the mean over pixels, frames and expressions.
+
+    Args:
+        logits: (B, T, H, W).
+        masks: (B, T, H, W) in {0, 1}, floating point.
+    """
+    return F.binary_cross_entropy_with_logits(logits, masks)
+
+
+def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Soft dice per frame with smoothing 1, the mean over frames and expressions.
+
+    A frame without target counts as 0: overlap says nothing there, and cross entropy alone pulls it to zero [D].
+
+    Args:
+        logits: (B, T, H, W).
+        masks: (B, T, H, W) in {0, 1}, floating point.
+    """
+    probability, target = logits.sigmoid().flatten(2), masks.flatten(2)
+    overlap = 2 * (probability * target).sum(-1)
+    area, total = target.sum(-1), probability.sum(-1) + target.sum(-1)
+    return ((1 - (overlap + 1) / (total + 1)) * (area > 0)).mean()
+
+
+def clip_losses(output: ClipOutput, masks: Tensor, weights: LossWeights | None = None) -> ClipLosses:
+    """All parts of the loss of one clip, in fp32 whatever the precision of the output.
+
+    The score map is upsampled to the masks' size and supervised like them; presence is the mean of the cross
+    entropies of the frames' and of the clip's logits. Parts that the model's config switched off are 0.
+
+    Args:
+        output: of the model for B expressions and T frames.
+        masks: (B, T, H, W) bool, or {0, 1} of any type, at the size of `output.mask_logits`.
+        weights: of the parts; the paper's by default.
+
+    Raises:
+        ValueError: the masks' shape is not that of the mask logits.
+    """
+    if masks.shape != output.mask_logits.shape:
+        raise ValueError(f"masks {tuple(masks.shape)} do not fit mask logits {tuple(output.mask_logits.shape)}")
+    weights = weights or LossWeights()
+    with torch.autocast(masks.device.type, enabled=False):
+        target = masks.float()
+        logits = output.mask_logits.float()
+        zero = logits.new_zeros(())
+        bce, dice = mask_bce(logits, target), dice_loss(logits, target)
+        score_bce = score_dice = presence = zero
+        if output.score_logits is not None:
+            scores = F.interpolate(output.score_logits.float(), masks.shape[-2:], mode="bilinear", align_corners=False)
+            score_bce, score_dice = mask_bce(scores, target), dice_loss(scores, target)
+        if output.presence_logits is not None and output.clip_presence_logits is not None:
+            in_frame = target.flatten(2).amax(-1)
+            of_frames = F.binary_cross_entropy_with_logits(output.presence_logits.float(), in_frame)
+            of_clip = F.binary_cross_entropy_with_logits(output.clip_presence_logits.float(), in_frame.amax(-1))
+            presence = (of_frames + of_clip) / 2
+        total = (
+            weights.bce * bce
+            + weights.dice * dice
+            + weights.score_bce * score_bce
+            + weights.score_dice * score_dice
+            + weights.presence * presence
+        )
+    return ClipLosses(bce, dice, score_bce, score_dice, presence, total)

@@ -1,0 +1,316 @@
+"""What a run leaves behind: `overlay.mp4`, `masks/` and `masks.json`.
+
+Every writer takes one frame at a time and keeps none. It works beside the final name and takes that name only when it
+is complete, so a failed run leaves earlier results as they were. Shapes: E expressions, (H, W) the video's own size.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import os
+import shutil
+import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+from pycocotools import mask as coco_mask
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.segmenter import FrameResult
+from vlp_rvos.video import Image, VideoInfo, VideoWriter, part_path
+
+__all__ = [
+    "MasksJsonWriter",
+    "OverlayRenderer",
+    "OverlayWriter",
+    "PaletteMaskWriter",
+    "ResultWriter",
+    "davis_palette",
+    "label_map",
+    "overlay_colours",
+]
+
+MAX_OBJECTS = 255
+BOX_OPACITY = 0.55
+MAX_CAPTION = 200
+# Pillow's own font has Latin letters only; these are what systems usually have for the rest.
+WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "arial.ttf")
+
+
+def davis_palette() -> npt.NDArray[np.uint8]:
+    """(256, 3) colours of object ids, as PASCAL VOC and DAVIS use them: its bits, spread over the channels."""
+    ids = np.arange(256)[:, None]
+    channels = np.arange(3)
+    palette = sum(((ids >> (3 * bit + channels)) & 1) << (7 - bit) for bit in range(3))
+    return np.asarray(palette, dtype=np.uint8)
+
+
+def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
+    """(number, 3) bright colours: hues a golden ratio apart, so any first few of them are far from each other."""
+    hues = (0.382 * i % 1.0 for i in range(number))
+    return np.array([[round(255 * x) for x in colorsys.hsv_to_rgb(hue, 0.75, 1.0)] for hue in hues], dtype=np.uint8)
+
+
+def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top."""
+    labels = np.zeros(masks.shape[1:], dtype=np.uint8)
+    for i in np.argsort(scores, kind="stable"):
+        labels[masks[i]] = i + 1
+    return labels
+
+
+class ResultWriter(ABC):
+    """Context manager: `close` at the end of a good run, `discard` after an exception."""
+
+    @abstractmethod
+    def write(self, result: FrameResult) -> None:
+        """Take the next frame."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish, and move to the final name."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what was written so far."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:
+            self.discard()
+            raise
+
+
+class OverlayRenderer:
+    """Draws masks, their outlines and the expressions on frames.
+
+    Args:
+        expressions: one colour each; they stand in the top left corner, on a translucent box.
+    """
+
+    def __init__(self, expressions: Sequence[str]) -> None:
+        texts = (" ".join(x.split()) for x in expressions)
+        self.expressions = [x if len(x) <= MAX_CAPTION else x[: MAX_CAPTION - 3] + "..." for x in texts]
+        self.colours = overlay_colours(len(self.expressions))
+        self._caption: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+        self._shape: tuple[int, ...] = ()
+
+    def render(self, result: FrameResult) -> Image:
+        """A new image (H, W, 3) uint8 RGB of the frame's size."""
+        image = result.image.copy()
+        labels = label_map(result.masks, result.scores)
+        inside = labels > 0
+        # Half of the frame and half of the colour, without leaving uint8.
+        image[inside] = image[inside] // 2 + (self.colours // 2)[labels[inside] - 1]
+        edge = _edges(labels, max(1, round(2 * min(labels.shape) / 720)))
+        image[edge] = self.colours[labels[edge] - 1]
+        self._draw_caption(image)
+        return image
+
+    def _draw_caption(self, image: Image) -> None:
+        if self._caption is None or self._shape != image.shape:
+            self._shape = image.shape
+            self._caption = self._make_caption(image.shape[0], image.shape[1])
+        box, opacity = self._caption
+        corner = image[: box.shape[0], : box.shape[1]]
+        corner[:] = np.rint((1 - opacity) * corner + opacity * box)
+
+    def _make_caption(self, height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Colours (h, w, 3) in [0, 255] and opacity (h, w, 1) in [0, 1] of the box with the expressions."""
+        size = max(10, round(min(height, width) / 24))
+        font = _font(size, "".join(self.expressions))
+        margin = max(2, size // 3)
+        lines = [
+            (line, tuple(colour.tolist()))
+            for text, colour in zip(self.expressions, self.colours, strict=True)
+            for line in _wrapped(text, font, max(1, width - 4 * margin))
+        ]
+        step = round(1.3 * size)
+        longest = max(font.getlength(line) for line, _ in lines)
+        box_size = (min(width, round(longest) + 2 * margin), min(height, len(lines) * step + 2 * margin))
+        box = PillowImage.new("RGB", box_size)
+        opacity = PillowImage.new("L", box_size, round(255 * BOX_OPACITY))
+        for i, (line, colour) in enumerate(lines):
+            place = (margin, margin + i * step)
+            ImageDraw.Draw(box).text(place, line, font=font, fill=colour)
+            ImageDraw.Draw(opacity).text(place, line, font=font, fill=255)
+        return np.asarray(box, np.float32), np.asarray(opacity, np.float32)[..., None] / np.float32(255)
+
+
+class OverlayWriter(ResultWriter):
+    """Writes the rendered frames as an H.264 mp4 of the video's size and timing (see `VideoWriter`).
+
+    Args:
+        path: of the mp4.
+        expressions: see `OverlayRenderer`.
+        fps: average frame rate of the written frames.
+    """
+
+    def __init__(self, path: Path, expressions: Sequence[str], fps: float) -> None:
+        self.renderer = OverlayRenderer(expressions)
+        self.video = VideoWriter(path, fps)
+
+    def write(self, result: FrameResult) -> None:
+        self.video.write(self.renderer.render(result), result.time)
+
+    def close(self) -> None:
+        self.video.close()
+
+    def discard(self) -> None:
+        self.video.discard()
+
+
+class PaletteMaskWriter(ResultWriter):
+    """Writes one palette PNG a frame, `<frame name>.png`: object ids 1 to E in the DAVIS palette, 0 background.
+
+    Args:
+        folder: where they go; an earlier folder of this name is replaced when the new one is complete.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._part = part_path(folder)
+        self._part.mkdir()
+        self._palette = davis_palette().tobytes()
+
+    def write(self, result: FrameResult) -> None:
+        if len(result.masks) > MAX_OBJECTS:
+            raise UserError(f"{len(result.masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
+        image = PillowImage.fromarray(label_map(result.masks, result.scores))
+        image.putpalette(self._palette)
+        image.save(self._part / f"{result.name}.png")
+
+    def close(self) -> None:
+        old = self._part.with_suffix(".old")
+        if self.folder.exists():
+            os.replace(self.folder, old)
+        try:
+            os.replace(self._part, self.folder)
+        except OSError:
+            with suppress(OSError):
+                os.replace(old, self.folder)
+            raise
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        shutil.rmtree(self._part, ignore_errors=True)
+
+
+class MasksJsonWriter(ResultWriter):
+    """Writes all masks as one JSON file: COCO run-length encoding with score and presence, frame by frame to the disk.
+
+    Layout::
+
+        {"video": {"name", "width", "height", "fps"}, "model": {"name", "version"}, "expressions": [...],
+         "frames": [{"index", "time", "name", "objects": [{"id", "expression", "score", "presence",
+                     "segmentation": {"size": [H, W], "counts": "..."}}]}],
+         "truncated": null or why the frames end early}
+
+    `id` is the one of the palette PNGs, 1 to E.
+
+    Args:
+        path: of the file.
+        video: the video's name, size and frame rate.
+        expressions: the E expressions.
+        model_name, model_version: of the model that made the masks.
+
+    Attributes:
+        truncated: set before `close` where the frames end early.
+    """
+
+    def __init__(
+        self, path: Path, video: VideoInfo, expressions: Sequence[str], model_name: str, model_version: str
+    ) -> None:
+        self.path = path
+        self.truncated: str | None = None
+        self._part = part_path(path)
+        self._file: TextIO = self._part.open("w", encoding="utf-8")
+        self._separator = ""
+        header = {
+            "video": {"name": video.name, "width": video.width, "height": video.height, "fps": video.fps},
+            "model": {"name": model_name, "version": model_version},
+            "expressions": list(expressions),
+        }
+        self._file.write(json.dumps(header, ensure_ascii=False)[:-1] + ', "frames": [')
+
+    def write(self, result: FrameResult) -> None:
+        masks = np.asfortranarray(result.masks.transpose(1, 2, 0), dtype=np.uint8)
+        objects = [
+            {
+                "id": i + 1,
+                "expression": expression,
+                "score": round(float(score), 6),
+                "presence": round(float(presence), 6),
+                "segmentation": {"size": list(map(int, rle["size"])), "counts": rle["counts"].decode("ascii")},
+            }
+            for i, (rle, expression, score, presence) in enumerate(
+                zip(coco_mask.encode(masks), result.expressions, result.scores, result.presences, strict=True)
+            )
+        ]
+        frame: dict[str, Any] = {"index": result.index, "time": round(result.time, 6), "name": result.name}
+        self._file.write(f"{self._separator}\n" + json.dumps(frame | {"objects": objects}, ensure_ascii=False))
+        self._separator = ","
+
+    def close(self) -> None:
+        self._file.write(f'\n], "truncated": {json.dumps(self.truncated, ensure_ascii=False)}}}\n')
+        self._file.close()
+        os.replace(self._part, self.path)
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+def _edges(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.bool_]:
+    """Pixels of objects that are at most `thickness` away, up, down or sideways, from another label; (H, W) bool."""
+    edge = np.zeros(labels.shape, dtype=bool)
+    for distance in range(1, thickness + 1):
+        across = labels[distance:] != labels[:-distance]
+        edge[distance:] |= across
+        edge[:-distance] |= across
+        along = labels[:, distance:] != labels[:, :-distance]
+        edge[:, distance:] |= along
+        edge[:, :-distance] |= along
+    edge &= labels > 0
+    return edge
+
+
+def _font(size: int, text: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    if any(ord(letter) > 0x2FF for letter in text):
+        for name in WIDE_FONTS:
+            with suppress(OSError):
+                return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """Lines of at most `width` pixels (or one letter); long words are broken."""
+    letters = min(len(text), 1 + round(1.5 * len(text) * width / font.getlength(text)))
+    while letters > 1:
+        lines = textwrap.wrap(text, letters)
+        if all(font.getlength(line) <= width for line in lines):
+            return lines
+        letters -= 1
+    return textwrap.wrap(text, 1)

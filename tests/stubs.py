@@ -1,0 +1,159 @@
+"""A tiny random backbone: every part of the real ones, in milliseconds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from zlib import crc32
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+
+PAD, START, END, FIRST_WORD = 0, 1, 2, 3
+
+
+class TinyBackbone(Backbone):
+    """Random, frozen, deterministic by `seed`.
+
+    Args:
+        vision_width, vision_layers, text_width, text_layers, shared_width, heads: sizes of the towers.
+        patch_size: pixels per patch side; `size_multiple` is the same.
+        causal: CLIP-like text tower (causal, the end token is the sentence) instead of a BERT-like one (mean).
+        pyramid: give finer maps at strides 8 and 4 (needs patch_size 16).
+        relative_bias: VLMo-like relative position bias in the vision layers.
+        layer_scale: VLMo-like layer scale.
+        post_norm_text: BERT-like text layers.
+        seed: of the weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision_width: int = 32,
+        vision_layers: int = 3,
+        text_width: int = 24,
+        text_layers: int = 2,
+        shared_width: int = 16,
+        heads: int = 2,
+        patch_size: int = 16,
+        causal: bool = False,
+        pyramid: bool = False,
+        relative_bias: bool = False,
+        layer_scale: bool = False,
+        post_norm_text: bool = False,
+        vocabulary: int = 200,
+        max_words: int = 16,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name = "tiny"
+        self.patch_size = self.size_multiple = patch_size
+        self.default_size = (4 * patch_size, 4 * patch_size)
+        self.vision_width, self.text_width, self.shared_width = vision_width, text_width, shared_width
+        self.max_words, self.causal = max_words, causal
+        self.image_mean, self.image_std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+        self.pyramid_widths = {8: 6, 4: 5} if pyramid else {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.patches = nn.Conv2d(3, vision_width, patch_size, patch_size)
+            self.cls_token = nn.Parameter(torch.randn(vision_width))
+            self.positions = nn.Parameter(0.5 * torch.randn(1, vision_width, 4, 4))
+            self.vision_blocks = nn.ModuleList(
+                Block(
+                    vision_width, heads, 2 * vision_width, "quick_gelu" if causal else "gelu", layer_scale=layer_scale
+                )
+                for _ in range(vision_layers)
+            )
+            self.vision_norm = nn.LayerNorm(vision_width)
+            self.vision_projection = nn.Linear(vision_width, shared_width, bias=False)
+            self.finer = nn.ModuleDict({str(s): nn.Conv2d(3, c, s, s) for s, c in self.pyramid_widths.items()})
+            self.bias_scale = nn.Parameter(torch.rand(heads)) if relative_bias else None
+
+            self.vocabulary = vocabulary
+            self.word_embedding = nn.Embedding(vocabulary, text_width)
+            self.word_positions = nn.Parameter(0.5 * torch.randn(max_words, text_width))
+            self.text_blocks = nn.ModuleList(
+                Block(text_width, heads, 2 * text_width, norm_first=not post_norm_text) for _ in range(text_layers)
+            )
+            self.text_norm = nn.LayerNorm(text_width)
+            self.text_projection = nn.Linear(text_width, shared_width, bias=False)
+            for block in (*self.vision_blocks, *self.text_blocks):
+                for parameter in block.parameters():
+                    if parameter.ndim == 1:
+                        nn.init.normal_(parameter, parameter.mean().item(), 0.1)
+        self.freeze()
+
+    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
+        rows = []
+        for expression in expressions:
+            words = [
+                FIRST_WORD + crc32(w.encode()) % (self.vocabulary - FIRST_WORD) for w in expression.lower().split()
+            ]
+            if not words:
+                raise UserError("the expression is empty: say what to find, for example 'the red car'")
+            if len(words) > self.max_words - 2:
+                warnings.warn(f"'{expression}' was cut to {self.max_words} tokens", VLPRVOSWarning, stacklevel=2)
+            rows.append([START, *words[: self.max_words - 2], END])
+        length = max(map(len, rows))
+        ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
+        return TextBatch(ids, ids != PAD)
+
+    def embed_text(self, text: TextBatch) -> Tensor:
+        return self.word_embedding(text.ids) + self.word_positions[: text.ids.shape[1]]
+
+    def finish_text(self, x: Tensor) -> Tensor:
+        return self.text_norm(x)
+
+    def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
+        if self.causal:
+            return x[torch.arange(len(text)), text.mask.sum(1) - 1]
+        weight = text.mask.to(x.dtype)[..., None]
+        return (x * weight).sum(1) / weight.sum(1)
+
+    def project_text(self, x: Tensor) -> Tensor:
+        return self.text_projection(x)
+
+    def embed_frames(self, images: Tensor) -> FrameTokens:
+        grid = self.check_size(*images.shape[-2:])
+        x = self.patches(images) + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
+        cls = self.cls_token.to(x.dtype).expand(len(x), 1, -1)
+        pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}
+        return FrameTokens(torch.cat([cls, x.flatten(2).transpose(1, 2)], 1), grid, pyramid)
+
+    def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
+        if self.bias_scale is None:
+            return None
+        places = torch.cartesian_prod(torch.arange(grid[0]), torch.arange(grid[1])).float()
+        distance = F.pad(torch.cdist(places, places), (1, extra, 1, extra))
+        return -(layer + 1) * 0.1 * self.bias_scale[None, :, None, None] * distance.to(self.bias_scale.device)
+
+    def finish_vision(self, x: Tensor) -> Tensor:
+        return self.vision_norm(x)
+
+    def project_vision(self, x: Tensor) -> Tensor:
+        return self.vision_projection(x)
+
+
+def tiny_config(**changes: object) -> ModelConfig:
+    """Everything switched on, small enough for `TinyBackbone`."""
+    values: dict[str, object] = {
+        "width": 24,
+        "clip_length": 3,
+        "input_size": 64,
+        "language_prompts": 3,
+        "vision_prompts": 2,
+        "temporal_prompts": 2,
+        "prompt_width": 16,
+        "prompt_heads": 2,
+        "shallow_layers": [3, 2, 1],
+        "str_heads": 4,
+        "cube_size": 2,
+        "mlp_ratio": 2.0,
+        "head_width": 16,
+    }
+    return ModelConfig.from_dict({**values, **changes})

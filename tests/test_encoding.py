@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from stubs import TinyBackbone, tiny_config
+from torch import Tensor
+
+from vlp_rvos.encoding import ReferenceGuidedEncoder, matched_layer
+from vlp_rvos.errors import UserError
+
+NOTHING = {
+    "language_prompts": 0,
+    "vision_prompts": 0,
+    "temporal_prompts": 0,
+    "history": False,
+    "reference_guided": False,
+}
+BACKBONES = {
+    "clip-like": {"causal": True},
+    "vlmo-like": {"relative_bias": True, "layer_scale": True},
+    "mini-like": {"post_norm_text": True, "pyramid": True},
+}
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_everything_off_is_the_original_backbone(kind: str) -> None:
+    backbone = TinyBackbone(**BACKBONES[kind])
+    encoder = ReferenceGuidedEncoder(tiny_config(**NOTHING), backbone)
+    assert not list(encoder.parameters())
+    text = backbone.tokenize(["the dog that jumps", "car"])
+    frames = torch.randn(2, 3, 3, 32, 96)
+    features = encoder.encode_text(backbone, text)
+    torch.testing.assert_close(features.sentence_shared, backbone.encode_text(text), atol=1e-5, rtol=0)
+
+    encoded = encoder(backbone, frames, features)
+    x = backbone.embed_frames(frames.flatten(0, 1)).tokens
+    states = []
+    for layer, block in enumerate(backbone.vision_blocks):
+        x = block(x, backbone.vision_bias(layer, (2, 6)))
+        states.append(x[:, 1:].unflatten(0, (2, 3)))
+    finished = backbone.finish_vision(x)[:, 1:].unflatten(0, (2, 3))
+    torch.testing.assert_close(encoded.patches, finished, atol=1e-5, rtol=0)
+    for ours, theirs in zip(encoded.shallow, reversed(states), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    assert encoded.grid == (2, 6)
+
+
+def plain_run(encoder: ReferenceGuidedEncoder, backbone: TinyBackbone, clip: Tensor, words: list[Tensor]) -> Tensor:
+    """One clip (T, 3, H, W) and one expression without padding, frame by frame, token kinds kept apart.
+
+    Args:
+        words: for each vision layer the matched text layer's (S, d_t).
+    """
+    prompts = encoder.prompts()
+    embedded = backbone.embed_frames(clip)
+    length, own = embedded.tokens.shape[:2]
+    positions = encoder.positions(length)
+    frames = list(embedded.tokens)
+    histories = [encoder.history(None, 1)[0]] * length
+    temporal = [positions[t].expand(prompts.temporal.shape[1], -1) for t in range(length)]
+    for layer, block in enumerate(backbone.vision_blocks):
+        mapped = encoder.word_projections[layer](F.layer_norm(words[layer], words[layer].shape[-1:]))
+        word_k, word_v = block.project_kv(mapped[None])
+        for t in range(length):
+            sequence = torch.cat(
+                [frames[t], histories[t], prompts.vision[layer], temporal[t] + prompts.temporal[layer]]
+            )
+            q, k, v = block.project_qkv(block.norm1(sequence[None]))
+            logits = q @ k.mT / q.shape[-1] ** 0.5 + backbone.vision_bias(layer, embedded.grid, len(sequence) - own)
+            heads = logits.softmax(-1) @ v
+            heads = heads + encoder.gates[layer] * ((q @ word_k.mT / q.shape[-1] ** 0.5).softmax(-1) @ word_v)
+            sequence = sequence + block.project_out(heads)[0]
+            sequence = sequence + block.mlp(block.norm2(sequence))
+            parts = (own, len(histories[t]), prompts.vision.shape[1], len(temporal[t]))
+            frames[t], histories[t], _, temporal[t] = sequence.split(parts)
+        if layer < len(backbone.vision_blocks) - 1:
+            stacked = torch.stack(temporal)[None]
+            temporal = list(encoder.capture(block, stacked, torch.stack(frames)[None], positions)[0])
+    return backbone.finish_vision(torch.stack(frames)[:, 1:])
+
+
+def test_layers_by_hand() -> None:
+    backbone = TinyBackbone(relative_bias=True, layer_scale=True)
+    encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
+    for gate in encoder.gates:
+        torch.nn.init.constant_(gate, 0.7)
+    clip = torch.randn(1, 4, 3, 32, 48)
+    features = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps"]))
+    words = [features.hidden[layer][0] for layer in (0, 1, 1)]
+    expected = plain_run(encoder, backbone, clip[0], words)
+    torch.testing.assert_close(encoder(backbone, clip, features).patches[0], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_language_prompts_stand_after_the_start_token_and_are_replaced() -> None:
+    backbone = TinyBackbone(causal=True)
+    encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
+    text = backbone.tokenize(["the dog"])
+    prompts = encoder.prompts().language
+    x = backbone.embed_text(text)
+    for layer, block in enumerate(backbone.text_blocks):
+        sequence = torch.cat([x[:, :1], prompts[layer][None], x[:, 1:]], 1)
+        hidden = torch.full((sequence.shape[1],) * 2, float("-inf")).triu(1)
+        sequence = block(sequence, hidden)
+        x = torch.cat([sequence[:, :1], sequence[:, 4:]], 1)
+    features = encoder.encode_text(backbone, text)
+    torch.testing.assert_close(features.words, backbone.finish_text(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(features.sentence, features.words[:, -1])
+
+
+def test_padding_of_text_changes_nothing() -> None:
+    backbone = TinyBackbone()
+    encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
+    alone = encoder.encode_text(backbone, backbone.tokenize(["car"]))
+    padded = encoder.encode_text(backbone, backbone.tokenize(["car", "the small dog that jumps over the fence"]))
+    torch.testing.assert_close(padded.words[:1, :3], alone.words, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(padded.select(slice(0, 1)).sentence, alone.sentence, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("vision", "text", "expected"),
+    [(3, 2, [0, 1, 1]), (4, 6, [1, 2, 4, 5]), (12, 12, list(range(12))), (24, 12, [i // 2 for i in range(24)])],
+)
+def test_matched_layer(vision: int, text: int, expected: list[int]) -> None:
+    assert [matched_layer(layer, vision, text) for layer in range(vision)] == expected
+
+
+def test_shallow_layers_the_backbone_does_not_have() -> None:
+    with pytest.raises(UserError, match="tiny: it has 3 vision layers"):
+        ReferenceGuidedEncoder(tiny_config(shallow_layers=[4, 2, 1]), TinyBackbone())

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from stubs import TinyBackbone, tiny_config
+
+from vlp_rvos.head import MaskHead, PresenceHead
+
+
+@pytest.mark.parametrize(("patch_size", "pyramid"), [(14, False), (16, False), (16, True)])
+def test_mask_logits_at_the_input_size(patch_size: int, pyramid: bool) -> None:
+    backbone = TinyBackbone(patch_size=patch_size, pyramid=pyramid)
+    head = MaskHead(tiny_config(), backbone)
+    size = (2 * patch_size, 3 * patch_size)
+    maps = {
+        stride: torch.randn(1, 4, c, size[0] // stride, size[1] // stride)
+        for stride, c in backbone.pyramid_widths.items()
+    }
+    logits = head(torch.randn(2, 4, 6, 24), (2, 3), maps, torch.tensor([0, 0]), size)
+    assert logits.shape == (2, 4, *size)
+    assert set(head.finer) == ({"8", "4"} if pyramid else set())
+
+
+def test_pyramid_follows_its_video_and_can_be_switched_off() -> None:
+    backbone = TinyBackbone(pyramid=True)
+    head = MaskHead(tiny_config(), backbone)
+    maps = {8: torch.randn(2, 3, 6, 4, 6), 4: torch.randn(2, 3, 5, 8, 12)}
+    features = torch.randn(2, 3, 6, 24)
+    video_of = torch.tensor([1, 0])
+    swapped = head(features, (2, 3), maps, video_of, (32, 48))
+    expected = head(features, (2, 3), {s: level.flip(0) for s, level in maps.items()}, None, (32, 48))
+    torch.testing.assert_close(swapped, expected)
+    assert not MaskHead(tiny_config(pyramid=False), backbone).finer
+
+
+def test_frames_do_not_touch_each_other() -> None:
+    head = MaskHead(tiny_config(), TinyBackbone())
+    features = torch.randn(1, 3, 6, 24)
+    before = head(features, (2, 3), {}, None, (32, 48))
+    features[:, 1] += 1
+    after = head(features, (2, 3), {}, None, (32, 48))
+    torch.testing.assert_close(before[:, ::2], after[:, ::2])
+
+
+@pytest.mark.parametrize("score_map", [True, False])
+def test_presence(score_map: bool) -> None:
+    head = PresenceHead(tiny_config(score_map=score_map), 24)
+    mask_logits = torch.randn(2, 3, 6, requires_grad=True)
+    score = torch.randn(2, 3, 6) if score_map else None
+    features = torch.randn(2, 3, 6, 24, requires_grad=True)
+    frame, clip = head(features, mask_logits, score, torch.randn(2, 24))
+    assert frame.shape == (2, 3)
+    assert clip.shape == (2,)
+    (frame.sum() + clip.sum()).backward()
+    assert features.grad is not None
+    assert mask_logits.grad is None

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from vlp_rvos.model import ClipOutput
+from vlp_rvos.training.losses import LossWeights, clip_losses, dice_loss, mask_bce
+
+
+def output(mask_logits: Tensor, **parts: Tensor) -> ClipOutput:
+    return ClipOutput(mask_logits, history=torch.zeros(len(mask_logits), mask_logits.shape[1], 4), **parts)
+
+
+def square(batch: int = 1, frames: int = 2, size: int = 8) -> Tensor:
+    masks = torch.zeros(batch, frames, size, size, dtype=torch.bool)
+    masks[..., :4, :4] = True
+    return masks
+
+
+def test_cross_entropy_of_undecided_logits_is_ln_2() -> None:
+    assert mask_bce(torch.zeros(1, 2, 8, 8), square().float()).item() == pytest.approx(math.log(2))
+
+
+def test_dice_of_undecided_logits() -> None:
+    # 64 pixels at 0.5 and 16 of the target: overlap 8, sums 32 and 16.
+    assert dice_loss(torch.zeros(1, 2, 8, 8), square().float()).item() == pytest.approx(1 - 17 / 49)
+
+
+def test_dice_averages_over_frames_and_leaves_out_empty_ones() -> None:
+    masks = square().float()
+    masks[:, 1] = 0
+    logits = torch.zeros(1, 2, 8, 8, requires_grad=True)
+    loss = dice_loss(logits, masks)
+    loss.backward()
+    assert loss.item() == pytest.approx((1 - 17 / 49) / 2)
+    assert logits.grad is not None
+    assert logits.grad[:, 0].abs().min() > 0
+    assert logits.grad[:, 1].abs().max() == 0
+
+
+def test_absent_target_is_pulled_to_zero_everywhere() -> None:
+    logits = torch.zeros(1, 2, 8, 8, requires_grad=True)
+    losses = clip_losses(output(logits), torch.zeros(1, 2, 8, 8, dtype=torch.bool))
+    losses.total.backward()
+    assert losses.dice.item() == 0
+    assert logits.grad is not None
+    assert (logits.grad > 0).all()
+
+
+def test_gradient_grows_the_target_and_shrinks_the_rest() -> None:
+    logits = torch.randn(2, 2, 8, 8, requires_grad=True)
+    masks = square(2)
+    clip_losses(output(logits), masks).total.backward()
+    assert logits.grad is not None
+    assert (logits.grad[masks] < 0).all()
+    assert (logits.grad[~masks] > 0).all()
+
+
+def test_right_and_certain_costs_nothing() -> None:
+    masks = square()
+    certain = torch.where(masks, 100.0, -100.0)
+    coarse = torch.where(masks[..., ::4, ::4], 100.0, -100.0)
+    losses = clip_losses(
+        output(
+            certain,
+            score_logits=coarse,
+            presence_logits=torch.full((1, 2), 100.0),
+            clip_presence_logits=torch.full((1,), 100.0),
+        ),
+        masks,
+    )
+    assert losses.bce.item() == pytest.approx(0, abs=1e-6)
+    assert losses.dice.item() == pytest.approx(0, abs=1e-6)
+    assert losses.presence.item() == pytest.approx(0, abs=1e-6)
+    assert losses.score_dice < 0.3  # the coarse grid cannot follow the outline exactly
+
+
+def test_total_is_the_weighted_sum() -> None:
+    losses = clip_losses(
+        output(
+            torch.randn(1, 2, 8, 8),
+            score_logits=torch.randn(1, 2, 2, 2),
+            presence_logits=torch.randn(1, 2),
+            clip_presence_logits=torch.randn(1),
+        ),
+        square(),
+        LossWeights(bce=1, dice=10, score_bce=100, score_dice=1000, presence=10000),
+    )
+    parts = (losses.bce, losses.dice, losses.score_bce, losses.score_dice, losses.presence)
+    assert losses.total.item() == pytest.approx(sum(10**i * part.item() for i, part in enumerate(parts)), rel=1e-5)
+
+
+def test_default_weights_are_the_release_s() -> None:
+    assert LossWeights() == LossWeights(bce=2, dice=5, score_bce=2, score_dice=5, presence=1)
+
+
+def test_constant_score_map_is_supervised_like_a_mask() -> None:
+    undecided = output(torch.zeros(1, 2, 8, 8), score_logits=torch.zeros(1, 2, 2, 2))
+    losses = clip_losses(undecided, square())
+    assert losses.score_bce.item() == losses.bce.item()
+    assert losses.score_dice.item() == losses.dice.item()
+
+
+def test_presence_is_of_each_frame_and_of_the_clip() -> None:
+    masks = square()
+    masks[:, 1] = False
+    right_in_frames = output(
+        torch.zeros(1, 2, 8, 8),
+        presence_logits=torch.tensor([[100.0, -100.0]]),
+        clip_presence_logits=torch.zeros(1),
+    )
+    assert clip_losses(right_in_frames, masks).presence.item() == pytest.approx(math.log(2) / 2)
+
+
+def test_parts_switched_off_are_zero() -> None:
+    losses = clip_losses(output(torch.zeros(1, 2, 8, 8)), square())
+    assert losses.score_bce.item() == losses.score_dice.item() == losses.presence.item() == 0
+
+
+def test_is_computed_in_fp32_under_autocast() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = clip_losses(output(torch.zeros(1, 2, 8, 8, dtype=torch.bfloat16)), square())
+    assert losses.total.dtype == torch.float32
+    assert losses.dice.item() == pytest.approx(1 - 17 / 49, rel=1e-6)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    logits = torch.full((1, 2, 8, 8), 1e4, requires_grad=True)
+    total = clip_losses(output(logits), ~square()).total
+    total.backward()
+    assert logits.grad is not None
+    assert torch.isfinite(total)
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_masks_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        clip_losses(output(torch.zeros(1, 2, 8, 8)), square(size=4))
