@@ -147,6 +147,11 @@ def test_a_failed_save_leaves_the_old_file(model: VLPRVOS, saved: Path, monkeypa
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]
 
 
+def test_files_get_the_usual_permissions(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    assert saved.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_unwritable_folder_is_the_user_s_mistake(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

@@ -25,7 +25,7 @@ def test_kinds_inform_each_other_within_a_layer() -> None:
     encoder = PromptEncoder(tiny_config(), 3, 2, 32, 24)
     before = encoder()
     with torch.no_grad():
-        encoder.tokens[1, 0] += torch.randn(16)
+        encoder.tokens["language"][1, 0] += torch.randn(16)
     after = encoder()
     assert not torch.allclose(before.temporal[1], after.temporal[1])
     torch.testing.assert_close(before.temporal[0], after.temporal[0])

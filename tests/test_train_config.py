@@ -62,6 +62,7 @@ def test_defaults_are_the_release_s(tmp_path: Path) -> None:
         ("schedule: {milestones: [2]}", "schedule: milestones must lie between 0 and 1"),
         ("steps: 0", "steps must be positive"),
         ("ema: 1.0", "ema must lie in"),
+        ("{batch: 3, data: {portrait: 0.5}}", "batch must be 1, 2, 4 or 8"),
         ("- a list", "top level must be a mapping"),
         ("a: [", "not valid YAML"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file
 from stubs import TinyBackbone
 from torch import Tensor
@@ -16,8 +17,9 @@ from torch import Tensor
 import vlp_rvos.checkpoint
 from vlp_rvos.backbones import Backbone
 from vlp_rvos.checkpoint import load_model, peek, save_trained
+from vlp_rvos.commands.train import run
 from vlp_rvos.config import ModelConfig
-from vlp_rvos.data.mixture import MixtureConfig, Sample
+from vlp_rvos.data.mixture import MixtureConfig, Sample, build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.training import batches, trainer
@@ -185,6 +187,16 @@ def test_workers_give_the_same_batches() -> None:
         assert batch.masks.shape == (3, 4, 32, 48)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    def fail(self: Squares, index: int) -> Sample:
+        raise UserError("dog/00003.png: not an image; replace it")
+
+    monkeypatch.setattr(Squares, "sample", fail)
+    with pytest.raises(UserError, match=r"^dog/00003.png: not an image; replace it$"):
+        next(batches.batches(CONFIG.data, batch=2, position=0, workers=workers))
+
+
 def test_second_clip_gets_the_first_one_s_history_detached(tmp_path: Path) -> None:
     one = Trainer(replace(CONFIG, history_dropout=0.0, steps=1), tmp_path, device="cpu")
     given: list[Tensor | None] = []
@@ -230,6 +242,20 @@ def test_another_run_is_not_resumed(tmp_path: Path, config: TrainConfig, message
     Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
     with pytest.raises(UserError, match=message):
         Trainer(config, tmp_path, device="cpu", resume=True)
+
+
+def test_data_that_is_not_there_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "build_mixture", build_mixture)
+    config = replace(CONFIG, data=replace(CONFIG.data, root=str(tmp_path / "nowhere")))
+    with pytest.raises(UserError, match="nowhere"):
+        Trainer(config, tmp_path / "run", device="cpu").train()
+    assert not (tmp_path / "run").exists()
+
+
+def test_paths_of_the_training_machine_are_not_shipped(tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=1, data=replace(CONFIG.data, root="/home/someone/data"))
+    saved = Trainer(config, tmp_path, device="cpu").train().model
+    assert "someone" not in json.dumps(peek(saved).training)
 
 
 def test_broken_checkpoint_is_not_resumed(tmp_path: Path) -> None:
@@ -299,7 +325,7 @@ def test_stages_change_the_clip_size_and_batch(tmp_path: Path, mixtures: dict[st
     Trainer(replace(CONFIG, stages=stages), tmp_path, device="cpu").train()
     small, large = mixtures["train"]
     assert (small.config.width, small.config.clip_length, small.requested) == (32, 1, list(range(9)))
-    assert (large.config.width, large.config.clip_length, large.requested) == (48, 2, list(range(9, 15)))
+    assert (large.config.width, large.config.clip_length, large.requested) == (48, 2, list(range(10, 16)))
 
 
 def test_average_is_what_is_shipped(tmp_path: Path) -> None:
@@ -325,6 +351,43 @@ def test_frame_iou() -> None:
     predicted = torch.zeros(3, 2, 2, dtype=torch.bool)
     predicted[0, :, 0] = True
     assert frame_iou(predicted, masks).tolist() == pytest.approx([1 / 3, 0, 1])
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Path:
+    values = {
+        "model": {"preset": "mini", "overrides": SMALL},
+        "data": {"height": 32, "width": 48, "clip_length": 2},
+        "steps": 2,
+        "workers": 0,
+        "val_samples": 1,
+    }
+    path = tmp_path / "small.yaml"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_command_says_where_the_model_is(yaml_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(yaml_file, tmp_path / "out", device="cpu", overrides=["steps=1"])
+    assert "model.safetensors: 1 steps" in capsys.readouterr().out
+    assert peek(tmp_path / "out" / "model.safetensors").training["steps"] == 1
+
+
+def test_stopped_command_says_how_to_go_on(
+    yaml_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer._step
+
+    def interrupted(self: Trainer, *args: Any) -> None:
+        step(self, *args)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    with pytest.raises(typer.Exit) as caught:
+        run(yaml_file, tmp_path / "out", device="cpu")
+    assert caught.value.exit_code == 130
+    assert "--resume" in capsys.readouterr().out
+    assert (tmp_path / "out" / "last.ckpt").exists()
 
 
 @pytest.mark.slow

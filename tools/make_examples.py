@@ -19,7 +19,9 @@ from vlp_rvos.video import VideoWriter
 
 FRAMES, FPS = 48, 24
 #: name -> photograph, output size, and the (left, top, width) of the view in the first and the last frame
-CLIPS: dict[str, tuple[Callable[[], np.ndarray], tuple[int, int], tuple[float, float, float], tuple[float, float, float]]] = {
+CLIPS: dict[
+    str, tuple[Callable[[], np.ndarray], tuple[int, int], tuple[float, float, float], tuple[float, float, float]]
+] = {
     "cat": (data.chelsea, (480, 320), (0, 0, 330), (30, 10, 420)),
     "astronaut": (data.astronaut, (320, 400), (40, 0, 300), (20, 10, 390)),
     "coffee": (data.coffee, (480, 320), (140, 60, 380), (20, 0, 560)),

@@ -95,12 +95,15 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
+        mode = temporary.stat().st_mode
     except OSError as error:
         raise UserError(f"{path.parent}: cannot be written ({error.strerror}); choose another output folder") from error
     try:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        # Some writers replace the file by one that only its owner may read.
+        temporary.chmod(mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -150,12 +153,13 @@ def save_trained(
     replace_file(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
-def peek(path: Path) -> CheckpointInfo:
-    """The header of a checkpoint, without its tensors.
+def peek(name_or_path: str | Path) -> CheckpointInfo:
+    """The header of a shipped model or a checkpoint file, without its tensors.
 
     Raises:
-        UserError: no such file, or not a checkpoint that this version reads.
+        UserError: unknown model, no such file, or not a checkpoint that this version reads.
     """
+    path = _resolve(name_or_path)
     return _parse(_read(path, tensors=False)[0], path)
 
 
@@ -258,8 +262,6 @@ def _resolve(name_or_path: str | Path) -> Path:
 
 
 def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such model file")
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}

@@ -135,11 +135,15 @@ def train(
 
 
 @app.command()
-def pretrain(config: Config, output: RunFolder = None, resume: Resume = False, overrides: Overrides = None) -> None:
+def pretrain(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML file; default: as shipped.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/mini-backbone"),
+    overrides: Overrides = None,
+) -> None:
     """Pretrain the vision tower of the model "mini" so that patches and words share one space."""
     from vlp_rvos.commands import pretrain as command
 
-    command.run(config, output, resume, overrides or [])
+    command.run(config, output, overrides or [])
 
 
 @evaluate_app.command("masks")
@@ -194,13 +198,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with reported_warnings():
         try:
-            code = app(None if arguments is None else list(arguments), standalone_mode=False)
+            code = app(None if arguments is None else list(arguments), prog_name="vlp-rvos", standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):
-            return _fail("interrupted", INTERRUPTED)
+            code = INTERRUPTED
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
                 traceback.print_exc()
             return _fail(*_explain(error))
+        if code == INTERRUPTED:
+            return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

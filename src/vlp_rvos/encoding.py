@@ -191,7 +191,7 @@ class ReferenceGuidedEncoder(nn.Module):
             tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
             q, k, v = block.project_qkv(block.norm1(tokens))
             bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
-            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype))
             if self.gates:
                 word_k, word_v = self._word_keys(layer, block, text)
                 word_k, word_v = (part.repeat_interleave(length, 0) for part in (word_k, word_v))

@@ -67,7 +67,8 @@ class ScoreMap(nn.Module):
         """(B, T, N, d_s) and (B, d_s), not normalised -> logits (B, T, N), float32."""
         sentence = F.normalize(sentence_shared.float(), dim=-1)
         patches = patches_shared.float()
-        cosine = (patches * sentence[:, None, None]).sum(-1) / patches.norm(dim=-1).clamp_min(1e-6)
+        lengths = torch.linalg.vector_norm(patches, dim=-1).clamp_min(1e-6)
+        cosine: Tensor = (patches * sentence[:, None, None]).sum(-1) / lengths
         return cosine * self.log_scale.exp() + self.bias
 
 

@@ -53,6 +53,9 @@ class MaskHead(nn.Module):
         self.reduce = nn.Conv2d(config.width, full, 1)
         self.refine = nn.ModuleList(_Refine(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
         self.logits = nn.Conv2d(half, 1, 1)
+        # Most pixels are background: without this the first steps are spent on saying so.
+        with torch.no_grad():
+            self.logits.bias.fill_(-2.0)  # type: ignore[union-attr]
         self.finer = nn.ModuleDict()
         for scale, channels in zip(SCALES, inputs, strict=True):
             stride = backbone.patch_size // scale

@@ -17,6 +17,8 @@ from vlp_rvos.config import ModelConfig
 
 __all__ = ["HistoryPrompts", "PromptEncoder", "Prompts", "TemporalCapture", "TemporalPositions", "masked_mean"]
 
+KINDS = ("language", "vision", "temporal")
+
 
 @dataclass
 class Prompts:
@@ -55,8 +57,15 @@ class PromptEncoder(nn.Module):
         self.widths = (text_width, vision_width, vision_width)
         self.counts = (config.language_prompts, config.vision_prompts, config.temporal_prompts)
         width = config.prompt_width
-        if total := sum(self.counts):
-            self.tokens = nn.Parameter(0.2 * torch.randn(max(vision_layers, text_layers), total, width))
+        # One parameter for each kind, so that a kind can be switched off in a trained model.
+        self.tokens = nn.ParameterDict(
+            {
+                kind: nn.Parameter(0.2 * torch.randn(max(vision_layers, text_layers), count, width))
+                for kind, count in zip(KINDS, self.counts, strict=True)
+                if count
+            }
+        )
+        if self.tokens:
             self.layers = nn.ModuleList(
                 nn.TransformerEncoderLayer(
                     width, config.prompt_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
@@ -73,9 +82,9 @@ class PromptEncoder(nn.Module):
     def forward(self) -> Prompts:
         """The prompts of every layer of both towers; on the CPU where there are none at all."""
         kinds = list(zip(self.depths, self.counts, self.widths, strict=True))
-        if not sum(self.counts):
+        if not self.tokens:
             return Prompts(*(torch.zeros(kind) for kind in kinds))
-        x = self.tokens
+        x = torch.cat([self.tokens[kind] for kind in KINDS if kind in self.tokens], 1)
         for layer in self.layers:
             x = layer(x)
         tokens = self.norm(x).split(self.counts, dim=1)

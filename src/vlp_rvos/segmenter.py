@@ -107,12 +107,7 @@ class Segmenter:
         threshold: float = 0.5,
         presence_threshold: float = 0.0,
     ) -> None:
-        if not 0 < threshold < 1:
-            raise UserError(f"threshold must be between 0 and 1 (both excluded), not {threshold:g}")
-        if not 0 <= presence_threshold <= 1:
-            raise UserError(f"presence threshold must be between 0 and 1, not {presence_threshold:g}")
-        if size is not None and size < 1:
-            raise UserError(f"size must be greater than 0 pixels, not {size}")
+        _check_values(precision, size, threshold, presence_threshold)
         self.model = (model if device is None else model.to(_device(device))).eval()
         self.config = model.config if size is None else model.config.replace(input_size=size)
         self.name, self.version = name, version
@@ -145,7 +140,8 @@ class Segmenter:
         # Only here, so that a Segmenter around a model of one's own needs no checkpoint code.
         from vlp_rvos import checkpoint
 
-        # The device is checked first: loading takes longer.
+        # The model comes last: loading takes longer than finding a mistake.
+        _check_values(precision, size, threshold, presence_threshold)
         target = _device(device)
         return cls(
             checkpoint.load_model(model, overrides, target),
@@ -329,10 +325,18 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    if precision not in PRECISIONS:
+def _check_values(precision: str, size: int | None, threshold: float, presence_threshold: float) -> None:
+    if precision != "auto" and precision not in PRECISIONS:
         raise UserError(f"unknown precision {precision!r}: use auto, {', '.join(PRECISIONS)}")
-    return PRECISIONS[precision]
+    if size is not None and size < 1:
+        raise UserError(f"size must be greater than 0 pixels, not {size}")
+    if not 0 < threshold < 1:
+        raise UserError(f"threshold must be between 0 and 1 (both excluded), not {threshold:g}")
+    if not 0 <= presence_threshold <= 1:
+        raise UserError(f"presence threshold must be between 0 and 1, not {presence_threshold:g}")
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    if precision != "auto":
+        return PRECISIONS[precision]
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

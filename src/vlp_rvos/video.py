@@ -295,7 +295,8 @@ class _FileSource(VideoSource):
             raise UserError(f"{path}: no frame can be decoded ({error.strerror})") from error
         if frame is None:
             raise UserError(f"{path} has no frames that can be decoded")
-        height, width = _oriented(frame).shape[:2]
+        self._turn = _display_matrix(frame)
+        height, width = _turned(frame, self._turn).shape[:2]
         whole = total and every == 1 and start is None and end is None
         frames = total if whole else self._selected_frames(fps, duration)
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
@@ -305,7 +306,7 @@ class _FileSource(VideoSource):
             yield time, None, lambda frame=frame: self._image(frame)  # type: ignore[misc]
 
     def _image(self, frame: av.VideoFrame) -> Image:
-        image = _oriented(frame)
+        image = _turned(frame, self._turn)
         width, height = self.info.width, self.info.height
         if image.shape[:2] != (height, width):
             # Adaptive streams change their resolution on the way; the masks have one.
@@ -421,15 +422,29 @@ def _has_gif_trailer(path: Path) -> bool:
         return file.read().rstrip(b"\0\r\n").endswith(b";")
 
 
-def _oriented(frame: av.VideoFrame) -> Image:
-    """The frame as RGB, turned and mirrored as its display matrix says (x' = a x + c y, y' = b x + d y)."""
-    image = frame.to_ndarray(format="rgb24")
+Matrix = tuple[int, int, int, int]
+
+
+def _display_matrix(frame: av.VideoFrame) -> Matrix:
+    """(a, b, c, d) of x' = a x + c y, y' = b x + d y, with y downwards: how a viewer turns and mirrors the frames.
+
+    It is read from one frame for the whole video: a frame whose side data was looked at is in a reference cycle, and
+    would keep its picture until the garbage collector runs.
+    """
     data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if data is not None:
-        (a, b), (c, d) = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].tolist()
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            image, a, d = image.swapaxes(0, 1), c, b
-        image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    if data is None:
+        return (1, 0, 0, 1)
+    (a, b), (c, d) = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].tolist()
+    return (a, b, c, d)
+
+
+def _turned(frame: av.VideoFrame, matrix: Matrix) -> Image:
+    """The frame as RGB, as a viewer shows it; turned by the nearest multiple of 90 degrees."""
+    image = frame.to_ndarray(format="rgb24")
+    a, b, c, d = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.swapaxes(0, 1), c, b
+    image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(image, dtype=np.uint8)
 
 

@@ -96,7 +96,8 @@ class Block(nn.Module):
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(B, L, d) -> (B, heads, L, d/heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return heads
 
     def project_qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normed tokens (B, L, d) -> queries, keys, values, each (B, heads, L, d/heads)."""
@@ -116,7 +117,7 @@ class Block(nn.Module):
 
     def project_out(self, heads: Tensor) -> Tensor:
         """Head outputs (B, heads, L, d/heads) -> the attention branch (B, L, d), layer scale included."""
-        x = self.out(heads.transpose(1, 2).flatten(2))
+        x: Tensor = self.out(heads.transpose(1, 2).flatten(2))
         return x if self.scale1 is None else x * self.scale1
 
     def mlp(self, x: Tensor) -> Tensor:
@@ -138,7 +139,7 @@ class Block(nn.Module):
         if self.norm_first:
             return attended + self.mlp(self.norm2(attended))
         attended = self.norm1(attended)
-        return self.norm2(attended + self.mlp(attended))
+        return self.norm2(attended + self.mlp(attended))  # type: ignore[no-any-return]
 
 
 class Backbone(nn.Module, ABC):

@@ -66,7 +66,7 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x if self.expand is None else F.relu6(self.expand(x))
         y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.residual else y
+        return x + y if self.residual else y  # type: ignore[no-any-return]
 
 
 class EfficientNetLite(nn.Module):
@@ -82,7 +82,10 @@ class EfficientNetLite(nn.Module):
         self.variant = variant
         self.stem = ConvSame(3, 32, 3, 2)
         self.blocks = nn.ModuleList()
-        inputs, stride, self.stage_ends = 32, 2, {}
+        inputs, stride = 32, 2
+        self.stage_ends: dict[int, int] = {}
+        #: stride -> channels of the last map at that stride
+        self.widths: dict[int, int] = {}
         for index, (repeats, kernel, stage_stride, expansion, channels) in enumerate(STAGES):
             fixed = index in (0, len(STAGES) - 1)
             outputs = _round_channels(channels, width)
@@ -93,8 +96,7 @@ class EfficientNetLite(nn.Module):
                 inputs = outputs
             stride *= stage_stride
             self.stage_ends[len(self.blocks) - 1] = stride
-        #: stride -> channels of the last map at that stride
-        self.widths = {s: self.blocks[i].project.out_channels for i, s in self.stage_ends.items()}
+            self.widths[stride] = inputs
         self.head = ConvSame(inputs, 1280, 1)
         self.classifier = nn.Linear(1280, 1000)
 

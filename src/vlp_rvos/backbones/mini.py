@@ -161,7 +161,14 @@ class MiniBackbone(Backbone):
     # --- what is pretrained here -----------------------------------------------------------------------------------
     def aligned_state_dict(self) -> dict[str, Tensor]:
         """The part that `pretraining.align` learned: everything but the packages' own weights."""
-        foreign = ("stem.", "word_embedding.", "position_embedding.", "type_embedding.", "embedding_norm.", "text_blocks.")
+        foreign = (
+            "stem.",
+            "word_embedding.",
+            "position_embedding.",
+            "type_embedding.",
+            "embedding_norm.",
+            "text_blocks.",
+        )
         return {name: value for name, value in self.state_dict().items() if not name.startswith(foreign)}
 
 
@@ -205,7 +212,11 @@ def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> Min
     backbone.stem = load_efficientnet_lite(stem_state).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _load_minilm(backbone)
     if aligned:
-        path = Path(weights) if weights else Path(str(resources.files("vlp_rvos") / "weights" / "mini-backbone.safetensors"))
+        path = (
+            Path(weights)
+            if weights
+            else Path(str(resources.files("vlp_rvos") / "weights" / "mini-backbone.safetensors"))
+        )
         try:
             state = load_file(path)
         except (OSError, SafetensorError) as error:

@@ -108,5 +108,3 @@ def has_two_colours(shares: Floats, first: str, second: str) -> bool | None:
         if share <= 0.04 and share + near <= 0.2:
             return False
     return None
-
-

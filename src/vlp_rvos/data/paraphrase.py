@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -66,6 +67,7 @@ _SYNONYMS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
         "man": "guy|male person",
         "person": "human|individual",
         "tennis player": "person playing tennis",
+        "roller hockey player": "hockey player|roller skating hockey player",
         "hockey player": "person playing hockey",
         "stroller": "pram|baby carriage|buggy",
         "pram": "stroller|baby carriage",
@@ -78,7 +80,6 @@ _SYNONYMS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
         "model train": "toy train",
         "person on rollerblades": "roller skater|rollerblader|inline skater",
         "roller skater": "rollerblader|inline skater",
-        "horse": "riding horse",
         "large": "big|huge",
         "big": "large",
         "small": "little",
@@ -93,12 +94,10 @@ _SYNONYMS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
         "driving": "moving|going",
         "moving": "going",
         "jumping": "leaping",
-        "riding": "on",
         "spinning": "turning|rotating",
         "swimming": "floating",
         "floating": "swimming",
         "carrying": "holding",
-        "in front of": "before",
         "stones": "rocks",
         "rocks": "stones",
         "road": "street",
@@ -113,7 +112,9 @@ _SYNONYMS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
     }.items()
 )
 _CLAUSE = re.compile(r"^(?P<head>.+?) (?P<clause>(?:that|who|which|\w+ing)\b.*)$")
-_NOT_A_CLAUSE = frozenset("fishing paragliding sitting building swing clothing morning windsurfing riding".split())
+_NOT_A_CLAUSE = frozenset(
+    {"fishing", "paragliding", "sitting", "building", "swing", "clothing", "windsurfing", "riding"}
+)
 _MOTION_WORDS = re.compile(
     r"\b(left|right|leftwards|rightwards|\w+ing|jumps|takes|flies|walks|runs|moves|turns|goes|comes|down|up|away|"
     r"backwards|forward|forwards|towards|over|along|around|into|out|falls|rises|enters|leaves)\b"
@@ -139,10 +140,11 @@ def paraphrase(expression: str, rng: np.random.Generator, siblings: Sequence[str
     text = expression.lower().strip()
     if len(siblings) > 1 and rng.random() < 0.3:
         text = _recombine(text, siblings, rng)
-    matches = [(w, o) for w, o in _SYNONYMS if re.search(rf"\b{re.escape(w)}\b", text)]
+    matches = [(w, o) for w, o in _SYNONYMS if _whole(w).search(text)]
+    matches = [(w, o) for w, o in matches if not any(w != longer and w in longer for longer, _ in matches)]
     for k in rng.permutation(len(matches))[: int(rng.integers(0, 3))]:
         words, others = matches[k]
-        text = re.sub(rf"\b{re.escape(words)}\b", str(rng.choice(others)), text, count=1)
+        text = _whole(words).sub(str(rng.choice(others)), text, count=1)
     roll = rng.random()
     bare = re.sub(r"^(the|an|a) ", "", text)
     if bare != text and roll < 0.5:
@@ -153,6 +155,11 @@ def paraphrase(expression: str, rng: np.random.Generator, siblings: Sequence[str
     if clause and rng.random() < 0.2 and not clause[1].startswith(("that", "who", "which")):
         text = f"{clause[0]} {rng.choice(['that is', 'who is' if _human(clause[0]) else 'which is', 'is'])} {clause[1]}"
     return re.sub(r"\b(an?) (?=(\w))", lambda m: f"{article_of(m.group(2))} ", text)
+
+
+@cache
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){re.escape(words)}(?![\w-])")
 
 
 def _human(head: str) -> bool:

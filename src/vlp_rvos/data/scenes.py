@@ -31,11 +31,14 @@ class Sample:
         frames: (2T, 3, H, W) uint8 RGB.
         expressions: E of them.
         masks: (E, 2T, H, W) bool; all False where the expression refers to nothing.
+        kinds: what each expression is about: "video" (an object of a real video), "still" (a thing of a photograph),
+            "pasted" (a cut-out), "several" (a plural) or "absent".
     """
 
     frames: Tensor
     expressions: list[str]
     masks: Tensor
+    kinds: list[str]
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Part:
     Attributes:
         labels: of its pixels.
         weight: how eagerly it is asked about.
+        kind: "video", "still" or "pasted".
     """
 
     category: str
@@ -56,6 +60,7 @@ class Part:
     askable: bool = True
     depth: int | None = None
     weight: float = 1.0
+    kind: str = "still"
 
 
 @dataclass
@@ -112,7 +117,7 @@ class SceneClip:
         shares = belongs.T.astype(np.float64) @ counts
         total = shares.sum(1, keepdims=True)
         assert shares.shape[1] == len(COLOURS)
-        return np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+        return np.asarray(np.divide(shares, total, out=np.zeros_like(shares), where=total > 0))
 
     def sample(self, references: Sequence[Reference]) -> Sample:
         """The finished sample.
@@ -129,10 +134,16 @@ class SceneClip:
             if reference.members:
                 np.take(wanted, self.labels, out=masks[e])
         return Sample(
-            frames=self.frames.round().clamp_(0, 255).to(torch.uint8),
+            frames=self.frames.add(0.5).clamp_(0, 255).to(torch.uint8),
             expressions=[reference.text for reference in references],
             masks=torch.from_numpy(masks),
+            kinds=[self._kind(reference) for reference in references],
         )
+
+    def _kind(self, reference: Reference) -> str:
+        if len(reference.members) == 1:
+            return self.parts[next(iter(reference.members))].kind
+        return "several" if reference.members else "absent"
 
     def ask(
         self,
@@ -203,11 +214,13 @@ def _measure(
     centre = np.stack([total(xs) / safe, total(ys) / safe], axis=-1)
     box = np.zeros((frames, things, 4))
     for k in np.flatnonzero(pixels.any(0)):
-        mask = belongs[:, k][labels]
-        for axis, first, size in ((1, 0, width), (2, 1, height)):
-            line = mask.any(axis)
-            low = line.argmax(1) / size
-            high = 1 - line[:, ::-1].argmax(1) / size
-            box[:, k, first] = np.where(line.any(1), low, 0)
-            box[:, k, first + 2] = np.where(line.any(1), high, 0)
+        mask = belongs[labels, k]
+        columns, rows = _extent(mask.any(1)), _extent(mask.any(2))
+        box[:, k] = np.stack([columns[0] / width, rows[0] / height, columns[1] / width, rows[1] / height], -1)
     return pixels / (height * width), centre, box
+
+
+def _extent(lines: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(F, n) -> for each row the first true position and the one after the last; 0, 0 where none is true."""
+    some = lines.any(1)
+    return np.where(some, lines.argmax(1), 0), np.where(some, lines.shape[1] - lines[:, ::-1].argmax(1), 0)

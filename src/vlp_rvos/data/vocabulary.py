@@ -19,7 +19,16 @@ __all__ = [
     "VERBS",
     "article_of",
     "plural_of",
+    "words",
 ]
+
+
+def words(text: str) -> frozenset[str]:
+    """
+    A set of names: "car bus" -> {"car", "bus"}; with commas, names may have spaces.
+    """
+    return frozenset(name.strip() for name in (text.split(",") if "," in text else text.split()))
+
 
 # The first name is the commonest and is preferred.
 CATEGORY_NAMES: dict[str, list[str]] = {
@@ -277,9 +286,11 @@ AMBIGUOUS: tuple[frozenset[str], ...] = (
 )
 
 # Grammatically plural although one thing: no article "a", no plural form.
-PAIRS = frozenset(
-    "shoes boots sandals sneakers trainers loafers pumps heels flats wedges pants trousers jeans leggings tights "
-    "stockings socks shorts scissors skis gloves accessories footwear food broccoli".split()
+PAIRS = words(
+    """
+        shoes boots sandals sneakers trainers loafers pumps heels flats wedges pants trousers jeans leggings
+        tights stockings socks shorts scissors skis gloves accessories footwear food broccoli
+        """
 ) | {"leather shoes", "high heels", "flat shoes", "wedge shoes", "denim trousers", "short pants"}
 
 PLURALS: dict[str, str] = {
@@ -311,17 +322,25 @@ PLURALS: dict[str, str] = {
     "tv": "tvs",
 }
 
-# Hardly ever in the background of a photograph or video, so saying one is there is false unless somebody marked it.
+# Hardly ever in a background, so saying that one is there is false unless somebody marked it.
 RARE_NOUNS: tuple[str, ...] = tuple(
-    "lion,tiger,leopard,panda,kangaroo,monkey,gorilla,ape,penguin,dolphin,whale,shark,turtle,lizard,snake,frog,crocodile,"
-    "rabbit,squirrel,fox,wolf,deer,camel,goat,pig,donkey,owl,parrot,eagle,peacock,chicken,goose,swan,flamingo,duck,rhino,"
-    "hippo,jellyfish,octopus,fish,crab,snail,spider,butterfly,bee,hedgehog,raccoon,koala,ostrich,llama,buffalo,"
-    "elephant,giraffe,zebra,bear,helicopter,tank,tractor,rocket,submarine,hot air balloon,parachute,canoe,kayak,sailboat,"
-    "surfboard,snowboard,piano,guitar,violin,drum,trumpet,toilet,bathtub,refrigerator,microwave,toaster,pizza,"
-    "hot dog,banana,pineapple,watermelon,cake,teddy bear,frisbee,kite,surfer,skier,snowboarder,diver,astronaut,clown,knight,"
-    "robot,dinosaur,dragon,snowman,basketball,bowling ball,tennis racket,golf club,chess board,washing machine,"
-    "sewing machine,cannon,totem pole,igloo,windmill,lighthouse,excavator,bulldozer,forklift,race car,sheep,cow,pony".split(
-        ","
+    sorted(
+        words(
+            """
+            lion, tiger, leopard, panda, kangaroo, monkey, gorilla, ape, penguin, dolphin, whale, shark,
+            turtle, lizard, snake, frog, crocodile, rabbit, squirrel, fox, wolf, deer, camel, goat, pig,
+            donkey, owl, parrot, eagle, peacock, chicken, goose, swan, flamingo, duck, rhino, hippo,
+            jellyfish, octopus, fish, crab, snail, spider, butterfly, bee, hedgehog, raccoon, koala,
+            ostrich, llama, buffalo, elephant, giraffe, zebra, bear, sheep, cow, pony, helicopter, tank,
+            tractor, rocket, submarine, hot air balloon, parachute, canoe, kayak, sailboat, race car,
+            excavator, bulldozer, forklift, surfboard, snowboard, piano, guitar, violin, drum, trumpet,
+            toilet, bathtub, refrigerator, microwave, toaster, washing machine, sewing machine, pizza,
+            hot dog, banana, pineapple, watermelon, cake, teddy bear, frisbee, kite, surfer, skier,
+            snowboarder, diver, astronaut, clown, knight, robot, dinosaur, dragon, snowman, basketball,
+            bowling ball, tennis racket, golf club, chess board, cannon, totem pole, igloo, windmill,
+            lighthouse
+            """
+        )
     )
 )
 

@@ -37,7 +37,7 @@ __all__ = ["AlignConfig", "align"]
 LANDSCAPE, PORTRAIT, SQUARE = (224, 384), (384, 224), (288, 288)
 
 
-@dataclass
+@dataclass(frozen=True)
 class AlignConfig:
     """Settings of the alignment pretraining.
 
@@ -56,10 +56,10 @@ class AlignConfig:
 
     stills: str = "../shared/data/stills"
     videos: str = "../shared/data/davis16/train"
-    hold_out: tuple[str, ...] = ()
+    hold_out: tuple[str, ...] = ("rhino", "dance-jump", "scooter-gray")
     crops: int = 2
     video_stride: int = 4
-    minutes: float = 15.0
+    minutes: float = 16.0
     batch: int = 24
     lr: float = 1e-3
     distil: float = 0.5
@@ -153,9 +153,7 @@ def _cache(backbone: MiniBackbone, config: AlignConfig) -> tuple[list[Picture], 
         for _ in range(1 if source.held_out else source.crops):
             image, regions = _crop(source, rng, whole=source.held_out)
             with torch.autocast("cpu", torch.bfloat16):
-                maps = backbone.stem_maps(
-                    backbone.normalize(image[None]).contiguous(memory_format=torch.channels_last)
-                )
+                maps = backbone.stem_maps(backbone.normalize(image[None]).contiguous(memory_format=torch.channels_last))
             seen = [index for index in range(len(regions)) if regions[index].max() > 0.3]
             if not seen:
                 continue
@@ -286,11 +284,14 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         by_shape[picture.maps[16].shape].append(picture)
     shapes = list(by_shape)
     share = np.array([len(by_shape[shape]) for shape in shapes], dtype=float)
-    print(f"{len(train)} crops, {len(held_out)} held out, {len(phrases)} phrases, {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"{len(train)} crops, {len(held_out)} held out, {len(phrases)} phrases, {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
 
     aligner = Aligner(backbone, _embed(backbone, phrases), config.distil)
     learned = set(backbone.aligned_state_dict()) - {"class_text"}
-    trained = [aligner.log_scale, aligner.locate_log_scale, aligner.locate_bias]
+    trained: list[Tensor] = [aligner.log_scale, aligner.locate_log_scale, aligner.locate_bias]
     for name, parameter in backbone.named_parameters():
         if name in learned:
             trained.append(parameter.requires_grad_(True))
@@ -336,7 +337,7 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
     }
     output.mkdir(parents=True, exist_ok=True)
     weights, report = output / "mini-backbone.safetensors", output / "align.json"
-    state = {name: value.contiguous() for name, value in backbone.aligned_state_dict().items()}
+    state = {name: value.half().contiguous() for name, value in backbone.aligned_state_dict().items()}
     save_file(state, f"{weights}.part")
     os.replace(f"{weights}.part", weights)
     Path(f"{report}.part").write_text(json.dumps(result, indent=1), "utf-8")

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vlp_rvos.data.mixture import Mixture, MixtureConfig, Sample, build_mixture
+from vlp_rvos.errors import UserError
 from vlp_rvos.training.config import Stage
 
 __all__ = ["Batch", "batches", "collate", "staged"]
@@ -71,23 +72,43 @@ def batches(
         position: index of the first sample; each batch takes `world * batch` of them, `batch` for each process.
         rank, world: this process and their number.
         workers: loading processes.
+
+    Raises:
+        UserError: a data set is missing; while iterating, one of its files cannot be used.
     """
-    loader = DataLoader(
-        _Indexed(build_mixture(config, "train")),
+    loader: DataLoader[Batch | UserError] = DataLoader(
+        _Indexed(build_mixture(config, "train")),  # type: ignore[arg-type]
         batch_sampler=_Positions(position + rank * batch, batch, world * batch),
-        collate_fn=collate,
+        collate_fn=_collate_or_error,
         num_workers=workers,
         worker_init_fn=_start_worker,
     )
-    return iter(loader)
+    return _raising(loader)
 
 
-class _Indexed(Dataset[Sample]):
+def _raising(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
+    for batch in loader:
+        if isinstance(batch, UserError):
+            raise UserError(str(batch))
+        yield batch
+
+
+def _collate_or_error(samples: list[Sample | UserError]) -> Batch | UserError:
+    usable = [sample for sample in samples if not isinstance(sample, UserError)]
+    return collate(usable) if len(usable) == len(samples) else next(s for s in samples if isinstance(s, UserError))
+
+
+class _Indexed(Dataset[Sample | UserError]):
+    """A user's mistake travels as a value: raised in a worker, it would arrive with a traceback in its message."""
+
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.mixture.sample(index)
+    def __getitem__(self, index: int) -> Sample | UserError:
+        try:
+            return self.mixture.sample(index)
+        except UserError as error:
+            return error
 
 
 class _Positions(Sampler[list[int]]):

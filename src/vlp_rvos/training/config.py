@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from vlp_rvos.data.mixture import MixtureConfig
 from vlp_rvos.errors import UserError
-from vlp_rvos.records import record_from
+from vlp_rvos.settings import read_settings
 from vlp_rvos.training.losses import LossWeights
 
 __all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "preset_configs"]
@@ -166,6 +164,9 @@ class TrainConfig:
         _check(min(self.lr, self.lr_new, self.grad_clip) > 0, "lr, lr_new and grad_clip must be positive")
         _check(0 <= self.history_dropout <= 1, "history_dropout must lie between 0 and 1")
         _check(self.ema is None or 0 <= self.ema < 1, "ema must lie in [0, 1) or be null")
+        if self.data.portrait:
+            sizes = (self.batch, *(stage.batch or 1 for stage in self.stages))
+            _check(all(8 % size == 0 for size in sizes), "batch must be 1, 2, 4 or 8 where data.portrait is above 0")
         ends = [stage.until for stage in self.stages]
         _check(ends == sorted(set(ends)), "stages must be in the order of their 'until'")
 
@@ -197,38 +198,7 @@ def load_config(source: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     if file is None:
         known = ", ".join(preset_configs()) or "none"
         raise UserError(f"{source}: no such training configuration; give a YAML file or a shipped name ({known})")
-    values = _read_yaml(file.read_text(encoding="utf-8"), str(source))
-    values = {"name": file.stem} | ({} if values is None else _as_mapping(values, str(source)))
-    for override in overrides:
-        _override(values, override)
-    return record_from(TrainConfig, values, str(source))
-
-
-def _read_yaml(text: str, where: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-
-
-def _as_mapping(values: object, where: str) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise UserError(f"{where}: the top level must be a mapping of keys to values")
-    return dict(values)
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    *parents, last = path.strip().split(".")
-    if not equals or not last or not all(parents):
-        raise UserError(f"--set {override}: must have the form key=value or key.key=value")
-    for parent in parents:
-        below = values.get(parent)
-        if below is not None and not isinstance(below, Mapping):
-            raise UserError(f"--set {override}: '{parent}' holds a value, not keys")
-        values[parent] = dict(below or {})
-        values = values[parent]
-    values[last] = _read_yaml(text, f"--set {override}")
+    return read_settings(TrainConfig, file, overrides, defaults={"name": file.stem})
 
 
 def _check(holds: bool, message: str) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from vlp_rvos.backbones import load_backbone
 from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, replace_file, save_trained
 from vlp_rvos.config import ModelConfig
-from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.model import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, batches, collate, staged
@@ -126,9 +126,10 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.fabric = _fabric(config, device)
         self.fabric.launch()
-        self.stop_signal: int | None = None
+        self.stop_requested = False
         self.progress = Progress()
         self.validation: dict[str, float] = {}
+        self.held_out: Mixture | None = None
 
         choice = config.model
         torch.manual_seed(config.seed)
@@ -150,39 +151,37 @@ class Trainer:
             VLPRVOSError: many steps in a row had a loss or gradient that was not finite.
         """
         progress, config = self.progress, self.config
+        stage = config.stage(self._done())
+        loader = self._loader(stage)
         if self.fabric.is_global_zero:
             replace_file(self.output / "config.json", lambda path: path.write_text(_config_json(config, indent=2)))
-        started = time.monotonic() - progress.elapsed
-        last_saved = time.monotonic()
         log = RunLog(self.output, config.name, progress.step, enabled=self.fabric.is_global_zero)
         numbers = _Means()
-        stage: Stage | None = None
-        loader: Iterator[Batch] | None = None
+        clock = _Clock(progress.elapsed)
+        done = self._done()
         with self._signals(), log:
-            while True:
-                progress.elapsed = time.monotonic() - started
-                progress.elapsed, stop = self.fabric.broadcast((progress.elapsed, self.stop_signal))
-                done = self._done()
-                if stop is not None or done >= 1:
-                    break
-                if loader is None or config.stage(done) != stage:
+            while done < 1:
+                if config.stage(done) != stage:
                     stage = config.stage(done)
                     loader = self._loader(stage)
                 self._step(loader, stage, done, numbers)
-                progress.elapsed = time.monotonic() - started
+                overdue = clock.since_saved() > 60 * (config.checkpoint_minutes or math.inf)
+                # The first process decides: clocks and signals of the others differ.
+                decided = (clock.elapsed(), overdue, self.stop_requested)
+                progress.elapsed, overdue, stop = self.fabric.broadcast(decided)
                 done = self._done()
                 log.advance(progress.step, done, numbers.means("loss", "iou"))
                 if progress.step % config.log_every == 0:
                     log.record(progress.step, done, "train", numbers.take(progress.elapsed))
-                if _due(progress.step, config.val_every) and done < 1:
+                if done == 1 or stop:
+                    break
+                if _due(progress.step, config.val_every):
                     self._validate(log)
-                minutes = config.checkpoint_minutes
-                overdue = minutes is not None and time.monotonic() - last_saved > 60 * minutes
-                if _due(progress.step, config.checkpoint_every) or overdue:
+                if overdue or _due(progress.step, config.checkpoint_every):
                     self._save()
-                    last_saved = time.monotonic()
-            finished = stop is None
-            if finished and config.val_samples > 0:
+                    clock.saved()
+            finished = done == 1
+            if finished:
                 self._validate(log)
         self._save(finished=finished)
         return TrainResult(finished, progress.step, progress.elapsed, self.validation, self.output / MODEL)
@@ -193,6 +192,9 @@ class Trainer:
         return min(1.0, done if limit is None else max(done, self.progress.elapsed / (60 * limit)))
 
     def _loader(self, stage: Stage | None) -> Iterator[Batch]:
+        # Portrait and landscape samples come in aligned groups; batches that straddle them could not be stacked.
+        videos = self._batch_size(stage) * self.fabric.world_size
+        self.progress.position = math.ceil(self.progress.position / videos) * videos
         return batches(
             staged(self.config.data, stage),
             batch=self._batch_size(stage),
@@ -253,7 +255,8 @@ class Trainer:
             total += losses.total.detach() / (2 * self.config.accumulate)
             history = self._kept_history(output)
             iou = frame_iou(output.mask_logits.detach() > 0, masks).mean()
-            numbers.add({name: value.item() for name, value in losses.parts().items()} | {"iou": iou.item()})
+            parts = losses.parts() | {"iou": iou}
+            numbers.add(dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True)))
         return total
 
     def _kept_history(self, output: ClipOutput) -> Tensor | None:
@@ -262,7 +265,7 @@ class Trainer:
 
     def _validate(self, log: RunLog) -> None:
         """Mean IoU over frames, of all held-out samples and of each kind, and how often presence is right."""
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero and self.config.val_samples:
             with self.average.applied() if self.average is not None else nullcontext():
                 self.validation = self._held_out()
             log.record(self.progress.step, self._done(), "validation", self.validation)
@@ -270,12 +273,13 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out(self) -> dict[str, float]:
-        mixture = build_mixture(self.config.data, "holdout")
+        if self.held_out is None:
+            self.held_out = build_mixture(self.config.data, "holdout")
         device = self.fabric.device
         found: dict[str, list[float]] = defaultdict(list)
         self.model.eval()
         for index in range(self.config.val_samples):
-            sample = mixture.sample(index)
+            sample = self.held_out.sample(index)
             batch = collate([sample])
             text = self.model.backbone.tokenize(batch.expressions).to(device)
             history: Tensor | None = None
@@ -361,7 +365,7 @@ class Trainer:
         before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
 
         def stop(kind: int, _frame: FrameType | None) -> None:
-            self.stop_signal = kind
+            self.stop_requested = True
             signal.signal(kind, before[signal.Signals(kind)])
 
         for kind in before:
@@ -371,6 +375,23 @@ class Trainer:
         finally:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
+
+
+class _Clock:
+    """Seconds of a run, earlier parts included, and since its last checkpoint."""
+
+    def __init__(self, elapsed: float) -> None:
+        self.last_saved = time.monotonic()
+        self.started = self.last_saved - elapsed
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def since_saved(self) -> float:
+        return time.monotonic() - self.last_saved
+
+    def saved(self) -> None:
+        self.last_saved = time.monotonic()
 
 
 class _Means:
@@ -425,4 +446,5 @@ def _config_json(config: TrainConfig, indent: int | None = None) -> str:
     values = dataclasses.asdict(config)
     if config.init_from is not None:
         values["init_from"] = Path(config.init_from).name
-    return json.dumps(values, indent=indent, default=lambda path: path.name)
+    values["data"]["root"] = Path(config.data.root).name
+    return json.dumps(values, indent=indent)

@@ -1,0 +1,223 @@
+"""Things cut out of pictures and videos, to be pasted elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vlp_rvos.data.coco import CocoAnnotation, CocoImage
+from vlp_rvos.data.paraphrase import tells_motion
+from vlp_rvos.data.scenes import Labels, Part
+from vlp_rvos.data.stills import CLOTHING, StillBank
+from vlp_rvos.data.vocabulary import STUFF, words
+from vlp_rvos.data.ytvos import YTVOSDataset
+
+__all__ = ["Cutout", "CutoutBank", "is_portable", "recoloured"]
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass
+class Cutout:
+    """A thing without its picture, still or moving.
+
+    Attributes:
+        pixels: (n, h, w, 3) uint8; n is 1 for a thing from a still.
+        labels: (n, h, w) int16, 0 outside; the local labels of the parts.
+        parts: the thing itself first, then what it wears (owner 0).
+    """
+
+    pixels: Pixels
+    labels: Labels
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    bank: int
+    image: CocoImage
+    annotation: CocoAnnotation
+
+
+@dataclass
+class CutoutBank:
+    """Things that can be cut out and pasted elsewhere.
+
+    Args:
+        banks: stills, whose whole and well visible things are used.
+        videos: video data sets whose objects are used, each with the names of the videos that may be.
+        max_side: longest side of a cut-out, in pixels.
+    """
+
+    banks: Sequence[StillBank]
+    videos: Sequence[tuple[YTVOSDataset, tuple[str, ...]]] = ()
+    max_side: int = 260
+    by_category: dict[str, list[_Candidate]] = field(init=False, default_factory=dict)
+
+    # Things that make no sense without their surroundings, or are hardly ever whole.
+    UNFIT = STUFF | frozenset({"dining table", "sink", "bed", "oven", "cyclist", "refrigerator", "microwave", "toilet"})
+
+    def __post_init__(self) -> None:
+        for k, bank in enumerate(self.banks):
+            for image in bank.images:
+                for annotation in bank.coco.annotations_of(image):
+                    if self._is_whole(image, annotation):
+                        self.by_category.setdefault(annotation.category, []).append(_Candidate(k, image, annotation))
+
+    def _is_whole(self, image: CocoImage, annotation: CocoAnnotation) -> bool:
+        if annotation.crowd or annotation.supercategory in (CLOTHING, "street") or annotation.category in self.UNFIT:
+            return False
+        left, top, width, height = annotation.box
+        share = annotation.area / (image.width * image.height)
+        inside = left > 1 and top > 1 and left + width < image.width - 2
+        grounded = top + height < image.height - 2 or annotation.category == "person"
+        solid = annotation.area > 0.36 * width * height and min(width, height) >= 24
+        return inside and grounded and solid and 0.012 < share < 0.6
+
+    @property
+    def categories(self) -> list[str]:
+        """Categories with at least one cut-out."""
+        return sorted(self.by_category)
+
+    def draw_category(self, rng: np.random.Generator, without: frozenset[str] = frozenset()) -> str:
+        """A category, but none of `without`; what moves by itself and what is frequent is drawn more often."""
+        names = [name for name in self.categories if name not in without]
+        weights = np.sqrt([min(len(self.by_category[name]), 150) for name in names])
+        weights *= [1.0 if name in _MOVERS else 0.4 for name in names]
+        return str(rng.choice(names, p=weights / weights.sum()))
+
+    def draw(self, category: str, rng: np.random.Generator, side: int) -> Cutout:
+        """A thing of a category, at most `side` pixels on its longer side, sometimes mirrored or recoloured."""
+        candidates = self.by_category[category]
+        # Few of the people are in clothes that are marked, and those can be told apart by words.
+        dressed = [c for c in candidates if self.banks[c.bank].dressing[c.image.source]]
+        pool = dressed if dressed and rng.random() < 0.8 else candidates
+        candidate = pool[int(rng.integers(len(pool)))]
+        return self._cut(candidate, min(side, self.max_side), rng)
+
+    def _cut(self, candidate: _Candidate, side: int, rng: np.random.Generator) -> Cutout:
+        still = self.banks[candidate.bank].load(candidate.image)
+        annotations = self.banks[candidate.bank].coco.annotations_of(candidate.image)
+        index = annotations.index(candidate.annotation)
+        worn = [k for k, part in enumerate(still.parts) if part.owner == index]
+        left, top, width, height = (round(value) for value in candidate.annotation.box)
+        rows = slice(max(top - 3, 0), min(top + height + 3, still.labels.shape[0]))
+        columns = slice(max(left - 3, 0), min(left + width + 3, still.labels.shape[1]))
+        labels = still.labels[rows, columns]
+        own = np.isin(labels, sorted(still.parts[index].labels))
+        labels = np.where(own, labels, 0).astype(np.int16)
+        parts = [replace(still.parts[index], owner=None)]
+        for k in worn:
+            visible = {label for label in still.parts[k].labels if (labels == label).any()}
+            if visible:
+                parts.append(replace(still.parts[k], labels=visible, owner=0))
+        pixels = still.pixels[rows, columns]
+        scale = side / max(pixels.shape[:2])
+        if scale < 1.6:
+            new = (max(round(pixels.shape[1] * scale), 4), max(round(pixels.shape[0] * scale), 4))
+            resized = Image.fromarray(pixels).resize(new, Image.Resampling.BILINEAR)
+            pixels = np.asarray(resized)
+            labels = np.asarray(Image.fromarray(labels).resize(new, Image.Resampling.NEAREST))
+        pixels = recoloured(pixels, labels, parts, rng)
+        if rng.random() < 0.5:
+            pixels, labels = pixels[:, ::-1], labels[:, ::-1]
+        return Cutout(np.ascontiguousarray(pixels)[None], np.ascontiguousarray(labels)[None], parts)
+
+    def draw_moving(
+        self, frames: int, rng: np.random.Generator, apart_from: frozenset[str] = frozenset()
+    ) -> Cutout | None:
+        """An object of a video, as it moves there, or None where there is none to be had.
+
+        Args:
+            frames: how many frames.
+            rng: source of all choices.
+            apart_from: names of videos that must not be used.
+        """
+        choices = [(d, n) for d, names in self.videos for n in names if n not in apart_from]
+        if not choices:
+            return None
+        dataset, name = choices[int(rng.integers(len(choices)))]
+        video = next(v for v in dataset.videos if v.name == name)
+        texts: dict[int, list[str]] = {}
+        for expression in video.expressions:
+            if expression.object_id is not None and is_portable(expression.text):
+                texts.setdefault(expression.object_id, []).append(expression.text)
+        if not texts or len(video.frames) < frames:
+            return None
+        chosen = int(rng.choice(sorted(texts)))
+        start = int(rng.integers(len(video.frames) - frames + 1))
+        names = video.frames[start : start + frames]
+        masks = np.stack([dataset.load_ids(name, frame) == chosen for frame in names])
+        rows, columns = np.flatnonzero(masks.any((0, 2))), np.flatnonzero(masks.any((0, 1)))
+        if masks.any((1, 2)).mean() < 1 or min(len(rows), len(columns)) < 16:
+            return None
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        pixels = np.stack([dataset.load_frame(name, frame)[window] for frame in names])
+        labels = masks[(slice(None), *window)].astype(np.int16)
+        if rng.random() < 0.5:
+            pixels, labels = pixels[:, :, ::-1], labels[:, :, ::-1]
+        return Cutout(pixels, np.ascontiguousarray(labels), [Part("", {1}, phrases=tuple(texts[chosen]))])
+
+
+_SCENERY = re.compile(
+    r" (in front|behind|on the|in the air|in the water|in dark|below|through|across|in circles|with two)\b"
+)
+
+
+@lru_cache(maxsize=4096)
+def is_portable(text: str) -> bool:
+    """Whether an expression stays true of an object that is cut out and moved elsewhere."""
+    return not tells_motion(text) and _SCENERY.search(text.lower()) is None
+
+
+_MOVERS = words(
+    """
+    person bird cat dog horse sheep cow elephant bear zebra giraffe car motorcycle airplane bus train truck boat bicycle
+    kite frisbee skateboard surfboard umbrella
+    """
+) | {"sports ball", "teddy bear"}
+
+_RECOLOURABLE = words(
+    """
+    car bus truck train motorcycle bicycle boat airplane umbrella suitcase backpack handbag kite frisbee skateboard
+    surfboard snowboard cup bowl vase chair couch bottle dress skirt coat jacket blazer shirt t-shirt top blouse sweater
+    sweatshirt hoodie jumper cardigan pants shorts bag purse hat scarf romper cape vest leggings bench clock tie
+    """
+)
+
+
+def recoloured(pixels: Pixels, labels: Labels, parts: Sequence[Part], rng: np.random.Generator) -> Pixels:
+    """Gives things another hue that come in all colours, so that colour words cannot be learned by heart.
+
+    Args:
+        pixels: (h, w, 3) uint8.
+        labels: (h, w) int16.
+        parts: things; those that come in all colours are changed with probability 0.35.
+        rng: source of all choices.
+    """
+    out = pixels
+    for part in parts:
+        if part.category not in _RECOLOURABLE or rng.random() > 0.35:
+            continue
+        mask = np.isin(labels, sorted(part.labels))
+        if not mask.any():
+            continue
+        hsv = np.array(Image.fromarray(out).convert("HSV"))
+        inside = hsv[mask].astype(np.int32)
+        if inside[:, 1].mean() < 60:
+            # Grey and white things have no hue to turn: tint them.
+            inside[:, 0] = rng.integers(256)
+            inside[:, 1] = np.clip(inside[:, 1] + rng.integers(110, 190), 0, 255)
+            inside[:, 2] = np.clip(inside[:, 2] * 0.8 + 40, 0, 255)
+        else:
+            inside[:, 0] = (inside[:, 0] + rng.integers(20, 236)) % 256
+        hsv[mask] = inside.astype(np.uint8)
+        # Written back under the mask only: the way there and back rounds.
+        out = np.where(mask[..., None], np.asarray(Image.fromarray(hsv, "HSV").convert("RGB")), out)
+    return out

@@ -1,0 +1,335 @@
+"""The mixture of real video and pseudo clips that the model is trained on; every sample is a function of its index.
+
+`docs/method.md` section 5: a sample is two consecutive clips. [P] The rest is [D].
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch.utils.data import IterableDataset, get_worker_info
+
+from vlp_rvos.data.coco import CocoFolder
+from vlp_rvos.data.holdout import is_held_out
+from vlp_rvos.data.pseudo_clips import (
+    Camera,
+    CutoutBank,
+    Still,
+    StillBank,
+    affine_clip,
+    paste,
+    photometric,
+    random_camera,
+    random_path,
+    widened,
+)
+from vlp_rvos.data.scenes import Sample, SceneClip
+from vlp_rvos.data.video_clips import video_clip
+from vlp_rvos.data.ytvos import YTVOSDataset
+from vlp_rvos.errors import UserError
+
+__all__ = ["Mixture", "MixtureConfig", "Sample", "Source", "build_mixture", "render_sheet"]
+
+Split = Literal["train", "holdout"]
+_MAX_TRIES = 25
+# Likely in the unmarked background of a video, where a pasted one would not be the only one.
+_COMMON = frozenset(
+    {
+        "car",
+        "truck",
+        "bus",
+        "bicycle",
+        "bench",
+        "chair",
+        "potted plant",
+        "backpack",
+        "handbag",
+        "umbrella",
+        "bottle",
+        "cup",
+    }
+    | {"traffic light", "stop sign", "book", "boat", "clock", "tie", "suitcase"}
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set of a mixture.
+
+    Attributes:
+        kind: "videos" (Ref-YouTube-VOS layout) or "stills" (COCO layout).
+        folder: of the data set, relative to `MixtureConfig.root` unless absolute.
+        weight: how often samples come from it, relative to the other sources.
+    """
+
+    kind: Literal["videos", "stills"]
+    folder: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError(f"weight of {self.folder} must be greater than 0, not {self.weight}")
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """What a model is trained on.
+
+    Attributes:
+        root: folder that the sources' folders are relative to.
+        sources: the data sets.
+        clip_length: frames T of each of the two clips of a sample.
+        height, width: of the frames, pixels.
+        expressions: most expressions of one sample.
+        absent: share of expressions that refer to nothing.
+        paste_on_stills, paste_on_videos: how often cut-outs are pasted.
+        portrait: share of samples with height and width exchanged. It is decided for eight samples in a row, so that
+            batches of 1, 2, 4 or 8 have one size.
+        hold_out: names of videos that are kept for validation.
+        hold_out_share: share of the stills that is kept for validation, chosen by file name.
+        seed: of all samples.
+    """
+
+    root: str = "data"
+    sources: tuple[Source, ...] = (Source("videos", "davis16/train", 0.45), Source("stills", "stills", 0.55))
+    clip_length: int = 4
+    height: int = 224
+    width: int = 384
+    expressions: int = 3
+    absent: float = 0.18
+    paste_on_stills: float = 0.7
+    paste_on_videos: float = 0.5
+    portrait: float = 0.0
+    hold_out: tuple[str, ...] = ()
+    hold_out_share: float = 0.08
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources must name at least one data set")
+        if min(self.clip_length, self.expressions) < 1 or min(self.height, self.width) < 32:
+            raise ValueError("clip_length and expressions must be at least 1, height and width at least 32")
+        for name in ("absent", "paste_on_stills", "paste_on_videos", "portrait", "hold_out_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+
+
+def build_mixture(config: MixtureConfig, split: Split = "train") -> Mixture:
+    """Opens the data sets of a mixture.
+
+    Args:
+        config: what to mix.
+        split: "train", or "holdout" for what is kept from training.
+
+    Raises:
+        UserError: a data set is missing or broken, a held-out video is in none of them, or a split is empty.
+    """
+    return Mixture(config, split)
+
+
+class Mixture(IterableDataset[Sample]):
+    """Samples by index: `sample(i)` depends on the configuration, the split and `i`, and on nothing else.
+
+    Iterating gives samples 0, 1, 2, ... without end, dealt out among the workers of a data loader.
+
+    Example:
+        >>> mixture = build_mixture(MixtureConfig(root="data"))                     # doctest: +SKIP
+        >>> sample = mixture.sample(0)                                              # doctest: +SKIP
+        >>> sample.frames.shape, sample.expressions, sample.masks.shape             # doctest: +SKIP
+    """
+
+    def __init__(self, config: MixtureConfig, split: Split) -> None:
+        self.config, self.split = config, split
+        held_out = set(config.hold_out)
+        unknown = set(held_out)
+        self.videos: list[tuple[YTVOSDataset, tuple[str, ...], float]] = []
+        self.stills: list[tuple[StillBank, float]] = []
+        for source in config.sources:
+            folder = Path(config.root) / source.folder
+            if source.kind == "videos":
+                dataset = YTVOSDataset(folder)
+                usable = [v.name for v in dataset.videos if any(e.object_id is not None for e in v.expressions)]
+                unknown -= set(usable)
+                names = tuple(name for name in usable if (name in held_out) == (split == "holdout"))
+                if names:
+                    self.videos.append((dataset, names, source.weight))
+                continue
+            coco = CocoFolder(folder)
+            chosen = {
+                image.file_name
+                for image in coco.images
+                if is_held_out(image.file_name, config.hold_out_share) == (split == "holdout")
+            }
+            bank = StillBank(coco, chosen)
+            if bank.images:
+                self.stills.append((bank, source.weight))
+        if unknown:
+            raise UserError(
+                f"hold_out names {', '.join(sorted(unknown))}, but no source has such a video: correct the name"
+            )
+        if not self.videos and not self.stills:
+            raise UserError(f"no data is left for the split '{split}': change hold_out or hold_out_share")
+        self.cutouts = CutoutBank(
+            [bank for bank, _ in self.stills], [(dataset, names) for dataset, names, _ in self.videos]
+        )
+        self._by_name = {(k, v.name): v for k, (d, _, _) in enumerate(self.videos) for v in d.videos}
+
+    def __iter__(self) -> Iterator[Sample]:
+        worker = get_worker_info()
+        index, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        while True:
+            yield self.sample(index)
+            index += step
+
+    def sample(self, index: int) -> Sample:
+        """Sample `index`, the same one every time.
+
+        Returns:
+            One to `config.expressions` expressions about 2T frames.
+
+        Raises:
+            UserError: a file cannot be read, or no expression can be made from the data.
+        """
+        config = self.config
+        size = (config.height, config.width)
+        group = np.random.default_rng([config.seed, self.split == "holdout", 1, index // 8])
+        if group.random() < config.portrait:
+            size = (config.width, config.height)
+        for attempt in range(_MAX_TRIES):
+            rng = np.random.default_rng([config.seed, self.split == "holdout", 0, index, attempt])
+            clip = self._draw(size, rng)
+            if clip is None:
+                continue
+            clip.frames = photometric(clip.frames, rng)
+            first = [k for k, part in enumerate(clip.parts) if part.kind == "video" and part.askable]
+            references = clip.ask(rng, config.expressions, config.absent, first)
+            enough = len(references) == config.expressions or attempt >= _MAX_TRIES // 2
+            if enough and any(reference.members for reference in references):
+                return clip.sample(references)
+        raise UserError("no expression can be made from the training data: are there annotations in it?")
+
+    def _draw(self, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
+        weights = np.array([weight for _, _, weight in self.videos] + [weight for _, weight in self.stills])
+        chosen = int(rng.choice(len(weights), p=weights / weights.sum()))
+        if chosen < len(self.videos):
+            return self._video(chosen, size, rng)
+        return self._still(chosen - len(self.videos), size, rng)
+
+    def _video(self, source: int, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
+        dataset, names, _ = self.videos[source]
+        name = names[int(rng.integers(len(names)))]
+        frames = 2 * self.config.clip_length
+        clip = video_clip(dataset, self._by_name[source, name], frames, size, rng)
+        if clip is None:
+            return None
+        if set(self.cutouts.categories) - _COMMON and rng.random() < self.config.paste_on_videos:
+            if len(names) > 1 and rng.random() < 0.2:
+                moving = self.cutouts.draw_moving(frames, rng, frozenset({name}))
+                if moving is not None:
+                    paste(clip, moving, random_path(frames, size, moving.labels.shape[1:], rng), None, _light(rng))
+            for _ in range(int(rng.choice([1, 2], p=[0.7, 0.3]))):
+                cutout = self.cutouts.draw(self.cutouts.draw_category(rng, _COMMON), rng, max(size))
+                paste(clip, cutout, random_path(frames, size, cutout.labels.shape[1:], rng), None, _light(rng))
+        return clip
+
+    def _still(self, source: int, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
+        bank = self.stills[source][0]
+        frames = 2 * self.config.clip_length
+        still = bank.load(bank.draw(rng))
+        if rng.random() < 0.5:
+            still.pixels, still.labels = still.pixels[:, ::-1], np.ascontiguousarray(still.labels[:, ::-1])
+        (height, width), aspect = still.labels.shape, size[1] / size[0]
+        if max(width / height / aspect, height * aspect / width) > 1.5 and rng.random() < 0.45:
+            still = widened(still, aspect, rng)
+        camera = random_camera(still.labels.shape, size, frames, rng, _focus(still, rng))
+        moved, labels = affine_clip(still.pixels, still.labels, camera)
+        clip = SceneClip(moved, labels, still.parts, still.absent)
+        if self.cutouts.categories and rng.random() < self.config.paste_on_stills:
+            self._paste_several(clip, size, rng, camera)
+        return clip
+
+    def _paste_several(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
+        frames = 2 * self.config.clip_length
+        if self.videos and rng.random() < 0.15:
+            moving = self.cutouts.draw_moving(frames, rng)
+            if moving is not None:
+                paste(clip, moving, random_path(frames, size, moving.labels.shape[1:], rng), camera, _light(rng))
+        alike = rng.random() < 0.4
+        count = int(rng.choice([2, 3], p=[0.75, 0.25])) if alike else int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
+        category = self.cutouts.draw_category(rng)
+        for _ in range(count):
+            cutout = self.cutouts.draw(category, rng, max(size))
+            paste(clip, cutout, random_path(frames, size, cutout.labels.shape[1:], rng), camera, _light(rng))
+            if not alike:
+                category = self.cutouts.draw_category(rng)
+
+
+def _light(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.normal(0, 0.1)))
+
+
+def _focus(still: Still, rng: np.random.Generator) -> tuple[float, float, float, float] | None:
+    """The box of a thing that the camera should see, larger things more often; sometimes none."""
+    if not still.parts or rng.random() < 0.1:
+        return None
+    sizes = np.bincount(
+        still.labels.ravel(), minlength=1 + max((max(p.labels, default=0) for p in still.parts), default=0)
+    )
+    areas = np.array([sizes[sorted(part.labels)].sum() if part.labels else 0 for part in still.parts], dtype=np.float64)
+    if not areas.any():
+        return None
+    weights = np.sqrt(np.minimum(areas, 0.2 * still.labels.size))
+    part = still.parts[int(rng.choice(len(areas), p=weights / weights.sum()))]
+    mask = np.isin(still.labels, sorted(part.labels))
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+_PALETTE = ((255, 60, 60), (60, 200, 255), (90, 255, 90), (255, 200, 40), (220, 90, 255), (255, 255, 255))
+
+
+def render_sheet(samples: Sequence[Sample], path: str | Path, frames: int = 4, width: int = 230) -> None:
+    """Draws samples with their masks and expressions on one contact sheet, to be looked at.
+
+    Args:
+        samples: one row each.
+        path: of the PNG.
+        frames: how many frames of each sample are shown, evenly spaced.
+        width: of one frame on the sheet, pixels.
+    """
+    font, rows = ImageFont.load_default(size=15), []
+    for sample in samples:
+        count, _, full_height, full_width = sample.frames.shape
+        height = round(width * full_height / full_width)
+        shown = np.linspace(0, count - 1, min(frames, count)).round().astype(int)
+        lines = [
+            (line, _PALETTE[e % len(_PALETTE)])
+            for e, (expression, kind) in enumerate(zip(sample.expressions, sample.kinds, strict=True))
+            for line in textwrap.wrap(f"{expression} [{kind}]", 48)
+        ]
+        row = Image.new("RGB", (width * len(shown) + 370, max(height, 19 * len(lines) + 4)))
+        for column, f in enumerate(shown):
+            picture = sample.frames[f].permute(1, 2, 0).numpy().astype(np.float32)
+            for e, mask in enumerate(sample.masks[:, f].numpy()):
+                tint = np.array(_PALETTE[e % len(_PALETTE)], dtype=np.float32)
+                inner = np.zeros_like(mask)
+                inner[2:-2, 2:-2] = mask[:-4, 2:-2] & mask[4:, 2:-2] & mask[2:-2, :-4] & mask[2:-2, 4:]
+                picture[mask] = 0.75 * picture[mask] + 0.25 * tint
+                picture[mask & ~inner] = tint
+            row.paste(Image.fromarray(picture.astype(np.uint8)).resize((width, height)), (column * width, 0))
+        draw = ImageDraw.Draw(row)
+        for number, (line, colour) in enumerate(lines):
+            draw.text((width * len(shown) + 6, 2 + 19 * number), line, fill=colour, font=font)
+        rows.append(row)
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height + 3 for row in rows)))
+    y = 0
+    for row in rows:
+        sheet.paste(row, (0, y))
+        y += row.height + 3
+    sheet.save(path)

@@ -1,0 +1,99 @@
+"""Puts a noun and its modifiers into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vlp_rvos.data.colours import COLOURS, SPOKEN_COLOURS
+from vlp_rvos.data.predicates import Attribute, Slot
+from vlp_rvos.data.vocabulary import HYPERNYMS, PAIRS, VERBS, article_of
+
+__all__ = ["all_colours", "filler", "say", "verbs_of"]
+
+
+def filler(slot: Slot, phrase: str) -> Attribute:
+    return Attribute(slot, (phrase,), lambda _: None)
+
+
+def all_colours() -> list[str]:
+    return [word for name in COLOURS for word in SPOKEN_COLOURS.get(name, (name,))]
+
+
+def verbs_of(category: str) -> tuple[str, ...]:
+    for key in (category, *HYPERNYMS.get(category, ())):
+        if key in VERBS:
+            return VERBS[key]
+    return VERBS[""]
+
+
+def say(
+    noun: str,
+    attributes: Sequence[Attribute],
+    rng: np.random.Generator,
+    article: str | None,
+    relative: bool = True,
+) -> str:
+    """Puts a noun and its modifiers into words: "the small red car on the left that is moving"."""
+    said = {a.slot: str(rng.choice(a.phrases)) for a in attributes}
+    side = said.get("side", "")
+    core = noun
+    if "{noun}" in side:
+        before, after = side.split("{noun}")
+        words = [before.strip(), said.get("size", ""), said.get("colour", ""), noun, after.strip()]
+        article = "the" if article else None
+    else:
+        words = [said.get("size", ""), side, said.get("colour", ""), core]
+    head = " ".join(word for word in words if word)
+    superlative = any(a.selects for a in attributes)
+    if article == "a" and superlative:
+        article = "the"
+    if article == "a":
+        article = article_of(head) if noun not in PAIRS and not noun.startswith("pair") else "the"
+    plural = noun in PAIRS or noun in ("trees", "buildings")
+    text = f"{article} {head}" if article else head
+    tail = [said[slot] for slot in ("wear", "place", "near") if slot in said]
+    if tail and relative and rng.random() < 0.15 and not tail[0].startswith(("wearing", "carrying", "furthest")):
+        tail[0] = f"that {'are' if plural else 'is'} {tail[0]}" if "motion" not in said else tail[0]
+    text = " ".join([text, *tail])
+    if "motion" in said:
+        phrase = said["motion"]
+        roll = rng.random()
+        if roll < 0.25:
+            phrase = f"that is {phrase}"
+        elif roll < 0.4 and not tail:
+            phrase = f"is {phrase}"
+        elif roll < 0.6 and phrase.split()[0] in _THIRD_PERSON:
+            first, *rest = phrase.split()
+            phrase = " ".join(["that", _THIRD_PERSON[first], *rest])
+        text = f"{text} {phrase}"
+    return text
+
+
+_THIRD_PERSON = {
+    "moving": "moves",
+    "going": "goes",
+    "walking": "walks",
+    "running": "runs",
+    "driving": "drives",
+    "flying": "flies",
+    "sailing": "sails",
+    "rolling": "rolls",
+    "riding": "rides",
+    "sliding": "slides",
+    "floating": "floats",
+    "coming": "comes",
+    "approaching": "approaches",
+    "standing": "stands",
+    "staying": "stays",
+    "entering": "enters",
+    "leaving": "leaves",
+    "spinning": "spins",
+    "rotating": "rotates",
+    "turning": "turns",
+    "swinging": "swings",
+    "bouncing": "bounces",
+    "jumping": "jumps",
+    "getting": "gets",
+}

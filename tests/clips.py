@@ -1,0 +1,125 @@
+"""Tiny synthetic videos, and a tiny model to segment them with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+from stubs import TinyBackbone
+
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.video import Image
+
+FPS = 10
+ENCODERS = {
+    "mp4": ("libx264", "yuv420p", Fraction(1, 90000)),
+    "mov": ("libx264", "yuv420p", Fraction(1, 90000)),
+    "mkv": ("libx264", "yuv420p", Fraction(1, 1000)),
+    "ts": ("libx264", "yuv420p", Fraction(1, 90000)),
+    "webm": ("libvpx", "yuv420p", Fraction(1, 1000)),
+    "avi": ("mpeg4", "yuv420p", Fraction(1, FPS)),
+    "gif": ("gif", "rgb8", Fraction(1, 100)),
+}
+
+
+def frames(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
+    """Grey pictures (H, W, 3), 10 levels brighter each, whose top left quarter is red; `size` is (width, height)."""
+    width, height = size
+    pictures = [np.full((height, width, 3), 40 + 10 * (i % 20), np.uint8) for i in range(number)]
+    for picture in pictures:
+        picture[: height // 2, : width // 2] = (220, 20, 20)
+    return pictures
+
+
+def noise(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
+    """Pictures that do not compress, so that cutting the file cuts frames."""
+    width, height = size
+    return [np.random.default_rng(i).integers(0, 256, (height, width, 3), dtype=np.uint8) for i in range(number)]
+
+
+def write_video(
+    path: Path,
+    pictures: Sequence[Image],
+    times: Sequence[float] | None = None,
+    *,
+    encoder: str | None = None,
+    rotation: int = 0,
+    mirror: bool = False,
+    audio: bool = False,
+    **options: str,
+) -> Path:
+    """Encode with PyAV, by the file's suffix; `options` are the container's."""
+    kind = path.suffix[1:]
+    name, pixels, tick = ENCODERS[kind]
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(encoder or name, rate=FPS)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixels
+        stream.codec_context.time_base = tick
+        if rotation or mirror:
+            stream.set_display_rotation(rotation, hflip=mirror)
+        sound = container.add_stream("aac", rate=8000, layout="mono") if audio else None
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = round((i / FPS if times is None else times[i]) / tick), tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """A file without any picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 8000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_folder(path: Path, pictures: Sequence[Image], suffix: str = "png", pattern: str = "{:05d}") -> Path:
+    """One image file a frame."""
+    path.mkdir(parents=True)
+    for i, picture in enumerate(pictures):
+        PillowImage.fromarray(picture).save(path / f"{pattern.format(i)}.{suffix}")
+    return path
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    """A file of the same suffix that ends early."""
+    data = path.read_bytes()
+    short = path.with_name(f"cut{path.suffix}")
+    short.write_bytes(data[: int(len(data) * share)])
+    return short
+
+
+def tiny_model(**changes: object) -> VLPRVOS:
+    """A whole model with random weights, always the same ones."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        width=32,
+        clip_length=3,
+        input_size=64,
+        keep_aspect=True,
+        language_prompts=2,
+        vision_prompts=2,
+        temporal_prompts=1,
+        prompt_width=32,
+        prompt_heads=2,
+        prompt_layers=1,
+        shallow_layers=(2, 1),
+        str_blocks=2,
+        str_heads=4,
+        cube_size=2,
+        head_width=16,
+    )
+    return VLPRVOS(TinyBackbone(), config.replace(**changes))

@@ -1,0 +1,235 @@
+"""The mixture: samples that depend on their index alone, splits that share nothing, and the sheet to look at."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from coco_folder import Shape, write_coco
+from PIL import Image
+
+from vlp_rvos.data.mixture import Mixture, MixtureConfig, Source, build_mixture, render_sheet
+from vlp_rvos.data.video_clips import video_clip
+from vlp_rvos.data.ytvos import YTVOSDataset
+from vlp_rvos.errors import UserError
+
+COLOURS = [(220, 20, 20), (20, 20, 220), (20, 200, 20), (240, 220, 30)]
+
+
+def write_videos(folder: Path, frames: int = 12) -> Path:
+    """A white square that moves left in each of two videos."""
+    meta = {}
+    for number, name in enumerate(("duck", "boat")):
+        for kind in ("JPEGImages", "Annotations"):
+            (folder / kind / name).mkdir(parents=True)
+        for f in range(frames):
+            ids = np.zeros((72, 128), np.uint8)
+            ids[20:50, 70 - 4 * f : 100 - 4 * f] = 1
+            pixels = np.full((72, 128, 3), 60 + 40 * number, np.uint8)
+            pixels[ids == 1] = 250
+            Image.fromarray(pixels).save(folder / "JPEGImages" / name / f"{f:05}.jpg", quality=95)
+            image = Image.fromarray(ids, "P")
+            image.putpalette([0, 0, 0, 255, 255, 255])
+            image.save(folder / "Annotations" / name / f"{f:05}.png")
+        said = [f"a {name}", f"the {name} moving to the left"]
+        meta[name] = {
+            "expressions": {str(k): {"exp": text, "obj_id": "1"} for k, text in enumerate(said)},
+            "frames": [f"{f:05}" for f in range(frames)],
+        }
+    (folder / "meta_expressions.json").write_text(json.dumps({"videos": meta}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    pictures = []
+    for _ in range(16):
+        x, y = (int(v) for v in rng.integers(8, 30, 2))
+        order = rng.permutation(4)
+        pictures.append(
+            [
+                Shape("dog", (x, y, x + 40, y + 30), COLOURS[order[0]]),
+                Shape("dog", (x + 50, y, x + 90, y + 40), COLOURS[order[1]]),
+                Shape("car", (x + 95, y + 5, x + 125, y + 45), COLOURS[order[2]]),
+            ]
+        )
+    write_coco(root / "stills", pictures)
+    write_videos(root / "videos")
+    return MixtureConfig(
+        root=str(root),
+        sources=(Source("videos", "videos"), Source("stills", "stills")),
+        clip_length=3,
+        height=64,
+        width=96,
+        hold_out=("boat",),
+        hold_out_share=0.3,
+    )
+
+
+def test_the_shape_of_samples(config: MixtureConfig) -> None:
+    mixture = build_mixture(config)
+    kinds: set[str] = set()
+    for index in range(40):
+        sample = mixture.sample(index)
+        count = len(sample.expressions)
+        assert 1 <= count <= config.expressions
+        assert sample.frames.shape == (6, 3, 64, 96)
+        assert sample.frames.dtype == torch.uint8
+        assert sample.masks.shape == (count, 6, 64, 96)
+        assert sample.masks.dtype == torch.bool
+        assert len(set(sample.expressions)) == len(sample.kinds) == count
+        assert sample.masks.any(), "never absent things alone"
+        for kind, mask in zip(sample.kinds, sample.masks, strict=True):
+            assert mask.any() == (kind != "absent")
+        kinds |= set(sample.kinds)
+    assert {"video", "still", "pasted", "absent"} <= kinds
+
+
+def test_samples_depend_on_the_index_alone(config: MixtureConfig) -> None:
+    first, second = build_mixture(config), pickle.loads(pickle.dumps(build_mixture(config)))
+    samples = [first.sample(index) for index in range(8)]
+    for index in reversed(range(8)):
+        again = second.sample(index)
+        assert again.expressions == samples[index].expressions
+        assert torch.equal(again.frames, samples[index].frames)
+        assert torch.equal(again.masks, samples[index].masks)
+    assert not torch.equal(samples[0].frames, samples[1].frames)
+    other = build_mixture(replace(config, seed=1)).sample(0)
+    assert not torch.equal(other.frames, samples[0].frames)
+
+
+def test_workers_share_the_samples_out(config: MixtureConfig) -> None:
+    mixture = build_mixture(config)
+    loader = torch.utils.data.DataLoader(mixture, batch_size=None, num_workers=2)
+    loaded = [sample.expressions for sample in islice(loader, 4)]
+    assert loaded == [mixture.sample(index).expressions for index in range(4)]
+
+
+def test_splits_share_nothing(config: MixtureConfig) -> None:
+    train, holdout = build_mixture(config, "train"), build_mixture(config, "holdout")
+    assert [names for _, names, _ in train.videos] == [("duck",)]
+    assert [names for _, names, _ in holdout.videos] == [("boat",)]
+    names = [{image.file_name for image in m.stills[0][0].images} for m in (train, holdout)]
+    assert names[0]
+    assert names[1]
+    assert not names[0] & names[1]
+    assert len(names[0] | names[1]) == 16
+    samples = [train.sample(index) for index in range(12)]
+    text = " ".join(
+        t for sample in samples for t, kind in zip(sample.expressions, sample.kinds, strict=True) if kind == "video"
+    )
+    assert "duck" in text or "bird" in text
+    assert "boat" not in text
+
+
+def test_expressions_fit_the_pixels(config: MixtureConfig) -> None:
+    """On the synthetic pictures colours and sides can be checked in the finished sample."""
+    mixture = build_mixture(replace(config, sources=(Source("stills", "stills"),), hold_out=(), paste_on_stills=0.0))
+    checked = 0
+    for index in range(80):
+        sample = mixture.sample(index)
+        for text, kind, mask in zip(sample.expressions, sample.kinds, sample.masks, strict=True):
+            words = text.split()
+            if kind != "still":
+                continue
+            pixels = sample.frames.permute(0, 2, 3, 1)[mask].float().mean(0)
+            red, green, blue = (float(v) for v in pixels)
+            for name, holds in {
+                "red": red > 1.5 * max(green, blue),
+                "green": green > 1.5 * max(red, blue),
+                "blue": blue > 1.5 * max(red, green),
+                "yellow": min(red, green) > 1.5 * blue,
+            }.items():
+                if name in words and "and" not in words:
+                    assert holds, text
+                    checked += 1
+            centre = float(mask.nonzero()[:, 2].float().mean()) / 96
+            if text.endswith(("on the left", "on the left side")):
+                assert centre < 0.5, text
+                checked += 1
+    assert checked > 15
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mirroring_a_video_swaps_the_words(config: MixtureConfig, seed: int) -> None:
+    dataset = YTVOSDataset(Path(config.root) / "videos")
+    clip = video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
+    assert clip is not None
+    part, track = clip.parts[0], clip.scene().things[0].track
+    for phrase in part.phrases:
+        if "left" in phrase or "right" in phrase:
+            assert (track.travel[0] < 0) == ("left" in phrase)
+    bright = (clip.frames.mean(1) > 170).numpy()
+    mask = clip.labels == 1
+    assert (bright & mask).sum() > 0.9 * (bright | mask).sum()
+
+
+def test_backward_videos_tell_no_motion(config: MixtureConfig) -> None:
+    dataset = YTVOSDataset(Path(config.root) / "videos")
+    said = set()
+    for seed in range(40):
+        clip = video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
+        assert clip is not None
+        said.add(clip.parts[0].phrases)
+    assert ("a duck",) in said
+    assert said <= {
+        ("a duck",),
+        ("a duck", "the duck moving to the left"),
+        ("a duck", "the duck moving to the right"),
+    }
+
+
+def test_portrait_samples_come_in_groups(config: MixtureConfig) -> None:
+    mixture = build_mixture(replace(config, portrait=0.5))
+    shapes = [tuple(mixture.sample(index).frames.shape[-2:]) for index in range(0, 160, 8)]
+    assert set(shapes) == {(64, 96), (96, 64)}
+    assert tuple(mixture.sample(7).frames.shape[-2:]) == shapes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hold_out": ("swan",)}, "hold_out names swan"),
+        ({"hold_out": ("duck", "boat"), "sources": (Source("videos", "videos"),)}, "no data is left"),
+        ({"sources": (Source("stills", "nothing"),), "hold_out": ()}, "cannot read"),
+        ({"sources": (Source("videos", "nothing"),)}, "no such data set folder"),
+    ],
+)
+def test_what_a_wrong_configuration_gets(config: MixtureConfig, change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_mixture(replace(config, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"sources": ()}, {"absent": 1.5}, {"clip_length": 0}, {"height": 8}])
+def test_values_out_of_range(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must|share"):
+        MixtureConfig(**change)  # type: ignore[arg-type]
+
+
+def test_weights_are_positive() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        Source("stills", "stills", 0.0)
+
+
+def test_the_sheet(config: MixtureConfig, tmp_path: Path) -> None:
+    mixture = build_mixture(config)
+    render_sheet([mixture.sample(0), mixture.sample(1)], tmp_path / "sheet.png", frames=2, width=96)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] == 2 * 96 + 370
+        assert np.asarray(sheet).any()
+
+
+def test_real_data(shared: Path) -> None:
+    mixture: Mixture = build_mixture(MixtureConfig(root=str(shared / "data"), height=64, width=96, clip_length=2))
+    for index in range(6):
+        sample = mixture.sample(index)
+        assert sample.masks.any()
+        assert all(text == text.strip() and text for text in sample.expressions)

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from clips import cut, frames, noise, tiny_model, write_folder, write_video
+from torch import Tensor
+
+from vlp_rvos import FrameResult, Segmenter, checkpoint
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.model import VLPRVOS, ClipOutput
+from vlp_rvos.video import ArraySource, open_video
+from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter
+
+WORDS = ["the dog that jumps", "a red car"]
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter(tiny_model())
+
+
+class Scripted(Segmenter):
+    """A segmenter whose model's answers are given: logits of (E, h, w), the same for every frame."""
+
+    def __init__(self, logits: Tensor, presence: list[float], **options: float) -> None:
+        super().__init__(tiny_model(), **options)  # type: ignore[arg-type]
+        self.calls: list[tuple[torch.Size, Tensor | None]] = []
+
+        def forward(clip: Tensor, text: object, history: Tensor | None, video_of: Tensor) -> ClipOutput:
+            self.calls.append((clip.shape, history))
+            assert video_of.tolist() == [0] * len(logits)
+            length = clip.shape[1]
+            presences = torch.logit(torch.tensor(presence))[:, None].expand(-1, length)
+            number = torch.tensor(float(len(self.calls)))
+            return ClipOutput(
+                logits[:, None].expand(-1, length, -1, -1), number.expand(len(logits), length, 32), None, presences
+            )
+
+        self.model.forward = forward  # type: ignore[method-assign,assignment]
+
+
+def same(first: list[FrameResult], second: list[FrameResult]) -> bool:
+    return len(first) == len(second) and all(
+        np.array_equal(a.masks, b.masks)
+        and np.allclose(a.scores, b.scores, atol=1e-6)
+        and np.allclose(a.presences, b.presences, atol=1e-6)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+# --- results -------------------------------------------------------------------------------------------------------
+def test_results_are_the_models(segmenter: Segmenter) -> None:
+    pictures = noise(5, (96, 50))
+    results = list(segmenter.segment(pictures, WORDS))
+
+    model = tiny_model().eval()
+    text = model.backbone.tokenize(WORDS)
+    clip = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    # 96x50 with a long side of 64 is 64x33.3; the patches are 16.
+    clip = F.interpolate(clip, (32, 64), mode="bilinear", align_corners=False, antialias=True)[None]
+    with torch.no_grad():
+        first = model(clip[:, :3], text)
+        second = model(clip[:, 3:], text, first.history)
+    logits = torch.cat([first.mask_logits, second.mask_logits], 1)
+    presences = torch.cat([first.presence_logits, second.presence_logits], 1).sigmoid()
+    logits = F.interpolate(logits, (50, 96), mode="bilinear", align_corners=False)
+    assert len(results) == 5
+    for t, result in enumerate(results):
+        assert (result.index, result.time, result.name) == (t, t / 24, f"{t:05d}")
+        assert result.image is pictures[t]
+        assert result.expressions == tuple(WORDS)
+        assert result.masks.dtype == bool
+        assert result.masks.shape == (2, 50, 96)
+        # Ties at 0 may fall on either side.
+        assert np.mean(result.masks != (logits[:, t] > 0).numpy()) < 1e-3
+        assert result.presences == pytest.approx(presences[:, t].numpy(), abs=1e-5)
+
+
+def test_the_first_expression_has_short_names() -> None:
+    masks = np.stack([np.eye(4, dtype=bool), np.ones((4, 4), bool)])
+    values = np.array([0.5, 0.25], np.float32)
+    result = FrameResult(0, 0.0, frames(1)[0], masks, values, values / 2, ("a", "b"), "00000")
+    assert np.array_equal(result.mask, np.eye(4, dtype=bool))
+    assert (result.score, result.presence) == (0.5, 0.25)
+
+
+def test_score_is_the_probability_inside_times_presence() -> None:
+    logits = torch.full((2, 48, 64), -3.0)
+    logits[0, :24] = 2.0
+    result = next(iter(Scripted(logits, [0.8, 0.9]).segment(frames(1), WORDS)))
+    assert result.masks[0].sum() == pytest.approx(24 * 64, abs=64)
+    inside = F.interpolate(logits[None], (48, 64), mode="bilinear")[0, 0][torch.from_numpy(result.masks[0])]
+    assert result.scores[0] == pytest.approx(0.8 * inside.sigmoid().mean().item(), abs=1e-5)
+    assert result.scores[1] == 0
+    assert not result.masks[1].any()
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.5, 48), (0.7, 32), (0.9, 16), (0.99, 0)])
+def test_threshold_is_a_probability(threshold: float, expected: int) -> None:
+    logits = torch.tensor([-1.0, 0.5, 1.0, 3.0]).repeat_interleave(16).expand(1, 48, 64)
+    result = next(iter(Scripted(logits, [1.0], threshold=threshold).segment(frames(1), "x")))
+    assert result.mask[20].sum() == expected
+
+
+def test_presence_gate() -> None:
+    logits = torch.full((2, 48, 64), 5.0)
+    for threshold, expected in ((0.0, [True, True]), (0.5, [False, True]), (0.95, [False, False])):
+        segmenter = Scripted(logits, [0.2, 0.9], presence_threshold=threshold)
+        result = next(iter(segmenter.segment(frames(1), WORDS)))
+        assert result.masks.any(axis=(1, 2)).tolist() == expected
+        assert (result.scores > 0).tolist() == expected
+
+
+def test_a_model_without_presence() -> None:
+    result = next(iter(Segmenter(tiny_model(presence=False)).segment(frames(1), WORDS)))
+    assert result.presences.tolist() == [1.0, 1.0]
+
+
+# --- clips ---------------------------------------------------------------------------------------------------------
+def test_history_goes_from_clip_to_clip() -> None:
+    segmenter = Scripted(torch.zeros(2, 48, 64), [0.5, 0.5])
+    assert len(list(segmenter.segment(frames(8), WORDS))) == 8
+    assert [shape for shape, _ in segmenter.calls] == [(1, 3, 3, 48, 64), (1, 3, 3, 48, 64), (1, 2, 3, 48, 64)]
+    assert segmenter.calls[0][1] is None
+    assert [history[0, 0, 0].item() for _, history in segmenter.calls[1:] if history is not None] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "expected"),
+    [
+        ((640, 360), {}, (32, 64)),
+        ((360, 640), {}, (64, 32)),
+        ((640, 20), {}, (16, 64)),
+        ((640, 360), {"size": 160}, (96, 160)),
+    ],
+)
+def test_network_size(size: tuple[int, int], options: dict[str, int], expected: tuple[int, int]) -> None:
+    segmenter = Scripted(torch.zeros(1, 8, 8), [0.5], **options)
+    result = next(iter(segmenter.segment(frames(1, size), "x")))
+    assert segmenter.calls[0][0][-2:] == expected
+    assert result.mask.shape == size[::-1]
+
+
+def test_reading_is_lazy(segmenter: Segmenter) -> None:
+    taken = []
+
+    def generate() -> Iterator[np.ndarray]:
+        for i, picture in enumerate(frames(20)):
+            taken.append(i)
+            yield picture
+
+    results = segmenter.segment(generate(), "the dog")
+    assert not taken
+    next(results)
+    assert len(taken) == 3
+
+
+def test_text_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    encode = VLPRVOS.encode_text
+    monkeypatch.setattr(VLPRVOS, "encode_text", lambda self, text: calls.append(1) or encode(self, text))
+    list(segmenter.segment(frames(7), WORDS))
+    assert len(calls) == 1
+
+
+def test_several_expressions_are_independent(segmenter: Segmenter) -> None:
+    pictures = noise(4)
+    together = list(segmenter.segment(pictures, WORDS))
+    for i, word in enumerate(WORDS):
+        alone = list(segmenter.segment(pictures, word))
+        assert all(np.mean(a.masks[i] != b.mask) < 1e-3 for a, b in zip(together, alone, strict=True))
+
+
+# --- sources -------------------------------------------------------------------------------------------------------
+def test_files_folders_and_sources(segmenter: Segmenter, tmp_path: Path) -> None:
+    pictures = noise(6)
+    folder = write_folder(tmp_path / "folder", pictures, pattern="frame{}")
+    from_folder = list(segmenter.segment(str(folder), "the dog", every=2))
+    assert [result.name for result in from_folder] == ["frame0", "frame2", "frame4"]
+    assert same(from_folder, list(segmenter.segment(open_video(folder, every=2), "the dog")))
+    assert same(from_folder, list(segmenter.segment(pictures, "the dog", every=2)))
+    video = write_video(tmp_path / "a.mp4", pictures)
+    assert [x.time for x in segmenter.segment(video, "the dog", start=0.2, end=0.5)] == pytest.approx([0.2, 0.3, 0.4])
+
+
+def test_a_broken_video_gives_its_results_first(segmenter: Segmenter, tmp_path: Path) -> None:
+    video = cut(write_video(tmp_path / "a.mkv", noise(20)), 0.5)
+    results = []
+    with pytest.warns(VLPRVOSWarning, match="stopped at frame"):
+        results += segmenter.segment(video, "the dog")
+    assert 5 < len(results) < 15
+
+
+def test_a_stream_is_a_segmentation_in_pieces(segmenter: Segmenter) -> None:
+    pictures = noise(7)
+    whole = list(segmenter.segment(pictures, WORDS))
+    stream = segmenter.start(WORDS)
+    pieces = stream.step(pictures[:3]) + stream.step(pictures[3:])
+    assert same(whole, pieces)
+    assert [x.index for x in pieces] == list(range(7))
+    assert [x.time for x in pieces] == [i / 24 for i in range(7)]
+    assert not same(whole[:3], stream.step(pictures[:3]))
+    stream.reset()
+    again = stream.step(pictures[:3])
+    assert same(whole[:3], again)
+    assert [x.index for x in again] == [0, 1, 2]
+    assert stream.step([]) == []
+
+
+def test_a_stream_frame_by_frame(segmenter: Segmenter) -> None:
+    stream = segmenter.start("the dog", fps=10)
+    results = [stream.step([picture])[0] for picture in noise(4)]
+    assert [x.time for x in results] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+# --- mistakes ------------------------------------------------------------------------------------------------------
+def test_wrong_expressions(segmenter: Segmenter) -> None:
+    for words in ("", "  ", [], ["a dog", ""]):
+        with pytest.raises(UserError, match="expression"):
+            segmenter.segment(frames(1), words)
+
+
+def test_wrong_frames(segmenter: Segmenter) -> None:
+    for picture in (np.zeros((48, 64, 3)), np.zeros((48, 64), np.uint8), np.zeros((48, 64, 4), np.uint8)):
+        with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8"):
+            segmenter.start("a dog").step([picture])
+    with pytest.raises(ValueError, match="one size"):
+        segmenter.start("a dog").step([*frames(1), *frames(1, (32, 32))])
+    with pytest.raises(ValueError, match="open_video"):
+        segmenter.segment(ArraySource(frames(1)), "a dog", every=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": 0.0}, "threshold"),
+        ({"threshold": 1.0}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"presence_threshold": 1.5}, "presence threshold"),
+        ({"size": 0}, "size"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"device": "cuda:x"}, "unknown device"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'"),
+    ],
+)
+def test_wrong_options_are_found_before_the_model_is_loaded(
+    options: dict[str, object], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(UserError, match=words):
+        Segmenter.from_pretrained("mini", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_a_gpu_that_is_not_there(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"no (CUDA|Apple) GPU is available here"):
+        Segmenter.from_pretrained("mini", device=device)
+
+
+def test_a_gpu_number_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match="only 1 CUDA"):
+        Segmenter.from_pretrained("mini", device="cuda:1")
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(UserError, match="no-such-model"):
+        Segmenter.from_pretrained("no-such-model", device="cpu")
+
+
+def test_from_pretrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(checkpoint, "load_model", lambda *args: calls.append(args) or tiny_model())
+    segmenter = Segmenter.from_pretrained("mini", device="cpu", threshold=0.4, overrides={"history": False})
+    assert calls == [("mini", {"history": False}, torch.device("cpu"))]
+    assert (segmenter.name, segmenter.threshold, segmenter.presence_threshold) == ("mini", 0.4, 0.0)
+    assert not segmenter.model.training
+    file = tmp_path / "mine.safetensors"
+    file.touch()
+    assert Segmenter.from_pretrained(file, device="cpu").name == "mine"
+
+
+def test_half_precision_runs(segmenter: Segmenter) -> None:
+    half = Segmenter(tiny_model(), precision="bf16")
+    assert half.dtype == torch.bfloat16
+    pictures = noise(4)
+    exact = list(segmenter.segment(pictures, "a dog"))
+    for a, b in zip(half.segment(pictures, "a dog"), exact, strict=True):
+        assert a.presence == pytest.approx(b.presence, abs=0.05)
+
+
+# --- memory --------------------------------------------------------------------------------------------------------
+def test_only_one_clip_is_alive(segmenter: Segmenter) -> None:
+    class Tracked(np.ndarray):
+        pass
+
+    alive: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
+
+    def generate() -> Iterator[np.ndarray]:
+        for i in range(30):
+            picture = np.full((48, 64, 3), i, np.uint8).view(Tracked)
+            alive[i] = picture
+            yield picture
+
+    assert max(len(alive) for _ in segmenter.segment(generate(), "the dog")) <= 2 * segmenter.config.clip_length
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
+    size = (480, 270)
+    segmenter = Scripted(torch.rand(2, 32, 64) - 0.5, [0.5, 0.5])
+    pictures = noise(4, size)
+
+    def peak(number: int) -> int:
+        info = open_video(write_folder(tmp_path / f"in{number}", pictures[:1])).info
+        with (
+            MasksJsonWriter(tmp_path / "masks.json", info, WORDS, "tiny", "0") as masks_json,
+            PaletteMaskWriter(tmp_path / "masks") as masks,
+            OverlayWriter(tmp_path / "overlay.mp4", WORDS, 24) as overlay,
+        ):
+            endless = (picture.copy() for picture in itertools.cycle(pictures))
+            tracemalloc.start()
+            for result in segmenter.segment(itertools.islice(endless, number), WORDS):
+                for writer in (masks_json, masks, overlay):
+                    writer.write(result)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return most
+
+    peak(3)
+    short, long = peak(12), peak(120)
+    assert long < 1.1 * short

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+from pycocotools import mask as coco_mask
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.segmenter import FrameResult
+from vlp_rvos.video import VideoInfo
+from vlp_rvos.writers import (
+    MasksJsonWriter,
+    OverlayRenderer,
+    OverlayWriter,
+    PaletteMaskWriter,
+    davis_palette,
+    label_map,
+    overlay_colours,
+)
+
+WORDS = ("the dog that jumps", "a red car")
+INFO = VideoInfo("dog.mp4", 64, 48, 10.0, 1.0, 10)
+
+
+def result(index: int = 0, scores: tuple[float, ...] = (0.9, 0.4), name: str | None = None, **size: int) -> FrameResult:
+    height, width = size.get("height", 48), size.get("width", 64)
+    masks = np.zeros((len(scores), height, width), bool)
+    masks[0, height // 2 :, width // 4 : width // 2] = True
+    for i in range(1, len(scores)):
+        masks[i, 3 * height // 4 :, :] = True
+    values = np.array(scores, np.float32)
+    image = np.full((height, width, 3), 100, np.uint8)
+    return FrameResult(index, index / 10, image, masks, values, values, WORDS[: len(scores)], name or f"{index:05d}")
+
+
+# --- colours -------------------------------------------------------------------------------------------------------
+def test_palette_is_that_of_davis() -> None:
+    palette = davis_palette()
+    assert palette.shape == (256, 3)
+    first = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)]
+    assert [tuple(x) for x in palette[:7].tolist()] == first
+    assert palette[8].tolist() == [64, 0, 0]
+    assert palette[255].tolist() == [224, 224, 192]
+    assert len({tuple(x) for x in palette.tolist()}) == 256
+
+
+def test_palette_equals_the_real_files(shared: Path) -> None:
+    file = sorted((shared / "data/davis16/val/Annotations").rglob("*.png"))[0]
+    with PillowImage.open(file) as image:
+        palette = np.array(image.getpalette()).reshape(-1, 3)
+    assert np.array_equal(palette[:2], davis_palette()[:2])
+
+
+def test_overlay_colours_are_distinct() -> None:
+    colours = overlay_colours(12).astype(int)
+    distances = np.abs(colours[:, None] - colours[None]).sum(-1) + 999 * np.eye(12, dtype=int)
+    assert distances.min() > 60
+    assert distances[:6, :6].min() > 100
+
+
+def test_the_best_score_is_on_top() -> None:
+    for scores, top in (((0.9, 0.4), 1), ((0.4, 0.9), 2)):
+        one = result(scores=scores)
+        labels = label_map(one.masks, one.scores)
+        assert labels.dtype == np.uint8
+        assert labels[40, 20] == top
+        assert (labels[0, 0], labels[30, 20], labels[40, 60]) == (0, 1, 2)
+
+
+# --- overlay -------------------------------------------------------------------------------------------------------
+def test_overlay_blends_masks_and_draws_outlines() -> None:
+    one = result(height=360, width=640)
+    before = one.image.copy()
+    image = OverlayRenderer(WORDS).render(one)
+    first, second = overlay_colours(2)
+    assert image.shape == (360, 640, 3)
+    assert image.dtype == np.uint8
+    assert np.array_equal(one.image, before)
+    assert image[150, 500].tolist() == [100, 100, 100]
+    assert image[220, 240].tolist() == (50 + first // 2).tolist()
+    assert image[300, 500].tolist() == (50 + second // 2).tolist()
+    assert image[220, 160].tolist() == first.tolist()
+    assert image[220, 159].tolist() == [100, 100, 100]
+    assert image[270, 500].tolist() == second.tolist()
+    # The edge of the picture is no outline.
+    assert image[359, 500].tolist() == (50 + second // 2).tolist()
+
+
+def test_an_outline_grows_with_the_picture() -> None:
+    widths = []
+    for scale in (1, 3):
+        one = result(scores=(0.9,), height=720 * scale, width=1280 * scale)
+        row = OverlayRenderer(WORDS[:1]).render(one)[500 * scale]
+        widths.append(int((row[: 480 * scale] == overlay_colours(1)[0]).all(-1).sum()))
+    assert widths == [2, 6]
+
+
+def test_the_expression_is_burned_in() -> None:
+    renderer = OverlayRenderer(["the dog"])
+    one = result(scores=(0.9,), height=360, width=640)
+    image = renderer.render(one)
+    corner = image[:30, :150]
+    assert (np.abs(corner.astype(int) - overlay_colours(1)[0]).sum(-1) < 40).sum() > 50
+    assert (image[:40] < 60).all(-1).sum() > 500
+    assert (image[60:170] == 100).all()
+
+
+@pytest.mark.parametrize("text", ["word " * 400, "x" * 500, "собака 狗 🐕", "two\nlines", "a"])
+@pytest.mark.parametrize("size", [(16, 16), (64, 48), (320, 180)])
+def test_any_expression_fits_any_picture(text: str, size: tuple[int, int]) -> None:
+    one = result(scores=(0.9,), width=size[0], height=size[1])
+    assert OverlayRenderer([text]).render(one).shape == (size[1], size[0], 3)
+
+
+def test_overlay_video(tmp_path: Path) -> None:
+    with OverlayWriter(tmp_path / "overlay.mp4", WORDS, 10) as writer:
+        for i in range(3):
+            writer.write(result(i))
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        decoded = list(container.decode(video=0))
+    assert [x.time for x in decoded] == pytest.approx([0, 0.1, 0.2])
+    assert (decoded[0].width, decoded[0].height) == (64, 48)
+
+
+# --- masks ---------------------------------------------------------------------------------------------------------
+def test_palette_masks(tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    results = [result(0), result(1, name="frame_7")]
+    with PaletteMaskWriter(folder) as writer:
+        for one in results:
+            writer.write(one)
+        assert not folder.exists()
+    assert sorted(x.name for x in folder.iterdir()) == ["00000.png", "frame_7.png"]
+    with PillowImage.open(folder / "frame_7.png") as image:
+        assert image.mode == "P"
+        assert image.size == (64, 48)
+        assert image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+        assert np.array_equal(np.asarray(image), label_map(results[1].masks, results[1].scores))
+
+
+def test_masks_replace_earlier_ones(tmp_path: Path) -> None:
+    for index in (3, 5):
+        with PaletteMaskWriter(tmp_path / "masks") as writer:
+            writer.write(result(index))
+    assert [x.name for x in (tmp_path / "masks").iterdir()] == ["00005.png"]
+    assert [x.name for x in tmp_path.iterdir()] == ["masks"]
+
+
+def test_more_objects_than_a_palette_has(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="255"), PaletteMaskWriter(tmp_path / "masks") as writer:
+        writer.write(result(scores=(0.5,) * 256))
+
+
+def test_masks_json(tmp_path: Path) -> None:
+    results = [result(0), result(1, (0.2, 0.7))]
+    with MasksJsonWriter(tmp_path / "masks.json", INFO, WORDS, "mini", "1.2") as writer:
+        for one in results:
+            writer.write(one)
+    read = json.loads((tmp_path / "masks.json").read_text())
+    assert list(read) == ["video", "model", "expressions", "frames", "truncated"]
+    assert read["video"] == {"name": "dog.mp4", "width": 64, "height": 48, "fps": 10.0}
+    assert read["model"] == {"name": "mini", "version": "1.2"}
+    assert read["expressions"] == list(WORDS)
+    assert read["truncated"] is None
+    assert [(x["index"], x["time"], x["name"]) for x in read["frames"]] == [(0, 0, "00000"), (1, 0.1, "00001")]
+    for one, frame in zip(results, read["frames"], strict=True):
+        assert [x["id"] for x in frame["objects"]] == [1, 2]
+        assert [x["expression"] for x in frame["objects"]] == list(WORDS)
+        assert [x["score"] for x in frame["objects"]] == pytest.approx(one.scores)
+        assert [x["presence"] for x in frame["objects"]] == pytest.approx(one.presences)
+        for mask, entry in zip(one.masks, frame["objects"], strict=True):
+            assert np.array_equal(coco_mask.decode(entry["segmentation"]), mask)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_masks_json_is_valid_after_a_break(tmp_path: Path, number: int) -> None:
+    with MasksJsonWriter(tmp_path / "masks.json", INFO, ['say "cheese"', "狗"], "mini", "1") as writer:
+        for i in range(number):
+            writer.write(result(i))
+        writer.truncated = "stopped at frame 1"
+    read = json.loads((tmp_path / "masks.json").read_text(encoding="utf-8"))
+    assert read["truncated"] == "stopped at frame 1"
+    assert read["expressions"] == ['say "cheese"', "狗"]
+    assert len(read["frames"]) == number
+
+
+def test_failures_leave_earlier_results(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/old.png").touch()
+    (tmp_path / "masks.json").write_text("old")
+    (tmp_path / "overlay.mp4").write_text("old")
+    before = sorted(tmp_path.rglob("*"))
+
+    def run() -> None:
+        with (
+            MasksJsonWriter(tmp_path / "masks.json", INFO, WORDS, "mini", "1") as masks_json,
+            PaletteMaskWriter(tmp_path / "masks") as masks,
+            OverlayWriter(tmp_path / "overlay.mp4", WORDS, 10) as overlay,
+        ):
+            for writer in (masks_json, masks, overlay):
+                writer.write(result())
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        run()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "masks.json").read_text() == (tmp_path / "overlay.mp4").read_text() == "old"
