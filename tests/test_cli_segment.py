@@ -345,7 +345,7 @@ def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest
             "run",
             (Path("c.yaml"), Path("o"), True, "cpu", ["a=1", "b.c=2"]),
         ),
-        ("pretrain c.yaml -o o --set a=1", "pretrain", "run", (Path("c.yaml"), Path("o"), False, ["a=1"])),
+        ("pretrain c.yaml -o o --set a=1", "pretrain", "run", (Path("c.yaml"), Path("o"), ["a=1"])),
         ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, None)),
         (
             "evaluate masks p g --skip-ends --json f",

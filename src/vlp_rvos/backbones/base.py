@@ -283,6 +283,7 @@ class Backbone(nn.Module, ABC):
         """(h, w) of the patch grid of an input size; raises ValueError where it does not fit."""
         if height % self.size_multiple or width % self.size_multiple or min(height, width) < self.size_multiple:
             raise ValueError(
-                f"input size {height}x{width} does not fit {self.name}: both sides must be multiples of {self.size_multiple}"
+                f"input size {height}x{width} does not fit {self.name}: "
+                f"both sides must be multiples of {self.size_multiple}"
             )
         return height // self.patch_size, width // self.patch_size

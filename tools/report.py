@@ -1,0 +1,108 @@
+"""Put measured numbers into the documents, so that no number is typed in by hand.
+
+    vlp-rvos evaluate run DATA/davis16/val --skip-ends --json full.json
+    python tools/report.py summarise full.json docs/results/davis16-val.json
+    python tools/report.py fill
+
+`summarise` keeps the means of a score file. `fill` writes the tables between the `<!-- results:NAME -->` and
+`<!-- /results -->` marks of README.md, the model card and docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+DOCUMENTS = ("README.md", "src/vlp_rvos/weights/mini.md", "docs/experiments.md")
+KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
+SWITCHES = {
+    "davis16-val": "as trained",
+    "no-temporal": "without temporal prompts (and capture)",
+    "no-capture": "without temporal capture",
+    "no-history": "without history",
+    "frame-only": "frame attention in all heads instead of cube-frame",
+    "no-time": "all three: each clip one frame apart",
+}
+
+
+def summarise(source: Path, target: Path) -> None:
+    """Keep what the tables need of a score file: means, not the curves."""
+    scores = json.loads(source.read_text())
+    for expressions in scores["videos"].values():
+        for expression in expressions.values():
+            for curve in ("J", "F"):
+                expression.pop(curve, None)
+    scores["dataset"] = Path(scores["dataset"]).name
+    scores["model"] = Path(scores["model"]).stem
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(scores, indent=1) + "\n")
+
+
+def _load(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(f"{100 * c:.1f}" if isinstance(c, float) else str(c) for c in cells) + " |"
+
+
+def kinds_table() -> str:
+    """J, F, J&F on DAVIS-2016 val for each kind of expression, and on two objects."""
+    scores, two = _load("davis16-val"), _load("val-two-objects")
+    rows = [_row("test", "J", "F", "J&F"), "|---|---|---|---|"]
+    for kind, title in KINDS.items():
+        numbers = scores["kinds"][kind]
+        rows.append(_row(f"DAVIS-2016 val, {title}", numbers["J_mean"], numbers["F_mean"], numbers["J&F"]))
+    rows.append(_row("DAVIS-2016 val, all four", scores["J_mean"], scores["F_mean"], scores["J&F"]))
+    for expression in next(iter(two["videos"].values())).values():
+        numbers = (expression["J_mean"], expression["F_mean"], expression["J&F"])
+        rows.append(_row(f"two objects: \"{expression['expression']}\"", *numbers))
+    rows.append(_row("two objects, mean", two["J_mean"], two["F_mean"], two["J&F"]))
+    return "\n".join(rows)
+
+
+def videos_table() -> str:
+    """J&F of each video and kind."""
+    rows = [_row("video", *KINDS.values()), "|---" * (1 + len(KINDS)) + "|"]
+    for name, expressions in _load("davis16-val")["videos"].items():
+        rows.append(_row(name, *(expression["J&F"] for expression in expressions.values())))
+    return "\n".join(rows)
+
+
+def switches_table() -> str:
+    """What is lost on DAVIS-2016 val where a part of the trained model is switched off."""
+    rows = [_row("model", "J", "F", "J&F", "difference"), "|---|---|---|---|---|"]
+    full = _load("davis16-val")["J&F"]
+    for name, title in SWITCHES.items():
+        if (RESULTS / f"{name}.json").exists():
+            scores = _load(name)
+            difference = f"{100 * (scores['J&F'] - full):+.1f}" if name != "davis16-val" else ""
+            rows.append(_row(title, scores["J_mean"], scores["F_mean"], scores["J&F"], difference))
+    return "\n".join(rows)
+
+
+def fill() -> None:
+    """Write every marked table."""
+    tables = {"kinds": kinds_table, "videos": videos_table, "switches": switches_table}
+    for document in DOCUMENTS:
+        path = ROOT / document
+
+        def table(match: re.Match[str]) -> str:
+            return f"<!-- results:{match[1]} -->\n{tables[match[1]]()}\n<!-- /results -->"
+
+        text = path.read_text()
+        path.write_text(re.sub(r"<!-- results:(\w+) -->.*?<!-- /results -->", table, text, flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["summarise"] and len(sys.argv) == 4:
+        summarise(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1:] == ["fill"]:
+        fill()
+    else:
+        sys.exit(__doc__)
