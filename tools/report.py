@@ -2,10 +2,11 @@
 
     vlp-rvos evaluate run DATA/davis16/val --skip-ends --json full.json
     python tools/report.py summarise full.json docs/results/davis16-val.json
+    python tools/report.py run runs/mini/model.safetensors docs/results/run-1.json
     python tools/report.py fill
 
-`summarise` keeps the means of a score file. `fill` writes the tables between the `<!-- results:NAME -->` and
-`<!-- /results -->` marks of README.md, the model card and docs/experiments.md.
+`run` keeps what a training left in its model file, `summarise` the means of a score file. `fill` writes the tables
+between the `<!-- results:NAME -->` and `<!-- /results -->` marks of the README, the model cards and docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-DOCUMENTS = ("README.md", "src/vlp_rvos/weights/mini.md", "docs/experiments.md")
+DOCUMENTS = (
+    "README.md",
+    "src/vlp_rvos/weights/mini.md",
+    "src/vlp_rvos/weights/mini-backbone.md",
+    "docs/experiments.md",
+)
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
     "davis16-val": "as trained",
@@ -26,7 +32,7 @@ SWITCHES = {
     "no-capture": "without temporal capture",
     "no-history": "without history",
     "frame-only": "frame attention in all heads instead of cube-frame",
-    "no-time": "all three: each clip one frame apart",
+    "no-time": "without temporal prompts, history and cubes",
 }
 
 
@@ -43,12 +49,42 @@ def summarise(source: Path, target: Path) -> None:
     target.write_text(json.dumps(scores, indent=1) + "\n")
 
 
+def keep_run(model: Path, target: Path) -> None:
+    """Keep what a training left in the header of its model file."""
+    from vlp_rvos.checkpoint import peek
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(peek(model).training, indent=1) + "\n")
+
+
 def _load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def _row(*cells: object) -> str:
     return "| " + " | ".join(f"{100 * c:.1f}" if isinstance(c, float) else str(c) for c in cells) + " |"
+
+
+def align_table() -> str:
+    """Cost and held-out result of the alignment pretraining."""
+    result = _load("align")
+    held_out = result["held_out"]
+    rows = [_row("crops", "phrases", "steps", "minutes", "patches named right", "IoU of the located phrase")]
+    rows.append("|---|---|---|---|---|---|")
+    counts = (result[key] for key in ("crops", "phrases", "steps"))
+    rows.append(_row(*counts, f"{result['minutes']:.0f}", held_out["patch_accuracy"], held_out["locate_iou"]))
+    return "\n".join(rows)
+
+
+def runs_table() -> str:
+    """Cost and held-out result of each training run of mini."""
+    names = ("iou", "iou_video", "iou_still", "iou_pasted", "iou_several", "presence_accuracy")
+    rows = [_row("run", "steps", "videos seen", "minutes", "seed", *names), "|---" * (5 + len(names)) + "|"]
+    for file in sorted(RESULTS.glob("run-*.json")):
+        run = json.loads(file.read_text())
+        numbers = (run["validation"].get(name, "") for name in names)
+        rows.append(_row(file.stem, run["steps"], run["samples"], f"{run['seconds'] / 60:.0f}", run["seed"], *numbers))
+    return "\n".join(rows)
 
 
 def kinds_table() -> str:
@@ -61,7 +97,7 @@ def kinds_table() -> str:
     rows.append(_row("DAVIS-2016 val, all four", scores["J_mean"], scores["F_mean"], scores["J&F"]))
     for expression in next(iter(two["videos"].values())).values():
         numbers = (expression["J_mean"], expression["F_mean"], expression["J&F"])
-        rows.append(_row(f"two objects: \"{expression['expression']}\"", *numbers))
+        rows.append(_row(f'two objects: "{expression["expression"]}"', *numbers))
     rows.append(_row("two objects, mean", two["J_mean"], two["F_mean"], two["J&F"]))
     return "\n".join(rows)
 
@@ -88,7 +124,13 @@ def switches_table() -> str:
 
 def fill() -> None:
     """Write every marked table."""
-    tables = {"kinds": kinds_table, "videos": videos_table, "switches": switches_table}
+    tables = {
+        "align": align_table,
+        "runs": runs_table,
+        "kinds": kinds_table,
+        "videos": videos_table,
+        "switches": switches_table,
+    }
     for document in DOCUMENTS:
         path = ROOT / document
 
@@ -102,6 +144,8 @@ def fill() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["summarise"] and len(sys.argv) == 4:
         summarise(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1:2] == ["run"] and len(sys.argv) == 4:
+        keep_run(Path(sys.argv[2]), Path(sys.argv[3]))
     elif sys.argv[1:] == ["fill"]:
         fill()
     else:
