@@ -6,7 +6,7 @@
     python tools/report.py fill
 
 `run` keeps what a training left in its model file, `summarise` the means of a score file. `fill` writes the tables
-between the `<!-- results:NAME -->` and `<!-- /results -->` marks of the README, the model cards and docs/experiments.md.
+between the `<!-- results:NAME -->` and `<!-- /results -->` marks of README.md, the model cards and the experiments.
 """
 
 from __future__ import annotations
