@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.attention import attend
 from vlp_rvos.config import AttentionKind
 
 __all__ = ["CubeFrameAttention"]
@@ -75,7 +76,7 @@ class CubeFrameAttention(nn.Module):
     def _attend_inside(qkv: Tensor) -> Tensor:
         """Attention inside each sequence, (B, L, 3, heads, d/heads) -> (B, L, heads, d/heads)."""
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        return attend(q, k, v).transpose(1, 2)
 
     def _attend_cubes(self, qkv: Tensor, grid: tuple[int, int]) -> Tensor:
         """Attention inside each cube, (B, T, N, 3, heads, d/heads) -> (B, T, N, heads, d/heads)."""
@@ -91,7 +92,7 @@ class CubeFrameAttention(nn.Module):
         q, k, v = cubes.permute(6, 0, 2, 4, 7, 1, 3, 5, 8).reshape(
             3, batch, rows * columns * heads, length * c * c, channels
         )
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=self._cube_mask(length, grid).to(q.dtype))
+        attended = attend(q, k, v, self._cube_mask(length, grid).to(q.dtype))
         attended = attended.view(batch, rows, columns, heads, length, c, c, channels)
         maps = attended.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(batch, length, rows * c, columns * c, heads, channels)
         return maps[:, :, shift : shift + height, shift : shift + width].flatten(2, 3)

