@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -91,6 +92,17 @@ def test_the_shape_of_samples(config: MixtureConfig) -> None:
             assert mask.any() == (kind != "absent")
         kinds |= set(sample.kinds)
     assert {"video", "still", "pasted", "absent"} <= kinds
+
+
+def test_a_single_picture_is_asked_about_without_motion_words(config: MixtureConfig) -> None:
+    mixture = build_mixture(replace(config, clips=1, clip_length=1, sources=(Source("stills", "stills"),), hold_out=()))
+    samples = [mixture.sample(index) for index in range(60)]
+    assert all(sample.frames.shape == (1, 3, 64, 96) for sample in samples)
+    text = " | ".join(expression for sample in samples for expression in sample.expressions)
+    moving = r"\b(moving|going|running|driving|entering|leaving|spinning|rotating|swinging|jumping|coming)\b"
+    assert not re.search(moving, text)
+    assert re.search(r"\b(left|right)\b", text)
+    assert {"still", "pasted", "absent"} <= {kind for sample in samples for kind in sample.kinds}
 
 
 def test_samples_depend_on_the_index_alone(config: MixtureConfig) -> None:

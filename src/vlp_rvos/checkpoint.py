@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlp_rvos import __version__
+from vlp_rvos.atomic import replace_file
 from vlp_rvos.backbones import Backbone, load_backbone
 from vlp_rvos.config import PRESETS, ModelConfig
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -79,34 +79,6 @@ def backbone_fingerprint(backbone: Backbone) -> str:
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         _fingerprints[backbone] = digest.hexdigest()
     return _fingerprints[backbone]
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that at any moment either the old or the new one is complete at `path`.
-
-    Args:
-        path: of the file; its folder is made if needed.
-        write: called with the path of a temporary file beside it.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-        mode = temporary.stat().st_mode
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot be written ({error.strerror}); choose another output folder") from error
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        # Some writers replace the file by one that only its owner may read.
-        temporary.chmod(mode)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_trained(

@@ -19,8 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -30,6 +29,7 @@ from av.video.stream import VideoStream
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
+from vlp_rvos.atomic import AtomicWriter, part_path
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "VideoSource",
     "VideoWriter",
     "open_video",
-    "part_path",
 ]
 
 Image = npt.NDArray[np.uint8]
@@ -522,12 +521,7 @@ def _prefetch(items: Generator[Item, None, None], depth: int) -> Iterator[Item]:
         thread.join()
 
 
-def part_path(path: Path) -> Path:
-    """Where something is written until it is complete: beside its final place, hidden."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-class VideoWriter:
+class VideoWriter(AtomicWriter):
     """Writes an H.264 mp4 (MPEG-4 where FFmpeg was built without x264) beside `path`, renamed when it is complete.
 
     Every frame keeps its own time, so a variable frame rate stays variable; the first frame is at 0. Sizes must be
@@ -612,18 +606,3 @@ class VideoWriter:
                 self._container.close()
             self._container = self._stream = None
         self._part.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.discard()
-            return
-        try:
-            self.close()
-        except BaseException:
-            self.discard()
-            raise

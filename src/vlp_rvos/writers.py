@@ -11,12 +11,11 @@ import json
 import os
 import shutil
 import textwrap
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,11 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
+from vlp_rvos.atomic import AtomicWriter, part_path
 from vlp_rvos.errors import UserError
+from vlp_rvos.palette import davis_palette, label_map
 from vlp_rvos.segmenter import FrameResult
-from vlp_rvos.video import Image, VideoInfo, VideoWriter, part_path
+from vlp_rvos.video import Image, VideoInfo, VideoWriter
 
 __all__ = [
     "MasksJsonWriter",
@@ -46,57 +47,18 @@ MAX_CAPTION = 200
 WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "arial.ttf")
 
 
-def davis_palette() -> npt.NDArray[np.uint8]:
-    """(256, 3) colours of object ids, as PASCAL VOC and DAVIS use them: its bits, spread over the channels."""
-    ids = np.arange(256)[:, None]
-    channels = np.arange(3)
-    palette = sum(((ids >> (3 * bit + channels)) & 1) << (7 - bit) for bit in range(3))
-    return np.asarray(palette, dtype=np.uint8)
-
-
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
     """(number, 3) bright colours: hues a golden ratio apart, so any first few of them are far from each other."""
     hues = (0.382 * i % 1.0 for i in range(number))
     return np.array([[round(255 * x) for x in colorsys.hsv_to_rgb(hue, 0.75, 1.0)] for hue in hues], dtype=np.uint8)
 
 
-def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top."""
-    labels = np.zeros(masks.shape[1:], dtype=np.uint8)
-    for i in np.argsort(scores, kind="stable"):
-        labels[masks[i]] = i + 1
-    return labels
-
-
-class ResultWriter(ABC):
-    """Context manager: `close` at the end of a good run, `discard` after an exception."""
+class ResultWriter(AtomicWriter):
+    """Takes the results of a run, one frame at a time."""
 
     @abstractmethod
     def write(self, result: FrameResult) -> None:
         """Take the next frame."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Finish, and move to the final name."""
-
-    @abstractmethod
-    def discard(self) -> None:
-        """Remove what was written so far."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.discard()
-            return
-        try:
-            self.close()
-        except BaseException:
-            self.discard()
-            raise
 
 
 class OverlayRenderer:

@@ -109,7 +109,7 @@ class Scene:
             for i in self.visible
             if self.things[i].askable
             and self.things[i].track.area.mean() >= self.min_area
-            and self.things[i].track.seen.sum() >= 2
+            and self.things[i].track.seen.sum() >= min(2, len(self.things[i].track.seen))
         ]
 
     def is_called(self, noun: str, index: int) -> Truth:
@@ -285,12 +285,13 @@ class Scene:
         chosen = []
         if rng.random() < 0.45:
             fillers = [filler("colour", c) for c in all_colours()] + [filler("place", p) for p in (*LEFT, *RIGHT)]
-            fillers += [
-                filler("motion", f"{verb} {direction}")
-                for verb in verbs_of(noun)
-                for _, _, directions in DIRECTIONS[:2]
-                for direction in directions[:2]
-            ]
+            if any(len(thing.track.seen) > 1 for thing in self.things):
+                fillers += [
+                    filler("motion", f"{verb} {direction}")
+                    for verb in verbs_of(noun)
+                    for _, _, directions in DIRECTIONS[:2]
+                    for direction in directions[:2]
+                ]
             chosen.append(fillers[int(rng.integers(len(fillers)))])
         article = str(rng.choice(["the", "a", ""], p=[0.5, 0.4, 0.1]))
         return say(noun, chosen, rng, article=article or None)
@@ -507,7 +508,7 @@ class Scene:
         """Whether two things keep their places relative to each other."""
         a, b = self.things[i].track, self.things[j].track
         both = a.seen & b.seen
-        if both.sum() < 2:
+        if both.sum() < min(2, len(both)):
             return False
         distance = a.centre[both] - b.centre[both]
         return bool((np.ptp(distance, axis=0) < 0.12).all())

@@ -84,7 +84,8 @@ class MixtureConfig:
     Attributes:
         root: folder that the sources' folders are relative to.
         sources: the data sets.
-        clip_length: frames T of each of the two clips of a sample.
+        clip_length: frames T of each clip of a sample.
+        clips: consecutive clips of a sample; one of one frame is a still picture, asked about without motion words.
         height, width: of the frames, pixels.
         expressions: most expressions of one sample.
         absent: share of expressions that refer to nothing.
@@ -99,6 +100,7 @@ class MixtureConfig:
     root: str = "data"
     sources: tuple[Source, ...] = (Source("videos", "davis16/train", 0.45), Source("stills", "stills", 0.55))
     clip_length: int = 4
+    clips: int = 2
     height: int = 224
     width: int = 384
     expressions: int = 3
@@ -113,11 +115,16 @@ class MixtureConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources must name at least one data set")
-        if min(self.clip_length, self.expressions) < 1 or min(self.height, self.width) < 32:
-            raise ValueError("clip_length and expressions must be at least 1, height and width at least 32")
+        if min(self.clip_length, self.clips, self.expressions) < 1 or min(self.height, self.width) < 32:
+            raise ValueError("clip_length, clips and expressions must be at least 1, height and width at least 32")
         for name in ("absent", "paste_on_stills", "paste_on_videos", "portrait", "hold_out_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+
+    @property
+    def frames(self) -> int:
+        """Frames F of a sample."""
+        return self.clips * self.clip_length
 
 
 def build_mixture(config: MixtureConfig, split: Split = "train") -> Mixture:
@@ -191,7 +198,7 @@ class Mixture(IterableDataset[Sample]):
         """Sample `index`, the same one every time.
 
         Returns:
-            One to `config.expressions` expressions about 2T frames.
+            One to `config.expressions` expressions about `config.frames` frames.
 
         Raises:
             UserError: a file cannot be read, or no expression can be made from the data.
@@ -224,7 +231,7 @@ class Mixture(IterableDataset[Sample]):
     def _video(self, source: int, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
         dataset, names, _ = self.videos[source]
         name = names[int(rng.integers(len(names)))]
-        frames = 2 * self.config.clip_length
+        frames = self.config.frames
         clip = video_clip(dataset, self._by_name[source, name], frames, size, rng)
         if clip is None:
             return None
@@ -240,7 +247,7 @@ class Mixture(IterableDataset[Sample]):
 
     def _still(self, source: int, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
         bank = self.stills[source][0]
-        frames = 2 * self.config.clip_length
+        frames = self.config.frames
         still = bank.load(bank.draw(rng))
         if rng.random() < 0.5:
             still.pixels, still.labels = still.pixels[:, ::-1], np.ascontiguousarray(still.labels[:, ::-1])
@@ -255,7 +262,7 @@ class Mixture(IterableDataset[Sample]):
         return clip
 
     def _paste_several(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
-        frames = 2 * self.config.clip_length
+        frames = self.config.frames
         if self.videos and rng.random() < 0.15:
             moving = self.cutouts.draw_moving(frames, rng)
             if moving is not None:

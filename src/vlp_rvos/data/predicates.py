@@ -125,6 +125,8 @@ def swings(thing: Thing, axis: int) -> Truth:
 
 def enters(thing: Thing) -> Truth:
     seen, moves = thing.track.seen, thing.motion.moves if thing.motion else None
+    if len(seen) < 2:
+        return None
     if not seen[:2].any() and seen[-1] and moves:
         return True
     return unless(bool(seen.all()) and thing.track.area[0] > 0.6 * thing.track.area[-1])
@@ -132,6 +134,8 @@ def enters(thing: Thing) -> Truth:
 
 def leaves(thing: Thing) -> Truth:
     seen, moves = thing.track.seen, thing.motion.moves if thing.motion else None
+    if len(seen) < 2:
+        return None
     if seen[0] and not seen[-2:].any() and moves:
         return True
     return unless(bool(seen.all()) and thing.track.area[-1] > 0.6 * thing.track.area[0])

@@ -25,12 +25,12 @@ Labels = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model is trained on: two consecutive clips and expressions about them.
+    """What the model is trained on: consecutive clips and expressions about them.
 
     Attributes:
-        frames: (2T, 3, H, W) uint8 RGB.
+        frames: (F, 3, H, W) uint8 RGB.
         expressions: E of them.
-        masks: (E, 2T, H, W) bool; all False where the expression refers to nothing.
+        masks: (E, F, H, W) bool; all False where the expression refers to nothing.
         kinds: what each expression is about: "video" (an object of a real video), "still" (a thing of a photograph),
             "pasted" (a cut-out), "several" (a plural) or "absent".
     """
@@ -100,7 +100,8 @@ class SceneClip:
                     category=part.category,
                     track=Track(area[:, k], centre[:, k], box[:, k]),
                     colours=shares[k],
-                    motion=part.motion,
+                    # One picture shows no motion.
+                    motion=part.motion if len(small) > 1 else None,
                     owner=part.owner,
                     dressed=part.dressed,
                     phrases=part.phrases,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vlp_rvos.atomic import replace_file
 from vlp_rvos.backbones.mini import MiniBackbone, load_mini
 from vlp_rvos.data.coco import CocoFolder
 from vlp_rvos.data.holdout import is_held_out
@@ -327,7 +327,8 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
                 parameter.copy_(average[name])
     backbone.freeze()
     result: dict[str, object] = {
-        "config": asdict(config),
+        # A report travels: of paths it keeps the last part.
+        "config": asdict(config) | {"stills": Path(config.stills).name, "videos": Path(config.videos).name},
         "steps": step,
         "minutes": round((time.monotonic() - started) / 60, 1),
         "crops": len(train),
@@ -335,11 +336,7 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         "held_out": _validate(aligner, held_out),
         "log": history,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    weights, report = output / "mini-backbone.safetensors", output / "align.json"
     state = {name: value.half().contiguous() for name, value in backbone.aligned_state_dict().items()}
-    save_file(state, f"{weights}.part")
-    os.replace(f"{weights}.part", weights)
-    Path(f"{report}.part").write_text(json.dumps(result, indent=1), "utf-8")
-    os.replace(f"{report}.part", report)
+    replace_file(output / "mini-backbone.safetensors", lambda path: save_file(state, path))
+    replace_file(output / "align.json", lambda path: path.write_text(json.dumps(result, indent=1), "utf-8"))
     return result

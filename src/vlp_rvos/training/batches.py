@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,31 +27,33 @@ class Batch:
     """Videos with their expressions.
 
     Attributes:
-        frames: (V, 2T, 3, H, W) uint8, two consecutive clips.
+        frames: (V, F, 3, H, W) uint8, consecutive clips.
         expressions: B of them, those of the first video first.
         video_of: (B,) int64, the video of each.
-        masks: (B, 2T, H, W) bool.
+        masks: (B, F, H, W) bool.
+        count: how many clips the frames are.
     """
 
     frames: Tensor
     expressions: list[str]
     video_of: Tensor
     masks: Tensor
+    count: int = 2
 
     def clips(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """The two clips: frames (V, T, 3, H, W) in [0, 1] and masks (B, T, H, W), on a device."""
-        length = self.frames.shape[1] // 2
-        for part in (slice(None, length), slice(length, None)):
-            yield self.frames[:, part].to(device).float() / 255, self.masks[:, part].to(device)
+        """The clips in order: frames (V, T, 3, H, W) in [0, 1] and masks (B, T, H, W), on a device."""
+        for frames, masks in zip(self.frames.chunk(self.count, 1), self.masks.chunk(self.count, 1), strict=True):
+            yield frames.to(device).float() / 255, masks.to(device)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Join samples of one size; each may have its own number of expressions."""
+def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
+    """Join samples of one size and number of clips; each may have its own number of expressions."""
     return Batch(
         frames=torch.stack([sample.frames for sample in samples]),
         expressions=[expression for sample in samples for expression in sample.expressions],
         video_of=torch.cat([torch.full((len(s.expressions),), video) for video, s in enumerate(samples)]),
         masks=torch.cat([sample.masks for sample in samples]),
+        count=clips,
     )
 
 
@@ -58,7 +61,7 @@ def staged(config: MixtureConfig, stage: Stage | None) -> MixtureConfig:
     """The mixture at a stage's clip size."""
     if stage is None:
         return config
-    return replace(config, height=stage.height, width=stage.width, clip_length=stage.clip_length)
+    return replace(config, height=stage.height, width=stage.width, clip_length=stage.clip_length, clips=stage.clips)
 
 
 def batches(
@@ -79,7 +82,7 @@ def batches(
     loader: DataLoader[Batch | UserError] = DataLoader(
         _Indexed(build_mixture(config, "train")),  # type: ignore[arg-type]
         batch_sampler=_Positions(position + rank * batch, batch, world * batch),
-        collate_fn=_collate_or_error,
+        collate_fn=partial(_collate_or_error, clips=config.clips),
         num_workers=workers,
         worker_init_fn=_start_worker,
     )
@@ -93,9 +96,13 @@ def _raising(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
         yield batch
 
 
-def _collate_or_error(samples: list[Sample | UserError]) -> Batch | UserError:
-    usable = [sample for sample in samples if not isinstance(sample, UserError)]
-    return collate(usable) if len(usable) == len(samples) else next(s for s in samples if isinstance(s, UserError))
+def _collate_or_error(samples: list[Sample | UserError], clips: int) -> Batch | UserError:
+    usable: list[Sample] = []
+    for sample in samples:
+        if isinstance(sample, UserError):
+            return sample
+        usable.append(sample)
+    return collate(usable, clips)
 
 
 class _Indexed(Dataset[Sample | UserError]):

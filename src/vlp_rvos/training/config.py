@@ -76,8 +76,9 @@ class Stage:
     Attributes:
         until: progress in (0, 1] at which the next stage takes over.
         height, width: of the network input, pixels.
-        clip_length: frames T of each of the two clips of a sample.
+        clip_length: frames T of each clip of a sample.
         batch: videos a step and process; None keeps the run's.
+        clips: consecutive clips of a sample, two in the paper; one of one frame learns from still pictures first.
     """
 
     until: float
@@ -85,10 +86,11 @@ class Stage:
     width: int
     clip_length: int
     batch: int | None = None
+    clips: int = 2
 
     def __post_init__(self) -> None:
         _check(0 < self.until <= 1, "until must lie in (0, 1]")
-        sizes = (self.height, self.width, self.clip_length, self.batch or 1)
+        sizes = (self.height, self.width, self.clip_length, self.clips, self.batch or 1)
         _check(min(sizes) > 0, "sizes must be positive")
 
 

@@ -43,7 +43,8 @@ def make_optimizer(model: VLPRVOS, config: TrainConfig) -> torch.optim.AdamW:
         }
         for (of_prompts, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return torch.optim.AdamW(described)
+    on = next(model.trained_parameters()).device.type
+    return torch.optim.AdamW(described, fused=on in ("cpu", "cuda"))
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -28,8 +28,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from vlp_rvos.atomic import replace_file
 from vlp_rvos.backbones import load_backbone
-from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, replace_file, save_trained
+from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, save_trained
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -251,8 +252,8 @@ class Trainer:
             with self.fabric.autocast():
                 output = self.model(frames, text, history, video_of)
             losses = clip_losses(output, masks, self.config.loss)
-            self.fabric.backward(losses.total / (2 * self.config.accumulate))
-            total += losses.total.detach() / (2 * self.config.accumulate)
+            self.fabric.backward(losses.total / (batch.count * self.config.accumulate))
+            total += losses.total.detach() / (batch.count * self.config.accumulate)
             history = self._kept_history(output)
             iou = frame_iou(output.mask_logits.detach() > 0, masks).mean()
             parts = losses.parts() | {"iou": iou}
@@ -280,7 +281,7 @@ class Trainer:
         self.model.eval()
         for index in range(self.config.val_samples):
             sample = self.held_out.sample(index)
-            batch = collate([sample])
+            batch = collate([sample], self.config.data.clips)
             text = self.model.backbone.tokenize(batch.expressions).to(device)
             history: Tensor | None = None
             for frames, masks in batch.clips(device):
