@@ -13,12 +13,12 @@ from stubs import TinyBackbone
 from torch import Tensor
 
 import vlp_rvos.checkpoint
+from vlp_rvos.atomic import replace_file
 from vlp_rvos.checkpoint import (
     backbone_fingerprint,
     load_model,
     load_trained,
     peek,
-    replace_file,
     save_trained,
     shipped_models,
 )

@@ -150,7 +150,7 @@ def test_wrong_arrays_are_refused() -> None:
     mask = square(1, 1, 2, 2)
     with pytest.raises(ValueError, match="one size"):
         score_frame(mask, mask[1:])
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match=r"must be \(H, W\) bool"):
         region_similarity(mask[None], mask[None])
     with pytest.raises(ValueError, match="bool"):
         boundary_measure(mask.astype(np.uint8), mask)  # type: ignore[arg-type]

@@ -16,11 +16,13 @@ from PIL import Image
 from stubs import TinyBackbone, tiny_config
 
 from vlp_rvos.commands import evaluate
-from vlp_rvos.data.ytvos import Expression, VideoEntry, YTVOSDataset
+from vlp_rvos.commands.evaluate import Files
+from vlp_rvos.data.benchmarks import ref_youtube_vos
+from vlp_rvos.data.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import score_frame
 from vlp_rvos.evaluation.masks import evaluate_folders, prepare_output, read_mask, write_json
-from vlp_rvos.evaluation.run import evaluate_dataset, expression_kinds, parse_overrides
+from vlp_rvos.evaluation.run import evaluate_folder, expression_kinds, parse_overrides
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.segmenter import Segmenter
 
@@ -170,7 +172,7 @@ def test_predictions_that_nobody_asked_for(folders: tuple[Path, Path]) -> None:
 
 def test_the_masks_command(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "scores.json"
-    evaluate.masks(*folders, skip_ends=False, json_file=file)
+    evaluate.masks(*folders, skip_ends=False, files=Files(json=file))
     assert json.loads(file.read_text()) == evaluate_folders(*folders).to_json()
     assert [path.name for path in file.parent.iterdir()] == ["scores.json"]
     printed = capsys.readouterr().out
@@ -182,7 +184,7 @@ def test_the_masks_command_writes_nothing_when_it_fails(folders: tuple[Path, Pat
     file = tmp_path / "scores.json"
     file.write_text("old")
     with pytest.raises(UserError):
-        evaluate.masks(*folders, skip_ends=False, json_file=file)
+        evaluate.masks(*folders, skip_ends=False, files=Files(json=file))
     assert file.read_text() == "old"
 
 
@@ -206,6 +208,7 @@ def test_unwritable_outputs(tmp_path: Path) -> None:
 class Prediction:
     masks: np.ndarray
     presences: np.ndarray
+    scores: np.ndarray
 
 
 class Oracle:
@@ -220,7 +223,8 @@ class Oracle:
         for frame in frames:
             channels = [{"red": 0, "blue": 2}.get(text) for text in expressions]
             masks = [np.zeros(frame.shape[:2], bool) if c is None else frame[..., c] > 128 for c in channels]
-            yield Prediction(np.stack(masks), np.array([mask.any() for mask in masks], dtype=np.float32))
+            found = np.array([mask.any() for mask in masks], dtype=np.float32)
+            yield Prediction(np.stack(masks), found, found / 2)
 
 
 def entry(expressions: dict[str, tuple[str, int | None]], frames: int = 4) -> dict[str, Any]:
@@ -250,7 +254,7 @@ def dataset(tmp_path: Path) -> YTVOSDataset:
 
 def test_scores_of_a_dataset(dataset: YTVOSDataset) -> None:
     oracle, done = Oracle(), []
-    scores = evaluate_dataset(dataset, oracle, on_frame=done.append)
+    scores = evaluate_folder(dataset, oracle, on_frame=done.append)
     assert oracle.expressions == [["red", "red", "green", "blue"], ["red", "blue"]]
     assert done == [1, 2, 3, 4, 1, 2, 3]
     report = scores.to_json("data", "oracle")
@@ -274,17 +278,37 @@ def test_scores_of_a_dataset(dataset: YTVOSDataset) -> None:
     }
     assert report["videos"]["two"]["7"]["kind"] is None
     assert report["frames_per_second"] > 0
+    assert (report["N_acc"], report["T_acc"]) == (None, 5 / 6)
+
+
+def test_expressions_without_target(tmp_path: Path) -> None:
+    # Objects 3 and 4 are in no frame: "green" is rightly left empty, "blue" is not.
+    entries = {"0": ("red", 1), "1": ("green", 3), "2": ("blue", 4)}
+    scores = evaluate_folder(write_dataset(tmp_path, {"video": entry(entries)}), Oracle())
+    report = scores.to_json("data", "oracle")
+    assert (report["N_acc"], report["T_acc"]) == (0.5, 1)
+    assert [report["videos"]["video"][key]["J_mean"] for key in "012"] == [1, 1, 0]
+
+
+def test_folders_of_videos_without_target(folders: tuple[Path, Path]) -> None:
+    assert "N_acc" not in evaluate_folders(*folders).to_json()
+    for t in range(4):
+        save(folders[1] / "nothing" / f"{t}.png", box(0, 0, 0))
+        save(folders[0] / "nothing" / f"{t}.png", box(0, 0, 0) if t else box(1, 1))
+    report = evaluate_folders(*folders, skip_ends=False).to_json()
+    assert (report["N_acc"], report["T_acc"]) == (0, 1)
+    assert evaluate_folders(*folders, skip_ends=True).to_json()["N_acc"] == 1
 
 
 def test_skipped_ends_are_predicted_but_not_scored(dataset: YTVOSDataset, tmp_path: Path) -> None:
     dataset.annotation_path("four", "00000").unlink()
-    scores = evaluate_dataset(dataset, Oracle(), skip_ends=True, output=tmp_path / "out")
+    scores = evaluate_folder(dataset, Oracle(), skip_ends=True, output=tmp_path / "out")
     assert len(scores.videos["four"]["0"].j) == 2
     assert len(list((tmp_path / "out" / "four" / "0").iterdir())) == 4
 
 
 def test_written_masks(dataset: YTVOSDataset, tmp_path: Path) -> None:
-    evaluate_dataset(dataset, Oracle(), output=tmp_path / "out")
+    evaluate_folder(dataset, Oracle(), output=tmp_path / "out")
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png"))
     assert len(files) == 4 * 4 + 2 * 3
     assert files[0] == "four/0/00000.png"
@@ -295,9 +319,9 @@ def test_written_masks(dataset: YTVOSDataset, tmp_path: Path) -> None:
 
 def test_a_test_set_is_predicted_without_scores(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "data", {"video": entry({"0": ("red", None)})})
-    with pytest.raises(UserError, match="has no obj_id"):
-        evaluate_dataset(dataset, Oracle())
-    scores = evaluate_dataset(dataset, Oracle(), output=tmp_path / "out")
+    with pytest.raises(UserError, match="nothing can be scored"):
+        evaluate_folder(dataset, Oracle())
+    scores = evaluate_folder(dataset, Oracle(), output=tmp_path / "out")
     report = scores.to_json("data", "oracle")
     assert report["J_mean"] is None
     assert report["videos"]["video"]["0"]["J&F"] is None
@@ -307,10 +331,10 @@ def test_a_test_set_is_predicted_without_scores(tmp_path: Path) -> None:
 
 def test_frames_are_scored_as_they_come(dataset: YTVOSDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    load_frame, load_ids = dataset.load_frame, dataset.load_ids
+    load_frame = dataset.load_frame
     monkeypatch.setattr(dataset, "load_frame", lambda *name: (events.append("frame"), load_frame(*name))[1])
-    monkeypatch.setattr(dataset, "load_ids", lambda *name: (events.append("ids"), load_ids(*name))[1])
-    evaluate_dataset(dataset, Oracle())
+    monkeypatch.setattr(ref_youtube_vos, "read_ids", lambda path: (events.append("ids"), read_ids(path))[1])
+    evaluate_folder(dataset, Oracle())
     assert events == ["frame", "ids"] * 7
 
 
@@ -320,7 +344,7 @@ def test_missing_files_are_found_before_prediction(dataset: YTVOSDataset, what: 
     path.unlink()
     oracle = Oracle()
     with pytest.raises(UserError, match="no such image") as caught:
-        evaluate_dataset(dataset, oracle, output=tmp_path / "out")
+        evaluate_folder(dataset, oracle, output=tmp_path / "out")
     assert str(path) in str(caught.value)
     assert not oracle.expressions
     assert not (tmp_path / "out").exists()
@@ -328,19 +352,19 @@ def test_missing_files_are_found_before_prediction(dataset: YTVOSDataset, what: 
 
 def test_annotations_of_another_size(dataset: YTVOSDataset) -> None:
     save(dataset.annotation_path("two", "00001"), box(1, 1)[:20])
-    with pytest.raises(UserError, match=r"00001\.jpg gave masks of 40x30, but .*00001\.png is 40x20"):
-        evaluate_dataset(dataset, Oracle())
+    with pytest.raises(UserError, match="video two: the predicted mask is 40x30, but the annotation 40x20"):
+        evaluate_folder(dataset, Oracle())
 
 
 def test_frames_of_several_sizes(dataset: YTVOSDataset) -> None:
     Image.new("RGB", (WIDTH, 20)).save(dataset.frame_path("two", "00001"))
-    with pytest.raises(UserError, match=r"two.00001\.jpg is 40x20, not 40x30"):
-        evaluate_dataset(dataset, Oracle())
+    with pytest.raises(UserError, match="frame 00001 of video two is 40x20, not 40x30"):
+        evaluate_folder(dataset, Oracle())
 
 
 def test_no_expressions(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no expressions"):
-        evaluate_dataset(write_dataset(tmp_path, {"video": entry({})}), Oracle())
+        evaluate_folder(write_dataset(tmp_path, {"video": entry({})}), Oracle())
 
 
 def test_predictors_that_lose_count(dataset: YTVOSDataset) -> None:
@@ -355,11 +379,11 @@ def test_predictors_that_lose_count(dataset: YTVOSDataset) -> None:
         return Oracle()(frames, expressions[:1])
 
     with pytest.raises(VLPRVOSError, match="only 1 of 4 frames of four"):
-        evaluate_dataset(dataset, too_few)
+        evaluate_folder(dataset, too_few)
     with pytest.raises(VLPRVOSError, match="more than the 4 frames of four"):
-        evaluate_dataset(dataset, too_many)
+        evaluate_folder(dataset, too_many)
     with pytest.raises(VLPRVOSError, match="four has 4 expressions"):
-        evaluate_dataset(dataset, one_mask)
+        evaluate_folder(dataset, one_mask)
 
 
 def video(*expressions: tuple[str, int | None, str | None]) -> VideoEntry:
@@ -428,7 +452,7 @@ def test_the_run_command(
         dataset.folder,
         "mini",
         tmp_path / "out",
-        tmp_path / "scores.json",
+        Files(tmp_path / "scores.json", tmp_path / "scores.csv", tmp_path / "scores.html"),
         skip_ends=False,
         device="cpu",
         size=64,
@@ -438,13 +462,15 @@ def test_the_run_command(
     report = json.loads((tmp_path / "scores.json").read_text())
     assert (report["model"], report["dataset"]) == ("mini", str(dataset.folder))
     assert report["J_mean"] == pytest.approx(4 / 6)
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 6
+    assert "data:image/jpeg;base64," in (tmp_path / "scores.html").read_text()
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("description", "two", "all", "frames per second"))
 
 
 def test_a_segmenter_is_a_predictor(dataset: YTVOSDataset, tmp_path: Path) -> None:
-    segmenter = Segmenter(VLPRVOS(TinyBackbone(), tiny_config()), device="cpu")
-    scores = evaluate_dataset(dataset, segmenter.segment, output=tmp_path / "out")
+    segmenter = Segmenter(VLPRVOS(TinyBackbone(), tiny_config()))
+    scores = evaluate_folder(dataset, segmenter.segment, output=tmp_path / "out")
     assert {name: len(entries) for name, entries in scores.videos.items()} == {"four": 4, "two": 2}
     first = next(iter(segmenter.segment([dataset.load_frame("four", "00000")], ["red"])))
     score = scores.videos["four"]["0"]

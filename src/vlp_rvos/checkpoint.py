@@ -33,7 +33,7 @@ __all__ = [
     "load_model",
     "load_trained",
     "peek",
-    "replace_file",
+    "resolve",
     "save_trained",
     "shipped_models",
 ]
@@ -131,7 +131,7 @@ def peek(name_or_path: str | Path) -> CheckpointInfo:
     Raises:
         UserError: unknown model, no such file, or not a checkpoint that this version reads.
     """
-    path = _resolve(name_or_path)
+    path = resolve(name_or_path)
     return _parse(_read(path, tensors=False)[0], path)
 
 
@@ -160,7 +160,7 @@ def load_model(
         UserError: unknown model, broken file, unknown config key, another backbone than it was trained on, or
             parameters that do not fit (the message names the first).
     """
-    path = _resolve(name_or_path)
+    path = resolve(name_or_path)
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights)
@@ -182,7 +182,7 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     Raises:
         UserError: unknown or broken file, another backbone, or parameters that do not fit.
     """
-    path = _resolve(name_or_path)
+    path = resolve(name_or_path)
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     _check_backbone(info, model.backbone, path)
@@ -213,7 +213,12 @@ def _is_checkpoint(path: Path) -> bool:
         return False
 
 
-def _resolve(name_or_path: str | Path) -> Path:
+def resolve(name_or_path: str | Path) -> Path:
+    """The file of a shipped model or a checkpoint.
+
+    Raises:
+        UserError: there is none; the message says which models there are.
+    """
     path = Path(name_or_path)
     if path.is_file():
         return path

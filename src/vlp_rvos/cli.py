@@ -16,6 +16,7 @@ import typer
 from vlp_rvos import __version__
 from vlp_rvos.commands import one_line, reported_warnings
 from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.evaluation.protocols import PROTOCOLS
 
 __all__ = ["app", "main"]
 
@@ -31,6 +32,10 @@ app = typer.Typer(
 )
 evaluate_app = typer.Typer(help="Score masks, or predict and score a data set.")
 app.add_typer(evaluate_app, name="evaluate")
+data_app = typer.Typer(help="Check and look at the data sets.")
+app.add_typer(data_app, name="data")
+bench_app = typer.Typer(help="Measure costs as ratios, in one run on this machine.")
+app.add_typer(bench_app, name="bench")
 
 
 class Precision(StrEnum):
@@ -42,6 +47,29 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
+class BenchPrecision(StrEnum):
+    """Number formats that costs are measured in."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Runtime(StrEnum):
+    """What a model can run on."""
+
+    auto = "auto"
+    torch = "torch"
+    onnx = "onnx"
+    openvino = "openvino"
+
+
+class ExportFormat(StrEnum):
+    """What a model can be exported for."""
+
+    onnx = "onnx"
+    openvino = "openvino"
+
+
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")]
 Model = Annotated[str, typer.Option(help="Name of a model (see 'vlp-rvos models') or a .safetensors checkpoint.")]
 Size = Annotated[int | None, typer.Option(help="Network input size in pixels, in place of the model's own.")]
@@ -49,9 +77,14 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")
 ]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all scores to this file.")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table of the expressions.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with curves and pictures.")]
+MaskFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the predicted masks.")]
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
 RunFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
 Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with the run that the folder holds.")]
+DatasetName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set (see docs/data.md).")]
+DatasetFolder = Annotated[Path, typer.Argument(metavar="PATH", help="Its folder, as published.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -83,6 +116,7 @@ def segment(
     size: Size = None,
     device: Device = "auto",
     precision: Annotated[Precision, typer.Option(help="Number format.")] = Precision.auto,
+    runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.auto,
     threshold: Annotated[float, typer.Option(help="Foreground probability from which a pixel is mask.")] = 0.5,
     presence_threshold: Annotated[
         float, typer.Option(help="Presence below which a frame has no mask; 0 switches this off.")
@@ -105,6 +139,7 @@ def segment(
         size=size,
         device=device,
         precision=precision.value,
+        runtime=runtime.value,
         threshold=threshold,
         presence_threshold=presence_threshold,
         overlay=overlay,
@@ -118,6 +153,33 @@ def models() -> None:
     from vlp_rvos.commands import models as command
 
     command.run()
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model, or a .safetensors checkpoint.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the exported model.")],
+    runtime: Annotated[ExportFormat, typer.Option("--format", help="What is to run it.")] = ExportFormat.onnx,
+) -> None:
+    """Write a model for ONNX Runtime or OpenVINO; 'segment --model FOLDER' runs it."""
+    from vlp_rvos.commands import export as command
+
+    command.run(model, output, runtime.value)
+
+
+@bench_app.command("overhead")
+def bench_overhead(
+    model: Annotated[str, typer.Option(help="Name of a model preset; its weights are random.")] = "mini",
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
+    precision: Annotated[BenchPrecision, typer.Option(help="Number format.")] = BenchPrecision.fp32,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    rounds: Annotated[int, typer.Option(help="Timed runs of each form.")] = 7,
+    training: Annotated[bool, typer.Option("--training/--no-training", help="Time a training step too.")] = True,
+) -> None:
+    """The whole model against its bare frozen tower."""
+    from vlp_rvos.commands import bench as command
+
+    command.overhead(model, json_file, precision.value, threads, rounds, training)
 
 
 @app.command()
@@ -154,19 +216,23 @@ def evaluate_masks(
         bool, typer.Option("--skip-ends", help="Leave out each video's first and last frame.")
     ] = False,
     json_file: JsonFile = None,
+    csv_file: CsvFile = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """Score folders of masks with J and F."""
     from vlp_rvos.commands import evaluate as command
 
-    command.masks(pred, gt, skip_ends, json_file)
+    command.masks(pred, gt, skip_ends, command.Files(json_file, csv_file, html_file))
 
 
 @evaluate_app.command("run")
 def evaluate_run(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET_FOLDER", help="Folder in the Ref-YouTube-VOS layout.")],
     model: Model = "mini",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the predicted masks.")] = None,
+    output: MaskFolder = None,
     json_file: JsonFile = None,
+    csv_file: CsvFile = None,
+    html_file: HtmlFile = None,
     skip_ends: Annotated[
         bool, typer.Option("--skip-ends/--no-skip-ends", help="Leave out each video's first and last frame.")
     ] = False,
@@ -182,8 +248,141 @@ def evaluate_run(
     from vlp_rvos.commands import evaluate as command
 
     command.run(
-        dataset, model, output, json_file, skip_ends, device, size, overrides or [], kinds=kinds or None, images=images
+        dataset,
+        model,
+        output,
+        command.Files(json_file, csv_file, html_file),
+        skip_ends,
+        device,
+        size,
+        overrides or [],
+        kinds=kinds or None,
+        images=images,
     )
+
+
+@evaluate_app.command("listening")
+def evaluate_listening(
+    root: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with the training data of CONFIG.")],
+    model: Model = "mini",
+    config: Annotated[Path, typer.Option(help="Training configuration whose held-out part is used.")] = Path("mini"),
+    json_file: JsonFile = None,
+    pairs: Annotated[int, typer.Option(help="Clips of each kind of pair.")] = 100,
+    samples: Annotated[int, typer.Option(help="Clips for presence.")] = 200,
+    device: Device = "auto",
+    size: Size = None,
+    overrides: Overrides = None,
+) -> None:
+    """Does it choose by the words? Pairs of things on held-out pictures, and what is not there."""
+    from vlp_rvos.commands import listening as command
+
+    command.run(root, model, config, json_file, pairs, samples, device, size, overrides or [])
+
+
+@evaluate_app.command("rle")
+def evaluate_rle(
+    gt: Annotated[Path, typer.Argument(metavar="GT.json", help="True masks in COCO's annotation format.")],
+    pred: Annotated[Path, typer.Argument(metavar="PRED.json", help="Predicted masks in COCO's result format.")],
+    json_file: JsonFile = None,
+) -> None:
+    """Score COCO-form files as A2D- and JHMDB-Sentences do: mAP, P@K, overall and mean IoU."""
+    from vlp_rvos.commands import evaluate as command
+
+    command.rle(gt, pred, json_file)
+
+
+@evaluate_app.command("compare")
+def evaluate_compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Scores of one run, as --json writes them.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Scores of another one.")],
+    html_file: HtmlFile = None,
+) -> None:
+    """Say what changed from one run to another."""
+    from vlp_rvos.commands import evaluate as command
+
+    command.compare(first, second, html_file)
+
+
+def evaluate_benchmark(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set, as published.")],
+    split: Annotated[str | None, typer.Option(help="Which part, in place of the usual one.")] = None,
+    pred: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Score these masks, whoever made them, instead of predicting.")
+    ] = None,
+    model: Model = "mini",
+    output: MaskFolder = None,
+    json_file: JsonFile = None,
+    csv_file: CsvFile = None,
+    html_file: HtmlFile = None,
+    device: Device = "auto",
+    size: Size = None,
+    overrides: Overrides = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that score, in place of one a core.")] = None,
+) -> None:
+    """Predict and score a benchmark; registered below under the name of each."""
+    from vlp_rvos.commands import evaluate as command
+
+    assert context.info_name is not None
+    command.benchmark(
+        context.info_name,
+        path,
+        split=split,
+        pred=pred,
+        model=model,
+        output=output,
+        files=command.Files(json_file, csv_file, html_file),
+        device=device,
+        size=size,
+        overrides=overrides or [],
+        workers=workers,
+    )
+
+
+for _name, _protocol in PROTOCOLS.items():
+    evaluate_app.command(_name, help=f"Predict and score {_name}: {_protocol.summary}.")(evaluate_benchmark)
+
+
+@app.command()
+def submit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="ref-youtube-vos or mevis.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PRED", help="Folder of <video>/<expression id>/<frame>.png.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.zip", help="The file to write.")],
+    data: Annotated[Path, typer.Option(metavar="PATH", help="Folder of the data set, as published.")],
+    split: Annotated[str, typer.Option(help="Which part the server scores.")] = "valid",
+) -> None:
+    """Pack predicted masks as the evaluation servers take them; refuses an incomplete set."""
+    from vlp_rvos.commands import submit as command
+
+    command.run(name, predictions, output, data, split)
+
+
+@data_app.command("check")
+def data_check(
+    name: DatasetName,
+    path: DatasetFolder,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the list here.")] = None,
+) -> None:
+    """Say what of a data set is complete, what is missing, and how to get it. Exit code 1 where something is."""
+    from vlp_rvos.commands import data as command
+
+    if not command.check(name, path, json_file):
+        raise typer.Exit(1)
+
+
+@data_app.command("preview")
+def data_preview(
+    name: DatasetName,
+    path: DatasetFolder,
+    split: Annotated[str | None, typer.Option(help="Which part of the data set.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file.")] = Path("sheet.png"),
+    count: Annotated[int, typer.Option(min=1, max=200, help="How many samples.")] = 12,
+    seed: Annotated[int, typer.Option(help="Another one, other samples.")] = 0,
+) -> None:
+    """Draw random samples with their masks and expressions. NAME may also be ytvos-folder, for any folder like it."""
+    from vlp_rvos.commands import data as command
+
+    command.preview(name, path, split, output, count, seed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

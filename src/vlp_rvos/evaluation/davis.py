@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Statistics", "boundary_map", "boundary_measure", "region_similarity", "score_frame", "statistics"]
+__all__ = [
+    "FrameScore",
+    "Statistics",
+    "TrueMask",
+    "boundary_map",
+    "boundary_measure",
+    "region_similarity",
+    "score_frame",
+    "statistics",
+]
 
 Mask = NDArray[np.bool_]
+Points = NDArray[np.intp]
 
 BOUNDARY_TOLERANCE = 0.008
 """How far a boundary pixel may be off, as a share of the image's diagonal."""
@@ -36,6 +47,62 @@ class Statistics(NamedTuple):
     """Mean over the first quarter of the frames minus mean over the last: what is lost over time."""
 
 
+class FrameScore(NamedTuple):
+    """Comparison of two masks of one frame."""
+
+    j: float
+    """Region similarity, in [0, 1]."""
+    f: float
+    """Boundary measure, in [0, 1]."""
+    predicted: int
+    """Pixels of the predicted mask."""
+    true: int
+    """Pixels of the true mask."""
+    common: int
+    """Pixels of both."""
+
+    @property
+    def wrong(self) -> int:
+        """Pixels of one mask only."""
+        return self.predicted + self.true - 2 * self.common
+
+
+class TrueMask:
+    """A true mask with its boundary, which every prediction that is compared with it shares.
+
+    Args:
+        mask: (H, W) bool.
+
+    Raises:
+        ValueError: not a boolean image.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        if mask.ndim != 2 or mask.dtype != np.bool_:
+            raise ValueError(f"a mask must be (H, W) bool, not {mask.shape} {mask.dtype}")
+        self.shape = mask.shape
+        self._shape = _Shape(mask, _tolerance(mask.shape))
+
+    def compare(self, prediction: Mask) -> FrameScore:
+        """J and F of a prediction; J is 1 when both masks are empty, F when neither has a boundary.
+
+        Args:
+            prediction: (H, W) bool.
+
+        Raises:
+            ValueError: not a boolean image of the same size.
+        """
+        if prediction.shape != self.shape or prediction.dtype != np.bool_:
+            raise ValueError(
+                f"masks must be (H, W) bool of one size, not {prediction.shape} {prediction.dtype} and {self.shape}"
+            )
+        predicted, true = _Shape(prediction, self._shape.radius), self._shape
+        common = predicted.overlap(true)
+        union = predicted.area + true.area - common
+        j = common / union if union else 1.0
+        return FrameScore(j, _boundary_measure(predicted, true), predicted.area, true.area, common)
+
+
 def region_similarity(prediction: Mask, truth: Mask) -> float:
     """J: intersection over union; 1 when both masks are empty.
 
@@ -49,8 +116,7 @@ def region_similarity(prediction: Mask, truth: Mask) -> float:
     Raises:
         ValueError: the masks are not two boolean images of one size.
     """
-    _check(prediction, truth)
-    return _region_similarity(*_crop(prediction, truth))
+    return TrueMask(truth).compare(prediction).j
 
 
 def boundary_measure(prediction: Mask, truth: Mask) -> float:
@@ -68,8 +134,7 @@ def boundary_measure(prediction: Mask, truth: Mask) -> float:
     Raises:
         ValueError: the masks are not two boolean images of one size.
     """
-    _check(prediction, truth)
-    return _boundary_measure(*_crop(prediction, truth), _tolerance(truth.shape))
+    return TrueMask(truth).compare(prediction).f
 
 
 def score_frame(prediction: Mask, truth: Mask) -> tuple[float, float]:
@@ -85,9 +150,7 @@ def score_frame(prediction: Mask, truth: Mask) -> tuple[float, float]:
     Raises:
         ValueError: the masks are not two boolean images of one size.
     """
-    _check(prediction, truth)
-    cropped = _crop(prediction, truth)
-    return _region_similarity(*cropped), _boundary_measure(*cropped, _tolerance(truth.shape))
+    return TrueMask(truth).compare(prediction)[:2]
 
 
 def statistics(values: Sequence[float]) -> Statistics:
@@ -127,74 +190,104 @@ def boundary_map(mask: Mask) -> Mask:
     Returns:
         (H, W) bool.
     """
-    extended = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
-    boundary: Mask = (mask != extended[:-1, 1:]) | (mask != extended[1:, :-1]) | (mask != extended[1:, 1:])
+    boundary = np.zeros(mask.shape, dtype=np.bool_)
+    boundary[:, :-1] = mask[:, :-1] ^ mask[:, 1:]
+    boundary[:-1] |= mask[:-1] ^ mask[1:]
+    boundary[:-1, :-1] |= mask[:-1, :-1] ^ mask[1:, 1:]
     return boundary
 
 
-def _check(prediction: Mask, truth: Mask) -> None:
-    if prediction.ndim != 2 or prediction.shape != truth.shape:
-        raise ValueError(f"masks must be (H, W) of one size, not {prediction.shape} and {truth.shape}")
-    if prediction.dtype != np.bool_ or truth.dtype != np.bool_:
-        raise ValueError(f"masks must be bool, not {prediction.dtype} and {truth.dtype}")
+class _Shape:
+    """A mask inside its bounding box: most of an image is background, which changes no score.
 
-
-def _crop(prediction: Mask, truth: Mask) -> tuple[Mask, Mask]:
-    """Both masks inside their common bounding box: scores do not change and most of an image is background.
-
-    One background pixel is kept on every side that is not the image's border, so that boundaries stay the same.
+    One background pixel is kept on every side that is not the image's border, so that the boundary stays the same.
     """
-    either = prediction | truth
-    rows = np.flatnonzero(either.any(axis=1))
-    if not len(rows):
-        return prediction[:1, :1], truth[:1, :1]
-    columns = np.flatnonzero(either[rows[0] : rows[-1] + 1].any(axis=0))
-    box = (slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2))
-    return prediction[box], truth[box]
+
+    def __init__(self, mask: Mask, radius: int) -> None:
+        self.radius = radius
+        rows = np.flatnonzero(mask.any(axis=1))
+        if len(rows):
+            self.top = max(int(rows[0]) - 1, 0)
+            band = mask[self.top : rows[-1] + 2]
+            columns = np.flatnonzero(band.any(axis=0))
+            self.left = max(int(columns[0]) - 1, 0)
+            self.mask = band[:, self.left : columns[-1] + 2]
+        else:
+            self.top = self.left = 0
+            self.mask = mask[:0, :0]
+        self.area = int(np.count_nonzero(self.mask))
+
+    def overlap(self, other: _Shape) -> int:
+        """Pixels of both masks."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = (
+            min(self.top + self.mask.shape[0], other.top + other.mask.shape[0]),
+            min(self.left + self.mask.shape[1], other.left + other.mask.shape[1]),
+        )
+        if bottom <= top or right <= left:
+            return 0
+        own, others = (
+            shape.mask[top - shape.top : bottom - shape.top, left - shape.left : right - shape.left]
+            for shape in (self, other)
+        )
+        return int(np.count_nonzero(own & others))
+
+    @cached_property
+    def boundary(self) -> tuple[Points, Points]:
+        """Rows and columns of the boundary's pixels, in the whole image."""
+        # Much faster than np.nonzero of the image.
+        rows, columns = np.divmod(np.flatnonzero(self._boundary_map), max(self.mask.shape[1], 1))
+        return rows + self.top, columns + self.left
+
+    @cached_property
+    def _boundary_map(self) -> Mask:
+        return boundary_map(self.mask) if self.mask.size else self.mask
+
+    @cached_property
+    def _sums(self) -> NDArray[np.int32]:
+        """Running sums of the boundary along its rows, with room for two radii around it."""
+        height, width = self.mask.shape
+        room = 2 * self.radius
+        sums = np.zeros((height + 2 * room, width + 2 * room + 1), dtype=np.int32)
+        inner = sums[room : room + height]
+        np.cumsum(self._boundary_map, axis=1, out=inner[:, room + 1 : room + 1 + width])
+        inner[:, room + 1 + width :] = inner[:, room + width, None]
+        return sums
+
+    def count_near(self, points: tuple[Points, Points]) -> int:
+        """How many points have a pixel of this boundary within the radius (Euclidean, inclusive).
+
+        This is what a dilation of the boundary with a disk tells at the points. Boundaries are thin, so it is asked
+        only there: the disk is a stack of horizontal runs, and running sums along the rows say whether a run holds a
+        pixel of the boundary.
+        """
+        radius = self.radius
+        rows, columns = points[0] - self.top + radius, points[1] - self.left + radius
+        height, width = (side + 2 * radius for side in self.mask.shape)
+        within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        sums = self._sums
+        stride, flat = sums.shape[1], sums.reshape(-1)
+        left = (rows[within] + radius) * stride + columns[within] + radius
+        total = len(left)
+        for offset in sorted(range(-radius, radius + 1), key=abs):
+            half = math.isqrt(radius * radius - offset * offset)
+            start = left + (offset * stride - half)
+            left = left[flat[start] == flat[start + (2 * half + 1)]]
+        return total - len(left)
 
 
 def _tolerance(shape: tuple[int, ...]) -> int:
     return math.ceil(BOUNDARY_TOLERANCE * math.hypot(*shape))
 
 
-def _region_similarity(prediction: Mask, truth: Mask) -> float:
-    union = int(np.count_nonzero(prediction | truth))
-    return int(np.count_nonzero(prediction & truth)) / union if union else 1.0
-
-
-def _boundary_measure(prediction: Mask, truth: Mask, radius: int) -> float:
-    predicted, true = boundary_map(prediction), boundary_map(truth)
-    predicted_pixels, true_pixels = int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
+def _boundary_measure(predicted: _Shape, true: _Shape) -> float:
+    predicted_pixels, true_pixels = len(predicted.boundary[0]), len(true.boundary[0])
     if not predicted_pixels and not true_pixels:
         return 1.0
     if not predicted_pixels or not true_pixels:
         return 0.0
-    precision = _count_near(predicted, true, radius) / predicted_pixels
-    recall = _count_near(true, predicted, radius) / true_pixels
+    precision = true.count_near(predicted.boundary) / predicted_pixels
+    recall = predicted.count_near(true.boundary) / true_pixels
     if precision + recall == 0:
         return 0.0
     return 2 * precision * recall / (precision + recall)
-
-
-def _count_near(points: Mask, targets: Mask, radius: int) -> int:
-    """How many of `points` have one of `targets` within `radius` pixels (Euclidean, inclusive).
-
-    This is what a dilation of `targets` with a disk tells at `points`. Boundaries are thin, so it is asked only there:
-    the disk is a stack of horizontal runs, and running sums along the rows say whether a run holds a target.
-    """
-    height, width = targets.shape
-    sums = np.zeros((height + 2 * radius, width + 2 * radius + 1), dtype=np.int32)
-    inner = sums[radius : radius + height]
-    np.cumsum(targets, axis=1, out=inner[:, radius + 1 : radius + 1 + width])
-    inner[:, radius + 1 + width :] = inner[:, radius + width, None]
-
-    stride = sums.shape[1]
-    flat = sums.reshape(-1)
-    rows, columns = np.nonzero(points)
-    left = (rows + radius) * stride + columns + radius
-    total = len(left)
-    for offset in sorted(range(-radius, radius + 1), key=abs):
-        half = math.isqrt(radius * radius - offset * offset)
-        start = left + (offset * stride - half)
-        left = left[flat[start] == flat[start + (2 * half + 1)]]
-    return total - len(left)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vlp_rvos.atomic import write_bytes
 from vlp_rvos.data.ytvos import open_image
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.evaluation.davis import Statistics, score_frame, statistics
+from vlp_rvos.evaluation.davis import FrameScore, Statistics, TrueMask, statistics
+from vlp_rvos.evaluation.parallel import available_cores, ordered_map
 
 __all__ = [
     "FolderScores",
@@ -27,7 +27,7 @@ __all__ = [
     "inner_frames",
     "prepare_output",
     "read_mask",
-    "write_atomically",
+    "target_accuracy",
     "write_json",
 ]
 
@@ -38,12 +38,40 @@ CHUNK = 16
 """Frames that a process takes at a time."""
 
 
+def target_accuracy(cases: Iterable[tuple[bool, bool]]) -> tuple[float | None, float | None]:
+    """N-acc and T-acc: whether it is told apart what refers to something and what refers to nothing.
+
+    N-acc is the share of expressions without target whose prediction is empty, TP / (TP + FN); T-acc the share of those
+    with a target whose prediction is not, TN / (TN + FP). Source: Liu et al., "GRES: Generalized Referring Expression
+    Segmentation" (CVPR 2023); of a video, a mask is empty when it is so in all scored frames, as in MeViS
+    of 2024 (Ding et al., TPAMI 2025).
+
+    Args:
+        cases: for each expression, whether it has a target, and whether something was predicted.
+
+    Returns:
+        Both in [0, 1], None where there is no such expression.
+    """
+    cases = list(cases)
+    without = [not found for target, found in cases if not target]
+    having = [found for target, found in cases if target]
+    return (fmean(without) if without else None), (fmean(having) if having else None)
+
+
 @dataclass(frozen=True)
 class VideoScores:
-    """J and F of every scored frame of a video, in [0, 1]."""
+    """J and F of every scored frame of a video, in [0, 1].
+
+    Attributes:
+        j, f: one value a frame.
+        has_target: whether a true mask of the video has a pixel.
+        is_found: whether a predicted one has.
+    """
 
     j: list[float]
     f: list[float]
+    has_target: bool = True
+    is_found: bool = True
 
     @property
     def j_statistics(self) -> Statistics:
@@ -85,7 +113,9 @@ class FolderScores:
             for measure, values in (("J", video.j_statistics), ("F", video.f_statistics)):
                 entry |= {f"{measure}_{key}": value for key, value in values._asdict().items()}
             videos[name] = entry
-        return {"videos": videos, "J_mean": self.j_mean, "F_mean": self.f_mean, "J&F": self.j_and_f}
+        report = {"videos": videos, "J_mean": self.j_mean, "F_mean": self.f_mean, "J&F": self.j_and_f}
+        n_acc, t_acc = target_accuracy((video.has_target, video.is_found) for video in self.videos.values())
+        return report if n_acc is None else report | {"N_acc": n_acc, "T_acc": t_acc}
 
 
 def evaluate_folders(
@@ -121,9 +151,9 @@ def evaluate_folders(
     frames = _list_frames(prediction, truth, skip_ends)
     pairs = [(prediction / video / name, truth / video / name) for video, names in frames.items() for name in names]
     if workers is None:
-        workers = _cores() if len(frames) >= PARALLEL_VIDEOS else 1
+        workers = available_cores() if len(frames) >= PARALLEL_VIDEOS else 1
     scores = []
-    for score in _score_all(pairs, workers):
+    for _, score in ordered_map(_score_pair, pairs, workers=workers, chunk=CHUNK):
         scores.append(score)
         if on_frame is not None:
             on_frame(len(scores), len(pairs))
@@ -131,7 +161,12 @@ def evaluate_folders(
     videos = {}
     for video, names in frames.items():
         of_video = [next(remaining) for _ in names]
-        videos[video] = VideoScores([j for j, _ in of_video], [f for _, f in of_video])
+        videos[video] = VideoScores(
+            [score.j for score in of_video],
+            [score.f for score in of_video],
+            has_target=any(score.true for score in of_video),
+            is_found=any(score.predicted for score in of_video),
+        )
     return FolderScores(videos)
 
 
@@ -187,30 +222,13 @@ def prepare_output(path: Path, *, folder: bool = False) -> None:
         raise UserError(f"{path} is a folder; name a file to write")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there either whole or not at all.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            beside.write_bytes(data)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write a JSON file atomically.
 
     Raises:
         UserError: it cannot be written.
     """
-    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def _list_frames(prediction: Path, truth: Path, skip_ends: bool) -> dict[str, list[str]]:
@@ -251,25 +269,9 @@ def _mask_files(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.glob("*.png") if not file.name.startswith("."))
 
 
-def _score_all(pairs: Sequence[tuple[Path, Path]], workers: int) -> Iterator[tuple[float, float]]:
-    """Scores in the order of the pairs."""
-    if workers <= 1:
-        yield from map(_score_pair, pairs)
-        return
-    # Fresh processes: a forked copy of one that runs threads (PyTorch's) may hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_score_pair, pairs, chunksize=CHUNK)
-
-
-def _score_pair(pair: tuple[Path, Path]) -> tuple[float, float]:
+def _score_pair(pair: tuple[Path, Path]) -> FrameScore:
     prediction, truth = (read_mask(path) for path in pair)
     if prediction.shape != truth.shape:
         sizes = ["{1}x{0}".format(*mask.shape) for mask in (prediction, truth)]
         raise UserError(f"the predicted mask {pair[0]} is {sizes[0]}, but the true one {pair[1]} is {sizes[1]}")
-    return score_frame(prediction, truth)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return TrueMask(truth).compare(prediction)

@@ -1,0 +1,204 @@
+"""JHMDB-Sentences: one person and one sentence a video. For evaluation only, with a model trained on A2D-Sentences.
+
+```
+<folder>/jhmdb_annotation.txt                            video_id,query, with a header
+<folder>/Rename_Images/<class>/<video>/<frame>.png       frames, called by their number from 1
+<folder>/puppet_mask/<class>/<video>/puppet_mask.mat     part_mask, (H, W, F): one mask a frame; the last frames of some
+                                                         videos have none
+<folder>/jhmdb_sentences_samples_metadata.json           which frames are scored (optional):
+                                                         [[video, frame file, mask file, frames, query], ...]
+```
+Source: Gavrilyuk et al., "Actor and Action Video Segmentation from a Sentence" (CVPR 2018), on the videos and masks of
+Jhuang et al., "Towards Understanding Action Recognition" (ICCV 2013).
+
+Three frames a video are scored, sampled uniformly among those with a mask: the rule of MTTR (Botach et al., CVPR 2022,
+section "JHMDB-Sentences" of its README), whose sample, the optional file, later work shares. Without the file another
+sample is drawn, always the same one for a video [D]; results then differ a little from published ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.files import check_item, plain_name, read_json
+from vlp_rvos.data.benchmarks.tables import attempt, import_extra, read_table
+from vlp_rvos.data.ytvos import open_image
+from vlp_rvos.errors import UserError
+
+__all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
+
+SPLITS = ("test",)
+
+VIDEOS, SCORED_FRAMES_OF_VIDEO = 928, 3
+
+SENTENCES_FILE = "jhmdb_annotation.txt"
+SAMPLES_FILE = "jhmdb_sentences_samples_metadata.json"
+MASKS_KEY = "part_mask"
+
+VIDEOS_SOURCE = "get Rename_Images.tar.gz and puppet_mask.zip from the project page of JHMDB (jhmdb.is.tue.mpg.de)"
+SENTENCES_SOURCE = (
+    "get it from the project page of JHMDB-Sentences (kgavrilyuk.github.io/publication/actor_action) into this folder"
+)
+SAMPLES_SOURCE = (
+    "without it another sample is scored; get it from the repository of MTTR (github.com/mttr2021/MTTR) into this"
+    " folder"
+)
+
+
+class JHMDBSentences(ReferringDataset):
+    """JHMDB-Sentences. Frames that are not scored count as not annotated; the person is object 1.
+
+    Args:
+        folder: root of the data set.
+        split: "test".
+        name: how the data set calls itself.
+
+    Raises:
+        UserError: a file or a video's folder is missing, or does not follow the layout.
+    """
+
+    def __init__(self, folder: Path, split: str, name: str) -> None:
+        self.name, self.split = name, split
+        self._folders = _video_folders(folder / "Rename_Images")
+        self._masks = _video_folders(folder / "puppet_mask")
+        self._samples = _samples(folder / SAMPLES_FILE)
+        self._last: tuple[str, NDArray[np.bool_]] | None = None
+        self.videos = []
+        for video, query in _sentences(folder / SENTENCES_FILE):
+            if video not in self._folders:
+                raise UserError(f"no frames of video '{video}' in {folder / 'Rename_Images'}; {VIDEOS_SOURCE}")
+            expression = ReferringExpression("0", " ".join(query.split()), (1,))
+            self.videos.append(ReferringVideo(video, _frames(self._folders[video]), [expression]))
+
+    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
+        return np.array(open_image(self._folders[video] / f"{frame}.png").convert("RGB"))
+
+    def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
+        """{1: mask (H, W)} of the person; None where the protocol does not score the frame.
+
+        Raises:
+            UserError: the masks are missing or unreadable, or end before a frame that is scored.
+        """
+        number = int(frame)
+        if self._samples is not None and number not in self._samples.get(video, ()):
+            return None
+        masks = self._load_masks(video)
+        if self._samples is None and number not in _sample(video, len(masks)):
+            return None
+        if number > len(masks):
+            raise UserError(
+                f"{self._mask_file(video)} has {len(masks)} masks, but {SAMPLES_FILE} scores frame {number}:"
+                " they do not belong together"
+            )
+        return {1: masks[number - 1]}
+
+    def _mask_file(self, video: str) -> Path:
+        if video not in self._masks:
+            raise UserError(f"no puppet masks of video '{video}'; {VIDEOS_SOURCE}")
+        return self._masks[video] / "puppet_mask.mat"
+
+    def _load_masks(self, video: str) -> NDArray[np.bool_]:
+        """(F, H, W) of a video; those of the last one are kept, for its next frame."""
+        if self._last is None or self._last[0] != video:
+            self._last = video, _read_masks(self._mask_file(video))
+        return self._last[1]
+
+
+def open_split(folder: Path, split: str, name: str) -> JHMDBSentences:
+    """Open the only split; see `JHMDBSentences`."""
+    return JHMDBSentences(folder, split, name)
+
+
+def check(folder: Path, name: str) -> list[CheckItem]:
+    """Count sentences, videos, masks and scored frames against the official numbers."""
+    rows, sentences_hint = attempt(lambda: _sentences(folder / SENTENCES_FILE), SENTENCES_SOURCE)
+    videos = {video for video, _ in rows}
+    frames, masks = _video_folders(folder / "Rename_Images"), _video_folders(folder / "puppet_mask")
+    samples, samples_hint = attempt(lambda: list((_samples(folder / SAMPLES_FILE) or {}).items()), SAMPLES_SOURCE)
+    scored = sum(len(numbers) for video, numbers in samples if video in videos)
+    return [
+        check_item(f"sentences ({SENTENCES_FILE})", len(rows), VIDEOS, sentences_hint),
+        check_item("videos (Rename_Images)", len(videos & frames.keys()), VIDEOS, VIDEOS_SOURCE),
+        check_item(
+            "videos with masks (puppet_mask)",
+            sum((masks[video] / "puppet_mask.mat").is_file() for video in videos & masks.keys()),
+            VIDEOS,
+            VIDEOS_SOURCE,
+        ),
+        check_item(f"scored frames ({SAMPLES_FILE})", scored, VIDEOS * SCORED_FRAMES_OF_VIDEO, samples_hint),
+    ]
+
+
+def _sentences(file: Path) -> list[list[str]]:
+    """[video, query] of every video."""
+    rows = read_table(file, 2, ("video_id", "query"))
+    seen: set[str] = set()
+    for video, _ in rows:
+        if plain_name(video, file) in seen:
+            raise UserError(f"{file}: video '{video}' has two sentences")
+        seen.add(video)
+    return rows
+
+
+def _video_folders(folder: Path) -> dict[str, Path]:
+    """Video -> its folder, whatever class it is in."""
+    return {path.name: path for path in sorted(folder.glob("*/*")) if not path.name.startswith(".")}
+
+
+def _frames(folder: Path) -> list[str]:
+    names = sorted(file.stem for file in folder.glob("*.png") if file.stem.isdecimal())
+    if not names:
+        raise UserError(f"no frames in {folder}; unpack them again")
+    return names
+
+
+def _samples(file: Path) -> dict[str, set[int]] | None:
+    """Video -> numbers of its scored frames; None where there is no such file."""
+    if not file.is_file():
+        return None
+    rows = read_json(file)
+    samples: defaultdict[str, set[int]] = defaultdict(set)
+    for row in rows if isinstance(rows, list) else [None]:
+        video, path = row[:2] if isinstance(row, list) and len(row) == 5 else (None, None)
+        number = _frame_number(path)
+        if number is None:
+            raise UserError(
+                f"{file} must be a list of [video, frame file, mask file, frames, query]; download it again"
+            )
+        # The paths are those of whoever made the file: only the video and the number count.
+        samples[plain_name(video, file)].add(number)
+    return dict(samples)
+
+
+def _frame_number(path: Any) -> int | None:
+    stem = path.rpartition("/")[2].removesuffix(".png") if isinstance(path, str) else ""
+    return int(stem) if stem.isdecimal() else None
+
+
+def _sample(video: str, frames: int) -> list[int]:
+    return sorted(random.Random(video).sample(range(1, frames + 1), min(SCORED_FRAMES_OF_VIDEO, frames)))
+
+
+def _read_masks(file: Path) -> NDArray[np.bool_]:
+    scipy_io = import_extra("scipy.io")
+    if not file.is_file():
+        raise UserError(f"no such file: {file}; {VIDEOS_SOURCE}")
+    try:
+        stored = scipy_io.loadmat(file, variable_names=[MASKS_KEY])[MASKS_KEY]
+    # The reader fails in many ways at a broken file, some of which have no common base.
+    except Exception as error:
+        raise UserError(
+            f"cannot read the masks of {file} ({type(error).__name__}: {error}); unpack it again"
+        ) from error
+    if stored.ndim == 2:
+        stored = stored[:, :, None]
+    if stored.ndim != 3 or stored.dtype.kind not in "buif":
+        raise UserError(f"{file} holds {MASKS_KEY} of shape {stored.shape}, not H x W x F; unpack it again")
+    return np.ascontiguousarray(stored.transpose(2, 0, 1) != 0)

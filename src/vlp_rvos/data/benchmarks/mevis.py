@@ -1,0 +1,228 @@
+"""MeViS: referring expressions of motion, with several objects an expression.
+
+```
+<folder>/{train,valid_u,valid}/JPEGImages/<video>/<frame>.jpg
+<folder>/{train,valid_u,valid}/meta_expressions.json   as Ref-YouTube-VOS, but "obj_id" and "anno_id" are lists
+<folder>/{train,valid_u}/mask_dict.json                {annotation id: [COCO RLE or null, one for each frame]}
+```
+Objects are known by their annotation ids, which are unique in a split. `valid` has no masks. Both releases are read: of
+2023, and of 2024 with more expressions, some of which refer to nothing. Source: Ding et al., "MeViS: A Large-scale
+Benchmark for Video Segmentation with Motion Expressions" (ICCV 2023).
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.files import check_item, count_frames, plain_name, read_json
+from vlp_rvos.data.ytvos import open_image
+from vlp_rvos.errors import UserError
+
+__all__ = ["SPLITS", "Mevis", "check", "open_split"]
+
+SPLITS = ("train", "valid_u", "valid")
+
+VIDEOS = {"train": 1662, "valid_u": 50, "valid": 140}
+EXPRESSIONS = {"train": (23051, 27502), "valid_u": (793, 907), "valid": (2236, 2523)}
+"""Of the release of 2023 and of that of 2024."""
+
+ANNOTATION = re.compile(rb'"(\d+)"\s*:\s*\[')
+"""Start of an annotation in `mask_dict.json`. Nothing inside one looks so: the keys of an RLE are words."""
+
+KEPT_ANNOTATIONS = 64
+
+SOURCE = "get it from the project page of MeViS (henghuiding.com/MeViS) and unpack its splits into this folder"
+
+
+class Mevis(ReferringDataset):
+    """A split of MeViS. Of the masks' file, whose size is that of the masks of a whole split, only places are kept.
+
+    Args:
+        folder: of the split.
+        split: "train", "valid_u" or "valid".
+        name: how the data set calls itself.
+
+    Raises:
+        UserError: a file is missing or does not follow the layout.
+    """
+
+    def __init__(self, folder: Path, split: str, name: str) -> None:
+        self.name, self.split = name, split
+        self._folder = folder
+        self.videos = _read_meta(folder / "meta_expressions.json")
+        self._by_name = {video.name: video for video in self.videos}
+        self._masks = None if split == "valid" else MaskFile(folder / "mask_dict.json")
+
+    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
+        return np.array(open_image(self._folder / "JPEGImages" / video / f"{frame}.jpg").convert("RGB"))
+
+    def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
+        if self._masks is None:
+            return None
+        index = self._by_name[video].frames.index(frame)
+        masks = {i: self._masks.load(i, index) for i in annotation_ids(self._by_name[video])}
+        shapes = (mask.shape for mask in masks.values() if mask is not None)
+        shape = next(shapes, None) or self.load_frame(video, frame).shape[:2]
+        return {i: np.zeros(shape, bool) if mask is None else mask for i, mask in masks.items()}
+
+
+class MaskFile:
+    """A `mask_dict.json`, read in pieces.
+
+    Args:
+        file: its path.
+
+    Attributes:
+        places: annotation id -> where in the file its list starts and where it has ended.
+
+    Raises:
+        UserError: the file is missing or does not follow the layout.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                found = [(int(match[1]), match.start(), match.end() - 1) for match in ANNOTATION.finditer(content)]
+                size = len(content)
+        except FileNotFoundError:
+            raise UserError(f"no such file: {file}") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {file}: {error}") from error
+        if not found:
+            raise UserError(f"{file} has no lists of masks; fetch it again")
+        stops = [start for _, start, _ in found[1:]] + [size]
+        self.places = {i: (start, stop) for (i, _, start), stop in zip(found, stops, strict=True)}
+
+    def load(self, annotation: int, index: int) -> NDArray[np.bool_] | None:
+        """Mask (H, W) of an object in a frame; None where the object is not in it.
+
+        Args:
+            annotation: its id.
+            index: of the frame in the video.
+
+        Raises:
+            UserError: there is no such mask, or it is broken.
+        """
+        if annotation not in self.places:
+            raise UserError(f"{self.file} has no annotation {annotation}, which an expression names")
+        runs = _read_annotation(self.file, *self.places[annotation])
+        if index >= len(runs):
+            raise UserError(f"{self.file}: annotation {annotation} has {len(runs)} masks, but the video more frames")
+        if runs[index] is None:
+            return None
+        try:
+            return _decode(runs[index])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(f"{self.file}: mask {index} of annotation {annotation} is broken: {error}") from error
+
+
+def open_split(folder: Path, split: str, name: str) -> Mevis:
+    """Open a split. See `open_benchmark`."""
+    return Mevis(folder / split, split, name)
+
+
+def check(folder: Path, name: str) -> list[CheckItem]:
+    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    return [item for split in SPLITS for item in _check_split(folder / split, split)]
+
+
+def annotation_ids(video: ReferringVideo) -> list[int]:
+    """Ids of the objects of a video, as far as expressions name them."""
+    return sorted({i for expression in video.expressions for i in expression.object_ids or ()})
+
+
+def _check_split(folder: Path, split: str) -> list[CheckItem]:
+    problem = SOURCE
+    videos: Sequence[ReferringVideo] = []
+    try:
+        videos = _read_meta(folder / "meta_expressions.json")
+    except UserError as error:
+        problem = str(error)
+    expressions = sum(len(video.expressions) for video in videos)
+    official = expressions if expressions in EXPRESSIONS[split] else EXPRESSIONS[split][0]
+    frames = sum(len(video.frames) for video in videos) or None
+    items = [
+        check_item(f"{split} videos", len(videos), VIDEOS[split], problem),
+        check_item(f"{split} expressions", expressions, official, SOURCE),
+        check_item(f"{split} frames", count_frames(folder / "JPEGImages", videos, ".jpg"), frames, SOURCE),
+    ]
+    if split != "valid":
+        named = {i for video in videos for i in annotation_ids(video)}
+        annotated, problem = 0, SOURCE
+        try:
+            annotated = len(named & MaskFile(folder / "mask_dict.json").places.keys())
+        except UserError as error:
+            problem = str(error)
+        items.append(check_item(f"{split} annotated objects", annotated, len(named) or None, problem))
+    return items
+
+
+def _read_meta(file: Path) -> list[ReferringVideo]:
+    content = read_json(file)
+    try:
+        videos = [_read_video(name, video, file) for name, video in content["videos"].items()]
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{file} does not follow the MeViS layout ({reason}); fetch it again") from error
+    if not videos:
+        raise UserError(f"{file} has no videos; fetch it again")
+    return videos
+
+
+def _read_video(name: str, video: Any, file: Path) -> ReferringVideo:
+    frames = [plain_name(frame, file) for frame in video["frames"]]
+    if not frames or len(set(frames)) != len(frames):
+        raise UserError(f"{file}: video '{name}' has no frames, or lists one twice; fetch it again")
+    expressions = []
+    for key, entry in video["expressions"].items():
+        where = f"{file}: expression '{key}' of video '{name}'"
+        if not isinstance(entry["exp"], str):
+            raise UserError(f"{where} has no text 'exp'; fetch the file again")
+        ids = _ids(entry.get("anno_id"), where)
+        expressions.append(ReferringExpression(plain_name(key, file), entry["exp"], ids))
+    return ReferringVideo(plain_name(name, file), frames, expressions)
+
+
+def _ids(value: Any, where: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, list):
+            return tuple(int(i) for i in value)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"{where} has the anno_id {value!r}; it must be a list of numbers")
+
+
+@lru_cache(maxsize=KEPT_ANNOTATIONS)
+def _read_annotation(file: Path, start: int, stop: int) -> list[Any]:
+    """One list of a `mask_dict.json`. Kept for a while, because a video's frames are asked for one after another."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(start)
+            text = opened.read(stop - start).decode("utf-8")
+        # What follows the list, up to the next one, is of no interest.
+        runs, _ = json.JSONDecoder().raw_decode(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {file} at byte {start}: {error}; fetch it again") from error
+    assert isinstance(runs, list)
+    return runs
+
+
+def _decode(runs: dict[str, Any]) -> NDArray[np.bool_]:
+    height, width = runs["size"]
+    if isinstance(runs["counts"], list):
+        runs = coco_mask.frPyObjects(runs, height, width)
+    return np.asarray(coco_mask.decode(runs), dtype=bool)

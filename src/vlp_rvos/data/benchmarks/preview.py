@@ -1,0 +1,162 @@
+"""A contact sheet: random samples of a data set with their masks and expressions."""
+
+from __future__ import annotations
+
+import io
+import random
+import textwrap
+import unicodedata
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from vlp_rvos.data.benchmarks.base import ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.errors import UserError
+
+__all__ = ["contact_sheet", "to_png"]
+
+MAX_COLUMNS = 4
+TILE = (320, 200)
+"""Width and height of a picture on the sheet."""
+TEXT_HEIGHT, TEXT_LINES, FONT_SIZE = 16, 3, 13
+MIN_LETTERS = 10
+"""Of a line: these fit under a picture, whatever they are."""
+
+MARGIN = 8
+FRAMES_TRIED = 8
+"""How many annotated frames of a video are looked at for one where the object is visible."""
+
+BACKGROUND, TEXT, FAINT = (24, 24, 27), (244, 244, 245), (161, 161, 170)
+MASK, OUTLINE = np.array([255, 64, 64]), np.array([255, 225, 90])
+
+
+def contact_sheet(dataset: ReferringDataset, count: int = 12, seed: int = 0) -> Image.Image:
+    """Draw random samples, from as many different videos as there are.
+
+    Args:
+        dataset: any benchmark.
+        count: number of samples; fewer where the data set has fewer expressions.
+        seed: the same one gives the same sheet.
+
+    Raises:
+        UserError: the data set has no expressions, or a picture is missing or unreadable.
+        ValueError: count is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"a sheet has at least one sample, not {count}")
+    generator = random.Random(seed)
+    samples = _draw_samples(dataset, count, generator)
+    if not samples:
+        raise UserError(f"{dataset.name} {dataset.split} has no expressions to show")
+    columns = min(MAX_COLUMNS, len(samples))
+    rows = -(-len(samples) // columns)
+    step = (TILE[0] + MARGIN, TILE[1] + (TEXT_LINES + 1) * TEXT_HEIGHT + MARGIN)
+    sheet = Image.new("RGB", (columns * step[0] + MARGIN, rows * step[1] + MARGIN), BACKGROUND)
+    for i, (video, expression) in enumerate(samples):
+        corner = (MARGIN + i % columns * step[0], MARGIN + i // columns * step[1])
+        _draw_tile(sheet, corner, dataset, video, expression, generator)
+    return sheet
+
+
+def to_png(image: Image.Image) -> bytes:
+    """The image as the content of a PNG file."""
+    content = io.BytesIO()
+    image.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def _draw_samples(
+    dataset: ReferringDataset, count: int, generator: random.Random
+) -> list[tuple[ReferringVideo, ReferringExpression]]:
+    """Round after round of one more expression of every video, each round in a new order."""
+    remaining = {i: generator.sample(x, len(x)) for i, video in enumerate(dataset.videos) if (x := video.expressions)}
+    samples: list[tuple[ReferringVideo, ReferringExpression]] = []
+    while remaining and len(samples) < count:
+        for i in generator.sample(list(remaining), min(len(remaining), count - len(samples))):
+            samples.append((dataset.videos[i], remaining[i].pop()))
+        remaining = {i: expressions for i, expressions in remaining.items() if expressions}
+    return samples
+
+
+def _draw_tile(
+    sheet: Image.Image,
+    corner: tuple[int, int],
+    dataset: ReferringDataset,
+    video: ReferringVideo,
+    expression: ReferringExpression,
+    generator: random.Random,
+) -> None:
+    frame, mask = _choose_frame(dataset, video, expression, generator)
+    image = dataset.load_frame(video.name, frame)
+    picture = Image.fromarray(image if mask is None else _with_mask(image, mask))
+    picture = ImageOps.contain(picture, TILE)
+    left, top = corner
+    sheet.paste(picture, (left + (TILE[0] - picture.width) // 2, top + (TILE[1] - picture.height) // 2))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(FONT_SIZE)
+    lines = _wrapped(_without_accents(expression.text), font)
+    for i, line in enumerate(lines):
+        draw.text((left, top + TILE[1] + i * TEXT_HEIGHT), line, font=font, fill=TEXT)
+    note = f"{video.name} {frame}"
+    if expression.annotator is not None:
+        note += f", annotator {expression.annotator}"
+    if expression.object_ids == ():
+        note += ", refers to nothing"
+    elif mask is None:
+        note += ", no truth"
+    elif not mask.any():
+        note += ", not in this frame"
+    draw.text((left, top + TILE[1] + len(lines) * TEXT_HEIGHT), note, font=font, fill=FAINT)
+
+
+def _choose_frame(
+    dataset: ReferringDataset, video: ReferringVideo, expression: ReferringExpression, generator: random.Random
+) -> tuple[str, NDArray[np.bool_] | None]:
+    """A frame in which the object is visible, if one is found soon; else one with an annotation; else any."""
+    frames = generator.sample(video.frames, len(video.frames))
+    annotated: list[tuple[str, NDArray[np.bool_]]] = []
+    for frame in frames:
+        mask = dataset.load_mask(video.name, frame, expression)
+        # Some data sets annotate few of their frames; to pass over the others costs little.
+        if mask is None:
+            continue
+        if mask.any():
+            return frame, mask
+        annotated.append((frame, mask))
+        if len(annotated) == FRAMES_TRIED:
+            break
+    return annotated[0] if annotated else (frames[0], None)
+
+
+def _with_mask(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) with the mask (H, W) blended in and outlined."""
+    height, width = image.shape[:2]
+    if mask.shape != (height, width):
+        # Some data sets round the sizes of frames and masks differently.
+        mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    result = image.copy()
+    result[mask] = (image[mask] + MASK) // 2
+    # Wide enough to be seen when the picture is a thumbnail.
+    line = max(1, round(1.5 * width / TILE[0]))
+    padded = np.pad(mask, line, mode="edge")
+    inner = mask.copy()
+    for down, right in ((0, line), (2 * line, line), (line, 0), (line, 2 * line)):
+        inner &= padded[down : down + height, right : right + width]
+    result[mask & ~inner] = OUTLINE
+    return result
+
+
+def _without_accents(text: str) -> str:
+    """Pillow's own font has none."""
+    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """At most `TEXT_LINES` lines that fit under a picture; what is left over becomes an ellipsis."""
+    letters = max(len(text), MIN_LETTERS)
+    while True:
+        lines = textwrap.wrap(text, letters, max_lines=TEXT_LINES, placeholder="...")
+        if letters == MIN_LETTERS or all(font.getlength(line) <= TILE[0] for line in lines):
+            return lines
+        letters = max(MIN_LETTERS, round(letters * 0.95) - 1)

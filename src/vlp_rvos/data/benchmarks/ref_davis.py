@@ -1,0 +1,214 @@
+"""Ref-DAVIS17: DAVIS 2017 with the referring expressions of four annotations.
+
+```
+<folder>/DAVIS/JPEGImages/480p/<video>/<frame>.jpg
+<folder>/DAVIS/Annotations_unsupervised/480p/<video>/<frame>.png    or Annotations/480p; palette images of object ids
+<folder>/DAVIS/ImageSets/2017/{train,val}.txt
+<folder>/davis_text_annotations/Davis17_annot{1,2}{,_full_video}.txt   lines of: video object "expression"
+```
+Two annotators wrote one expression an object from the first frame and one from the full video; their four files are
+scored apart and averaged. The second annotator's files are latin-1. The results that methods report are taken against
+`Annotations_unsupervised`, whose pixels of value 255 are void; so it is used where it is there. Sources: Khoreva et
+al., "Video Object Segmentation with Language Referring Expressions" (ACCV 2018); Caelles et al., "The 2019 DAVIS
+Challenge on VOS" (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.files import check_item, count_frames, plain_name
+from vlp_rvos.data.ytvos import open_image, read_ids
+from vlp_rvos.errors import UserError
+
+__all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_split"]
+
+SPLITS = ("train", "val")
+
+ANNOTATORS = {"1": "utf-8", "1_full_video": "utf-8", "2": "latin-1", "2_full_video": "latin-1"}
+"""Who wrote a file of expressions, in the official order -> its encoding."""
+
+VOID = 255
+MAX_OBJECT_ID = 254
+ANNOTATION_FOLDERS = ("Annotations_unsupervised", "Annotations")
+VIDEOS = {"train": 60, "val": 30}
+
+# The text files do not always call a video by its name.
+MISSPELT = {"clasic-car": "classic-car", "dog-scale": "dogs-scale", "motor-bike": "motorbike"}
+
+SOURCE = (
+    "get DAVIS-2017-Unsupervised-trainval-480p.zip from davischallenge.org and davis_text_annotations.zip from the page"
+    " 'Video Object Segmentation with Language Referring Expressions' of the Max Planck Institute for Informatics,"
+    " and unpack both into this folder"
+)
+
+
+class RefDavis(ReferringDataset):
+    """A split of Ref-DAVIS17. Expressions carry their annotator, one of `ANNOTATORS`.
+
+    Args:
+        folder: holds `DAVIS` and `davis_text_annotations`.
+        split: "train" or "val".
+        name: how the data set calls itself.
+
+    Raises:
+        UserError: a file or folder is missing, or does not follow the layout.
+    """
+
+    def __init__(self, folder: Path, split: str, name: str) -> None:
+        self.name, self.split = name, split
+        self._images = folder / "DAVIS" / "JPEGImages" / "480p"
+        self._annotations = _annotation_folder(folder)
+        expressions = _read_expressions(folder)
+        self.videos = [
+            ReferringVideo(video, _frames(self._images / video), _of_video(expressions, video))
+            for video in _video_names(folder, split)
+        ]
+        self._first = {video.name: video.frames[0] for video in self.videos}
+        self._objects: dict[str, range] = {}
+
+    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
+        return np.array(open_image(self._images / video / f"{frame}.jpg").convert("RGB"))
+
+    def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]]:
+        ids = self._load_ids(video, frame)
+        return {i: ids == i for i in self._object_ids(video)}
+
+    def load_void(self, video: str, frame: str) -> NDArray[np.bool_]:
+        """Pixels (H, W) that the official evaluation leaves out of every measure.
+
+        Raises:
+            UserError: the file is missing or unreadable.
+        """
+        void: NDArray[np.bool_] = self._load_ids(video, frame) == VOID
+        return void
+
+    def _load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
+        return read_ids(self._annotations / video / f"{frame}.png")
+
+    def _object_ids(self, video: str) -> range:
+        """As the official evaluation has it: all ids up to the largest one of the first frame."""
+        if video not in self._objects:
+            ids = self._load_ids(video, self._first[video])
+            self._objects[video] = range(1, 1 + int(ids[ids != VOID].max(initial=0)))
+        return self._objects[video]
+
+
+def open_split(folder: Path, split: str, name: str) -> RefDavis:
+    """Open a split. See `open_benchmark`."""
+    return RefDavis(folder, split, name)
+
+
+def merge_objects(scores: NDArray[np.floating], object_ids: Sequence[int], threshold: float = 0.5) -> NDArray[np.uint8]:
+    """One image of object ids from what was predicted for each object apart, by the largest score.
+
+    Args:
+        scores: (O, H, W) in [0, 1], of the expressions of one annotator.
+        object_ids: which object each of the O is, 1 to 254.
+        threshold: below it, a score does not count.
+
+    Returns:
+        (H, W) object ids; 0, the background, where no score reaches the threshold. Of equal scores the first wins.
+
+    Raises:
+        ValueError: no objects, not one id for each, or an id that a palette image cannot hold.
+    """
+    if scores.ndim != 3 or len(scores) == 0 or len(object_ids) != len(scores):
+        raise ValueError(f"expected (O, H, W) scores with O ids, not {scores.shape} with {len(object_ids)}")
+    if not all(1 <= i <= MAX_OBJECT_ID for i in object_ids):
+        raise ValueError(f"object ids go from 1 to {MAX_OBJECT_ID}, not {list(object_ids)}")
+    ids = np.asarray(object_ids, np.uint8)[scores.argmax(axis=0)]
+    return np.where(scores.max(axis=0) >= threshold, ids, np.uint8(0))
+
+
+def check(folder: Path, name: str) -> list[CheckItem]:
+    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    texts = sum(_text_file(folder, annotator).is_file() for annotator in ANNOTATORS)
+    items = [check_item("text annotations", texts, len(ANNOTATORS), SOURCE)]
+    for split in SPLITS:
+        videos, annotations, problem = _try_to_open(folder, split, name)
+        frames = sum(len(video.frames) for video in videos) or None
+        objects = {(video.name, x.object_ids) for video in videos for x in video.expressions}
+        expressions = sum(len(video.expressions) for video in videos)
+        items += [
+            check_item(f"{split} videos", len(videos), VIDEOS[split], problem),
+            # One of each annotator for every object.
+            check_item(f"{split} expressions", expressions, len(ANNOTATORS) * len(objects) or None, SOURCE),
+            check_item(f"{split} frames", frames or 0, None, SOURCE),
+            check_item(f"{split} annotations", count_frames(annotations, videos, ".png"), frames, SOURCE),
+        ]
+    return items
+
+
+def _try_to_open(folder: Path, split: str, name: str) -> tuple[Sequence[ReferringVideo], Path, str]:
+    """A split's videos, none where it cannot be read, its annotations, and what to do about it."""
+    try:
+        dataset = open_split(folder, split, name)
+    except UserError as error:
+        return [], folder, str(error)
+    return dataset.videos, _annotation_folder(folder), SOURCE
+
+
+def _annotation_folder(folder: Path) -> Path:
+    choices = [folder / "DAVIS" / kind / "480p" for kind in ANNOTATION_FOLDERS]
+    for choice in choices:
+        if choice.is_dir():
+            return choice
+    raise UserError(f"no annotations: neither {choices[0]} nor {choices[1]} is there")
+
+
+def _video_names(folder: Path, split: str) -> list[str]:
+    file = folder / "DAVIS" / "ImageSets" / "2017" / f"{split}.txt"
+    names = [plain_name(line, file) for line in _lines(file, "utf-8")]
+    if not names:
+        raise UserError(f"{file} lists no videos; fetch it again")
+    return names
+
+
+def _frames(folder: Path) -> list[str]:
+    frames = sorted(file.stem for file in folder.glob("*.jpg") if not file.name.startswith("."))
+    if not frames:
+        raise UserError(f"no frames in {folder}; unpack DAVIS again")
+    return frames
+
+
+def _read_expressions(folder: Path) -> dict[str, list[tuple[int, str, str]]]:
+    """Video -> (object id, annotator, expression) of everything that was written about it."""
+    videos: dict[str, list[tuple[int, str, str]]] = {}
+    for annotator, encoding in ANNOTATORS.items():
+        file = _text_file(folder, annotator)
+        for line in _lines(file, encoding):
+            video, number, text = (*line.split(maxsplit=2), "", "")[:3]
+            text = text.removeprefix('"').removesuffix('"').strip()
+            if not text or not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_OBJECT_ID:
+                raise UserError(f'{file} has the line {line[:80]!r}; lines are: video object "expression"')
+            video = plain_name(MISSPELT.get(video, video), file)
+            videos.setdefault(video, []).append((int(number), annotator, text))
+    return videos
+
+
+def _of_video(expressions: dict[str, list[tuple[int, str, str]]], video: str) -> list[ReferringExpression]:
+    """Object by object, numbered through as the usual conversion to the Ref-YouTube-VOS layout does."""
+    ordered = sorted(expressions.get(video, []), key=lambda entry: entry[0])
+    return [ReferringExpression(str(i), text, (n,), annotator) for i, (n, annotator, text) in enumerate(ordered)]
+
+
+def _text_file(folder: Path, annotator: str) -> Path:
+    return folder / "davis_text_annotations" / f"Davis17_annot{annotator}.txt"
+
+
+def _lines(file: Path, encoding: str) -> Iterator[str]:
+    """Lines that hold something, without the space around them."""
+    try:
+        content = file.read_text(encoding=encoding)
+    except FileNotFoundError:
+        raise UserError(f"no such file: {file}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {file}: {error}") from error
+    # Only at line feeds: `splitlines` would also split at letters that latin-1 files may hold.
+    return (line.strip() for line in content.split("\n") if line.strip())

@@ -1,0 +1,174 @@
+"""Ref-YouTube-VOS: YouTube-VOS 2019 with referring expressions.
+
+```
+<folder>/train/JPEGImages/<video>/<frame>.jpg
+<folder>/train/Annotations/<video>/<frame>.png            palette images of object ids
+<folder>/train/meta.json                                  {"videos": {video: {"objects": {id: {"category"}}}}}
+<folder>/valid/JPEGImages/<video>/<frame>.jpg
+<folder>/meta_expressions/{train,valid,test}/meta_expressions.json
+```
+The validation file lists the 305 test videos too; those that the test file lists are left out, 202 remain. Source: Seo
+et al., "URVOS: Unified Referring Video Object Segmentation Network with a Large-Scale Benchmark" (ECCV 2020), and the
+data of its challenge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.files import check_item, count_frames, read_json
+from vlp_rvos.data.ytvos import VideoEntry, YTVOSDataset, read_ids
+from vlp_rvos.errors import UserError
+
+__all__ = ["SPLITS", "RefYouTubeVOS", "check", "open_folder", "open_split"]
+
+SPLITS = ("train", "valid")
+
+VIDEOS = {"train": 3471, "valid": 202}
+TEST_VIDEOS = 305
+TRAIN_EXPRESSIONS = 12913
+
+SOURCE = (
+    "get it from the referring video object segmentation challenge of youtube-vos.org (registration is needed)"
+    " and unpack train.zip, valid.zip and meta_expressions.zip into this folder"
+)
+
+
+class RefYouTubeVOS(ReferringDataset):
+    """Videos of a folder in the Ref-YouTube-VOS layout.
+
+    Args:
+        name, split: how the data set calls itself.
+        reader: of the folder.
+        videos: which of the reader's videos, in their order.
+        objects: video name -> ids of its objects, where a file lists them; those that expressions name are added.
+        annotated: every frame has its annotation, so a missing file is an error; otherwise it has no truth.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        reader: YTVOSDataset,
+        videos: Iterable[VideoEntry],
+        *,
+        objects: Mapping[str, set[int]],
+        annotated: bool,
+    ) -> None:
+        self.name, self.split = name, split
+        self._reader, self._annotated = reader, annotated
+        self.videos = [_referring_video(video) for video in videos]
+        self._objects = {
+            video.name: sorted(
+                objects.get(video.name, set()) | {i for x in video.expressions for i in x.object_ids or ()}
+            )
+            for video in self.videos
+        }
+
+    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
+        return self._reader.load_frame(video, frame)
+
+    def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
+        path = self._reader.annotation_path(video, frame)
+        if not self._annotated and not path.exists():
+            return None
+        ids = read_ids(path)
+        return {i: ids == i for i in self._objects[video]}
+
+
+def open_split(folder: Path, split: str, name: str) -> RefYouTubeVOS:
+    """Open a split of the published data set. See `open_benchmark`."""
+    reader = YTVOSDataset(folder / split)
+    if split == "train":
+        return RefYouTubeVOS(
+            name, split, reader, reader.videos, objects=_listed_objects(folder / split / "meta.json"), annotated=True
+        )
+    test = _test_videos(folder)
+    videos = [video for video in reader.videos if video.name not in test]
+    if not videos:
+        raise UserError(f"{reader.meta_file} has no video that the test videos' file does not list; fetch both again")
+    return RefYouTubeVOS(name, split, reader, videos, objects={}, annotated=False)
+
+
+def open_folder(folder: str | Path) -> RefYouTubeVOS:
+    """Any folder in the plain layout: `JPEGImages`, `Annotations` and `meta_expressions.json` (see `YTVOSDataset`).
+
+    Raises:
+        UserError: no such folder or file, or the file does not follow the layout.
+    """
+    reader = YTVOSDataset(folder)
+    annotated = (reader.folder / "Annotations").is_dir()
+    return RefYouTubeVOS("ytvos-folder", reader.folder.name, reader, reader.videos, objects={}, annotated=annotated)
+
+
+def check(folder: Path, name: str) -> list[CheckItem]:
+    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    return [*_check_train(folder, name), *_check_valid(folder, name)]
+
+
+def _check_train(folder: Path, name: str) -> list[CheckItem]:
+    videos, problem = _videos(folder, "train", name)
+    frames = sum(len(video.frames) for video in videos) or None
+    has_objects = (folder / "train" / "meta.json").is_file()
+    return [
+        check_item("train videos", len(videos), VIDEOS["train"], problem),
+        check_item("train expressions", _expressions(videos), TRAIN_EXPRESSIONS, SOURCE),
+        check_item("train meta.json", int(has_objects), 1, SOURCE),
+        check_item("train frames", count_frames(folder / "train" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
+        check_item("train annotations", count_frames(folder / "train" / "Annotations", videos, ".png"), frames, SOURCE),
+    ]
+
+
+def _check_valid(folder: Path, name: str) -> list[CheckItem]:
+    videos, problem = _videos(folder, "valid", name)
+    frames = sum(len(video.frames) for video in videos) or None
+    try:
+        test = len(_test_videos(folder))
+    except UserError:
+        test = 0
+    return [
+        check_item("test videos to leave out", test, TEST_VIDEOS, SOURCE),
+        check_item("valid videos", len(videos), VIDEOS["valid"], problem),
+        check_item("valid expressions", _expressions(videos), None, SOURCE),
+        check_item("valid frames", count_frames(folder / "valid" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
+    ]
+
+
+def _videos(folder: Path, split: str, name: str) -> tuple[list[ReferringVideo], str]:
+    """A split's videos, none where it cannot be read, and what to do about it."""
+    try:
+        return list(open_split(folder, split, name).videos), SOURCE
+    except UserError as error:
+        return [], str(error)
+
+
+def _expressions(videos: Iterable[ReferringVideo]) -> int:
+    return sum(len(video.expressions) for video in videos)
+
+
+def _test_videos(folder: Path) -> set[str]:
+    test = folder / "meta_expressions" / "test"
+    if not test.is_dir():
+        raise UserError(f"no {test}: its meta_expressions.json says which videos are not of the validation split")
+    return {video.name for video in YTVOSDataset(test).videos}
+
+
+def _referring_video(video: VideoEntry) -> ReferringVideo:
+    return ReferringVideo(
+        video.name,
+        video.frames,
+        [ReferringExpression(x.id, x.text, None if x.object_id is None else (x.object_id,)) for x in video.expressions],
+    )
+
+
+def _listed_objects(file: Path) -> dict[str, set[int]]:
+    content = read_json(file)
+    try:
+        return {name: {int(i) for i in video["objects"]} for name, video in content["videos"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file} does not list the objects of each video; fetch it again") from error

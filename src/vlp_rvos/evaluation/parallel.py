@@ -1,0 +1,84 @@
+"""Work spread over processes, with results in the order of the jobs."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from vlp_rvos.errors import VLPRVOSError
+
+__all__ = ["available_cores", "ordered_map"]
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+CHUNKS_AHEAD = 3
+"""Chunks of jobs that wait for each process: enough to keep it busy, few enough to bound the memory."""
+
+_function: Callable[[Any], Any] | None = None
+
+
+def available_cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    function: Callable[[Job], Result], jobs: Iterable[Job], *, workers: int, chunk: int = 1
+) -> Iterator[tuple[Job, Result]]:
+    """Apply a function to jobs in several processes; pairs of job and result come in the order of the jobs.
+
+    Jobs are taken from their iterator only a few chunks ahead of the results, so it may be long and make large jobs.
+    An interruption or failure stops the processes; they say nothing themselves.
+
+    Args:
+        function: is sent to every process once; with more than one worker it must be picklable.
+        jobs: picklable too.
+        workers: number of processes; up to 1 does the work in this one.
+        chunk: jobs that are sent at a time.
+
+    Raises:
+        VLPRVOSError: a process died.
+        Exception: what the function raised first, in the order of the jobs.
+    """
+    if workers <= 1:
+        for job in jobs:
+            yield job, function(job)
+        return
+    # Fresh processes: a forked copy of one that runs threads (PyTorch's) may hang.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
+    waiting: deque[tuple[list[Job], Future[list[Result]]]] = deque()
+    remaining = iter(jobs)
+    try:
+        while True:
+            while len(waiting) < workers * CHUNKS_AHEAD and (taken := list(itertools.islice(remaining, chunk))):
+                waiting.append((taken, pool.submit(_apply, taken)))
+            if not waiting:
+                return
+            done, future = waiting.popleft()
+            yield from zip(done, future.result(), strict=True)
+    except BrokenProcessPool as error:
+        raise VLPRVOSError("a process of the evaluation died, perhaps for lack of memory; try fewer workers") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    # Ctrl-C reaches every process of the terminal; the main one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _apply(jobs: Sequence[Any]) -> list[Any]:
+    assert _function is not None
+    return [_function(job) for job in jobs]

@@ -1,0 +1,131 @@
+"""Zip files in the layouts that the evaluation servers take.
+
+Ref-YouTube-VOS: `Annotations/<video>/<expression id>/<frame>.png`. MeViS: the video folders lie at the top of the zip.
+Sources: the submission instructions of the two challenges (youtube-vos.org, and the README of MeViS).
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from vlp_rvos.atomic import replace_file
+from vlp_rvos.data.benchmarks.base import ReferringDataset
+from vlp_rvos.errors import UserError
+from vlp_rvos.evaluation.frames import mask_path
+
+__all__ = ["LAYOUTS", "write_submission"]
+
+LAYOUTS = {"ref-youtube-vos": "Annotations", "mevis": ""}
+"""Benchmark -> folder in the zip that holds the videos."""
+
+# Every file gets the earliest time that the format knows, so that equal masks give equal bytes.
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+UNIX = 3
+MODE = 0o644 << 16
+
+PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+
+
+def write_submission(
+    dataset: ReferringDataset,
+    predictions: Path,
+    target: Path,
+    *,
+    on_file: Callable[[int, int], None] | None = None,
+) -> int:
+    """Pack a folder of predicted masks; it must be complete, and nothing else of it goes into the zip.
+
+    The same masks give the same bytes. The zip appears under its name only when it is complete.
+
+    Args:
+        dataset: the split that the server scores.
+        predictions: `<video>/<expression id>/<frame>.png`, as `vlp-rvos evaluate <benchmark> -o` writes it; it may also
+            be the folder that holds `Annotations`.
+        target: the zip file to write.
+        on_file: called with the files done and their total.
+
+    Returns:
+        How many masks are in it.
+
+    Raises:
+        UserError: a benchmark without server, masks that are missing, no PNG files, or of several sizes in one video,
+            or the zip cannot be written. The message names the first mask that is missing, and how many there are.
+    """
+    if dataset.name not in LAYOUTS:
+        raise UserError(f"no server took results of {dataset.name}; there are layouts for {', '.join(LAYOUTS)}")
+    if not predictions.is_dir():
+        raise UserError(f"no such folder of predicted masks: {predictions}")
+    if (predictions / "Annotations").is_dir():
+        predictions = predictions / "Annotations"
+    files = list(_files(dataset))
+    _check(dataset, predictions)
+    prefix = PurePosixPath(LAYOUTS[dataset.name])
+
+    def write(path: Path) -> None:
+        # Masks are compressed already. Storing them also makes the bytes independent of the compressor's version.
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for done, file in enumerate(files, start=1):
+                entry = zipfile.ZipInfo(str(prefix / file.as_posix()), FIXED_TIME)
+                entry.create_system, entry.external_attr = UNIX, MODE
+                archive.writestr(entry, (predictions / file).read_bytes())
+                if on_file is not None:
+                    on_file(done, len(files))
+
+    try:
+        replace_file(target, write)
+    except OSError as error:
+        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
+        raise UserError(f"cannot write {target}: {reason}") from error
+    return len(files)
+
+
+def _files(dataset: ReferringDataset) -> Iterator[Path]:
+    for video in dataset.videos:
+        for expression in video.expressions:
+            for frame in video.frames:
+                yield mask_path(video.name, expression.id, frame)
+
+
+def _check(dataset: ReferringDataset, predictions: Path) -> None:
+    missing, total = [], 0
+    for video in dataset.videos:
+        first: tuple[Path, tuple[int, int]] | None = None
+        for expression in video.expressions:
+            for frame in video.frames:
+                total += 1
+                path = predictions / mask_path(video.name, expression.id, frame)
+                try:
+                    size = _png_size(path)
+                except FileNotFoundError:
+                    missing.append(path)
+                    continue
+                first = first or (path, size)
+                if size != first[1]:
+                    sizes = f"{size[0]}x{size[1]}, but {first[0]} is {first[1][0]}x{first[1][1]}"
+                    raise UserError(f"{path} is {sizes}: masks must have the size of the video's frames")
+    if missing:
+        raise UserError(
+            f"incomplete: {len(missing)} of {total} masks of {dataset.name} {dataset.split} are missing, "
+            f"the first one is {missing[0]}"
+        )
+    if not total:
+        raise UserError(f"{dataset.name} {dataset.split} has no expressions")
+
+
+def _png_size(path: Path) -> tuple[int, int]:
+    """Width and height; only the start of the file is read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(PNG_START) + 8)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if not start.startswith(PNG_START) or len(start) != len(PNG_START) + 8:
+        raise UserError(f"{path} is not a PNG file")
+    width, height = struct.unpack(">II", start[len(PNG_START) :])
+    return width, height
