@@ -139,3 +139,81 @@ def test_extreme_logits_stay_finite() -> None:
 def test_masks_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         clip_losses(output(torch.zeros(1, 2, 8, 8)), square(size=4))
+
+
+def full_output(batch: int, frames: int) -> ClipOutput:
+    return output(
+        torch.randn(batch, frames, 8, 8, requires_grad=True),
+        score_logits=torch.randn(batch, frames, 2, 2),
+        presence_logits=torch.randn(batch, frames),
+        clip_presence_logits=torch.randn(batch),
+    )
+
+
+def part(whole: ClipOutput, frames: slice) -> ClipOutput:
+    assert whole.score_logits is not None
+    assert whole.presence_logits is not None
+    return output(
+        whole.mask_logits[:, frames],
+        score_logits=whole.score_logits[:, frames],
+        presence_logits=whole.presence_logits[:, frames],
+        clip_presence_logits=whole.clip_presence_logits,
+    )
+
+
+def test_supervising_all_frames_changes_nothing() -> None:
+    whole = full_output(2, 3)
+    supervised = torch.ones(2, 3, dtype=torch.bool)
+    with_flags = clip_losses(whole, square(2, 3), supervised=supervised).parts()
+    for name, value in clip_losses(whole, square(2, 3)).parts().items():
+        assert with_flags[name].item() == pytest.approx(value.item(), rel=1e-6)
+
+
+def test_frames_that_are_not_supervised_count_for_nothing() -> None:
+    whole, masks = full_output(2, 3), square(2, 3)
+    supervised = torch.tensor([[True, True, False]]).expand(2, -1)
+    masks[:, 2] = False
+    losses = clip_losses(whole, masks, supervised=supervised)
+    expected = clip_losses(part(whole, slice(0, 2)), masks[:, :2]).parts()
+    for name, value in losses.parts().items():
+        assert value.item() == pytest.approx(expected[name].item(), rel=1e-5), name
+    losses.total.backward()
+    assert whole.mask_logits.grad is not None
+    assert whole.mask_logits.grad[:, 2].abs().max() == 0
+    assert whole.mask_logits.grad[:, :2].abs().min() > 0
+
+
+def test_means_are_over_the_supervised_frames_of_all_expressions() -> None:
+    whole, masks = full_output(2, 2), square(2, 2)
+    supervised = torch.tensor([[True, True], [False, True]])
+    masks[1, 0] = False
+    each = [
+        clip_losses(output(whole.mask_logits[e : e + 1, t : t + 1]), masks[e : e + 1, t : t + 1])
+        for e, t in ((0, 0), (0, 1), (1, 1))
+    ]
+    losses = clip_losses(whole, masks, supervised=supervised)
+    assert losses.bce.item() == pytest.approx(sum(x.bce.item() for x in each) / 3, rel=1e-5)
+    assert losses.dice.item() == pytest.approx(sum(x.dice.item() for x in each) / 3, rel=1e-5)
+
+
+def test_presence_in_a_clip_is_learned_only_where_it_is_known() -> None:
+    shown, unknown, absent = square(1, 2), torch.zeros_like(square(1, 2)), torch.zeros_like(square(1, 2))
+    shown[:, 1] = False
+    whole = output(
+        torch.zeros(3, 2, 8, 8), presence_logits=torch.zeros(3, 2), clip_presence_logits=torch.tensor([1.0, 7.0, -2.0])
+    )
+    supervised = torch.tensor([[True, False], [True, False], [True, True]])
+    losses = clip_losses(whole, torch.cat([shown, unknown, absent]), supervised=supervised)
+    of_clip = (math.log1p(math.exp(-1)) + math.log1p(math.exp(-2))) / 2
+    assert losses.presence.item() == pytest.approx((math.log(2) + of_clip) / 2)
+
+
+def test_presence_known_of_no_clip_stays_finite() -> None:
+    whole = full_output(1, 2)
+    losses = clip_losses(whole, torch.zeros(1, 2, 8, 8, dtype=torch.bool), supervised=torch.tensor([[True, False]]))
+    assert torch.isfinite(losses.total)
+
+
+def test_a_clip_without_supervised_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match="no frame is supervised"):
+        clip_losses(full_output(1, 2), square(), supervised=torch.zeros(1, 2, dtype=torch.bool))

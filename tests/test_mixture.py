@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark_miniatures import mevis
+from benchmark_miniatures_static import write_a2d, write_refcoco
 from coco_folder import Shape, write_coco
 from PIL import Image
 
@@ -206,9 +208,69 @@ def test_portrait_samples_come_in_groups(config: MixtureConfig) -> None:
     assert tuple(mixture.sample(7).frames.shape[-2:]) == shapes[0]
 
 
+@pytest.fixture(scope="module")
+def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
+    root = tmp_path_factory.mktemp("benchmarks")
+    mevis(root / "mevis")
+    write_a2d(root / "a2d")
+    write_refcoco(root / "refcoco")
+    names = {"mevis": "mevis", "a2d": "a2d-sentences", "refcoco": "refcoco"}
+    return MixtureConfig(
+        root=str(root),
+        sources=tuple(Source("benchmark", folder, name=name) for folder, name in names.items()),
+        clip_length=2,
+        height=48,
+        width=64,
+        hold_out_share=0.3,
+    )
+
+
+def test_benchmarks_depend_on_the_index_alone(benchmarks: MixtureConfig) -> None:
+    first, second = build_mixture(benchmarks), pickle.loads(pickle.dumps(build_mixture(benchmarks)))
+    samples = [first.sample(index) for index in range(16)]
+    assert {"video", "several", "still", "absent"} <= {kind for sample in samples for kind in sample.kinds}
+    assert {sample.supervised is None for sample in samples} == {True, False}
+    for index in reversed(range(16)):
+        sample, again = samples[index], second.sample(index)
+        assert again.expressions == sample.expressions
+        assert torch.equal(again.frames, sample.frames)
+        assert torch.equal(again.masks, sample.masks)
+        assert sample.frames.shape == (4, 3, 48, 64)
+        if sample.supervised is not None:
+            assert again.supervised is not None
+            assert torch.equal(again.supervised, sample.supervised)
+            assert not sample.masks[~sample.supervised].any()
+
+
+def test_benchmarks_are_mixed_with_the_other_kinds_by_weight(benchmarks: MixtureConfig, config: MixtureConfig) -> None:
+    mevis_source = replace(benchmarks.sources[0], folder=str(Path(benchmarks.root) / "mevis"), weight=3.0)
+    mixture = build_mixture(replace(config, sources=(config.sources[1], mevis_source), hold_out=()))
+    texts = {x.text for x in mixture.benchmarks[0][0].videos[0].expressions}
+    of_mevis = sum(set(mixture.sample(index).expressions) <= texts for index in range(40))
+    assert 22 <= of_mevis <= 38
+
+
+def test_benchmarks_hold_out_their_own_validation_split(benchmarks: MixtureConfig) -> None:
+    holdout = build_mixture(benchmarks, "holdout")
+    # The only training video of the miniature of A2D-Sentences is not in the share.
+    assert [clips.dataset.split for clips, _ in holdout.benchmarks] == ["valid_u", "val"]
+    sample = holdout.sample(0)
+    assert torch.equal(sample.frames, holdout.sample(0).frames)
+
+
+def test_the_size_may_be_left_to_the_model(benchmarks: MixtureConfig) -> None:
+    left_open = replace(benchmarks, height=0, width=0)
+    with pytest.raises(ValueError, match="those of a model"):
+        build_mixture(left_open).sample(0)
+    assert left_open.sized(32).size == (32, 32)
+    assert benchmarks.sized(32).size == (48, 64)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"sources": (Source("benchmark", "nothing", name="mevis"),)}, "no such data set folder"),
+        ({"sources": (Source("benchmark", "videos", name="mevis", split="tests"),)}, "no split 'tests'"),
         ({"hold_out": ("swan",)}, "hold_out names swan"),
         ({"hold_out": ("duck", "boat"), "sources": (Source("videos", "videos"),)}, "no data is left"),
         ({"sources": (Source("stills", "nothing"),), "hold_out": ()}, "cannot read"),
@@ -229,6 +291,12 @@ def test_values_out_of_range(change: dict[str, object]) -> None:
 def test_weights_are_positive() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         Source("stills", "stills", 0.0)
+
+
+@pytest.mark.parametrize("name", [None, "imagenet"])
+def test_benchmarks_have_a_name(name: str | None) -> None:
+    with pytest.raises(ValueError, match="name of a benchmark must be one of ref-youtube-vos"):
+        Source("benchmark", "folder", name=name)
 
 
 def test_the_sheet(config: MixtureConfig, tmp_path: Path) -> None:

@@ -94,6 +94,23 @@ def test_shipped_configurations_are_valid(name: str) -> None:
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
+@pytest.mark.parametrize("name", sorted(preset_configs().keys() - {"mini"}))
+def test_protocols_are_complete(name: str) -> None:
+    """One preset per protocol: only benchmarks, at the model's own size, whatever the model."""
+    config = load_config(Path(name), ["model.preset=clip-l14", "devices=4", "batch=1"])
+    assert {source.kind for source in config.data.sources} == {"benchmark"}
+    assert config.data.sized(ModelConfig.preset("clip-l14").input_size).size == (336, 336)
+    assert config.data.clip_length == ModelConfig.preset("clip-l14").clip_length
+    assert config.steps * config.batch > 0
+    if config.init_from is not None:
+        _, pretraining, file = Path(config.init_from).parts
+        assert load_config(Path(pretraining)).model == load_config(Path(name)).model
+        assert file == "model.safetensors"
+    header = preset_configs()[name].read_text().split("\nname:")[0]
+    for needed in ("authors' number", "estimate", f"vlp-rvos train {name}", "vlp-rvos evaluate "):
+        assert needed in header, needed
+
+
 def test_step_schedule() -> None:
     schedule = Schedule("step", milestones=(0.5, 0.8), gamma=0.1)
     assert [schedule.factor(1, done) for done in (0, 0.49, 0.5, 0.9)] == pytest.approx([1, 1, 0.1, 0.01])

@@ -187,6 +187,53 @@ def test_workers_give_the_same_batches() -> None:
         assert batch.masks.shape == (3, 4, 32, 48)
 
 
+def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two clips of two frames only the first frame is supervised: masks elsewhere are never looked at."""
+    whole = Squares.sample
+    wrong = False
+
+    def sparse(self: Squares, index: int) -> Sample:
+        sample = whole(self, index)
+        supervised = torch.zeros(sample.masks.shape[:2], dtype=torch.bool)
+        supervised[:, 0] = True
+        masks = sample.masks.clone()
+        masks[:, 1:] = wrong
+        return replace(sample, masks=masks, supervised=supervised)
+
+    monkeypatch.setattr(Squares, "sample", sparse)
+    results = []
+    for folder in ("right", "wrong"):
+        one = Trainer(replace(CONFIG, steps=2), tmp_path / folder, device="cpu")
+        backward, calls = one.fabric.backward, []
+        monkeypatch.setattr(one.fabric, "backward", lambda loss, f=backward, c=calls: (c.append(1), f(loss)))
+        result = one.train()
+        assert len(calls) == 2, "clips without truth are not sent backward"
+        assert set(result.validation) == {"iou", "iou_absent", "iou_there", "presence_accuracy"}
+        results.append((result.validation, trained(one)))
+        wrong = True
+    assert results[0][0] == results[1][0]
+    assert all(torch.equal(value, results[1][1][name]) for name, value in results[0][1].items())
+
+
+def test_the_size_is_the_model_s_where_none_is_given(tmp_path: Path, mixtures: dict[str, list[Squares]]) -> None:
+    config = replace(CONFIG, steps=1, data=replace(CONFIG.data, height=0, width=0))
+    Trainer(config, tmp_path, device="cpu").train()
+    assert [mixture.config.size for kind in ("train", "holdout") for mixture in mixtures[kind]] == [(64, 64)] * 2
+
+
+def test_validation_data_that_is_not_there_is_found_out_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(config: MixtureConfig, split: str) -> Squares:
+        raise UserError(f"no {split}")
+
+    monkeypatch.setattr(trainer, "build_mixture", build)
+    one = Trainer(CONFIG, tmp_path / "run", device="cpu")
+    with pytest.raises(UserError, match="no holdout"):
+        one.train()
+    assert one.progress.step == 0
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_data_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     def fail(self: Squares, index: int) -> Sample:

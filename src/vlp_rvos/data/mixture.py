@@ -1,4 +1,4 @@
-"""The mixture of real video and pseudo clips that the model is trained on; every sample is a function of its index.
+"""The mixture of data sets that the model is trained on; every sample is a function of its index.
 
 `docs/method.md` section 5: a sample is two consecutive clips. [P] The rest is [D].
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch.utils.data import IterableDataset, get_worker_info
 
+from vlp_rvos.data.benchmark_clips import BenchmarkClips, open_clips
+from vlp_rvos.data.benchmarks import benchmark_names
 from vlp_rvos.data.coco import CocoFolder
 from vlp_rvos.data.holdout import is_held_out
 from vlp_rvos.data.pseudo_clips import (
@@ -63,18 +65,25 @@ class Source:
     """One data set of a mixture.
 
     Attributes:
-        kind: "videos" (Ref-YouTube-VOS layout) or "stills" (COCO layout).
+        kind: "videos" (Ref-YouTube-VOS layout) and "stills" (COCO layout), of which scenes are composed and described;
+            or "benchmark", a published one with its own expressions and nothing else.
         folder: of the data set, relative to `MixtureConfig.root` unless absolute.
         weight: how often samples come from it, relative to the other sources.
+        name: of the benchmark, one of `benchmark_names()`.
+        split: of the benchmark.
     """
 
-    kind: Literal["videos", "stills"]
+    kind: Literal["videos", "stills", "benchmark"]
     folder: str
     weight: float = 1.0
+    name: str | None = None
+    split: str = "train"
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weight of {self.folder} must be greater than 0, not {self.weight}")
+        if self.kind == "benchmark" and self.name not in benchmark_names():
+            raise ValueError(f"name of a benchmark must be one of {', '.join(benchmark_names())}, not {self.name}")
 
 
 @dataclass(frozen=True)
@@ -86,14 +95,17 @@ class MixtureConfig:
         sources: the data sets.
         clip_length: frames T of each clip of a sample.
         clips: consecutive clips of a sample; one of one frame is a still picture, asked about without motion words.
-        height, width: of the frames, pixels.
+        height, width: of the frames, pixels; 0, in the configuration of a training, for the model's input size.
+        keep_aspect: whether frames of benchmarks keep their aspect ratio: a window is cut out of them, and not all of
+            them is squeezed into `height` and `width`. As in the config of the model.
         expressions: most expressions of one sample.
-        absent: share of expressions that refer to nothing.
+        absent: share of expressions that refer to nothing, where they are made; benchmarks bring their own.
         paste_on_stills, paste_on_videos: how often cut-outs are pasted.
         portrait: share of samples with height and width exchanged. It is decided for eight samples in a row, so that
             batches of 1, 2, 4 or 8 have one size.
-        hold_out: names of videos that are kept for validation.
-        hold_out_share: share of the stills that is kept for validation, chosen by file name.
+        hold_out: names of videos, of sources of that kind, that are kept for validation.
+        hold_out_share: share of the stills that is kept for validation, chosen by file name; so also of a benchmark's
+            videos, unless the benchmark has its own validation split with public masks.
         seed: of all samples.
     """
 
@@ -103,6 +115,7 @@ class MixtureConfig:
     clips: int = 2
     height: int = 224
     width: int = 384
+    keep_aspect: bool = False
     expressions: int = 3
     absent: float = 0.18
     paste_on_stills: float = 0.7
@@ -115,7 +128,8 @@ class MixtureConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources must name at least one data set")
-        if min(self.clip_length, self.clips, self.expressions) < 1 or min(self.height, self.width) < 32:
+        sides = [side for side in (self.height, self.width) if side != 0]
+        if min(self.clip_length, self.clips, self.expressions) < 1 or min(sides, default=32) < 32:
             raise ValueError("clip_length, clips and expressions must be at least 1, height and width at least 32")
         for name in ("absent", "paste_on_stills", "paste_on_videos", "portrait", "hold_out_share"):
             if not 0 <= getattr(self, name) <= 1:
@@ -125,6 +139,21 @@ class MixtureConfig:
     def frames(self) -> int:
         """Frames F of a sample."""
         return self.clips * self.clip_length
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the frames.
+
+        Raises:
+            ValueError: it is still to be taken from a model.
+        """
+        if not self.height or not self.width:
+            raise ValueError("height and width are those of a model: see `sized`")
+        return self.height, self.width
+
+    def sized(self, side: int) -> MixtureConfig:
+        """The same with the input size of a model where this one leaves it open."""
+        return replace(self, height=self.height or side, width=self.width or side)
 
 
 def build_mixture(config: MixtureConfig, split: Split = "train") -> Mixture:
@@ -157,6 +186,7 @@ class Mixture(IterableDataset[Sample]):
         unknown = set(held_out)
         self.videos: list[tuple[YTVOSDataset, tuple[str, ...], float]] = []
         self.stills: list[tuple[StillBank, float]] = []
+        self.benchmarks: list[tuple[BenchmarkClips, float]] = []
         for source in config.sources:
             folder = Path(config.root) / source.folder
             if source.kind == "videos":
@@ -166,6 +196,20 @@ class Mixture(IterableDataset[Sample]):
                 names = tuple(name for name in usable if (name in held_out) == (split == "holdout"))
                 if names:
                     self.videos.append((dataset, names, source.weight))
+                continue
+            if source.kind == "benchmark":
+                assert source.name is not None
+                clips = open_clips(
+                    source.name,
+                    folder,
+                    source.split,
+                    held_out=split == "holdout",
+                    share=config.hold_out_share,
+                    expressions=config.expressions,
+                    keep_aspect=config.keep_aspect,
+                )
+                if clips.videos:
+                    self.benchmarks.append((clips, source.weight))
                 continue
             coco = CocoFolder(folder)
             chosen = {
@@ -180,7 +224,7 @@ class Mixture(IterableDataset[Sample]):
             raise UserError(
                 f"hold_out names {', '.join(sorted(unknown))}, but no source has such a video: correct the name"
             )
-        if not self.videos and not self.stills:
+        if not self.videos and not self.stills and not self.benchmarks:
             raise UserError(f"no data is left for the split '{split}': change hold_out or hold_out_share")
         self.cutouts = CutoutBank(
             [bank for bank, _ in self.stills], [(dataset, names) for dataset, names, _ in self.videos]
@@ -198,21 +242,24 @@ class Mixture(IterableDataset[Sample]):
         """Sample `index`, the same one every time.
 
         Returns:
-            One to `config.expressions` expressions about `config.frames` frames.
+            One to `config.expressions` expressions about `config.frames` frames, at least one of them about something
+            that they show.
 
         Raises:
             UserError: a file cannot be read, or no expression can be made from the data.
         """
         config = self.config
-        size = (config.height, config.width)
+        size = config.size
         group = np.random.default_rng([config.seed, self.split == "holdout", 1, index // 8])
         if group.random() < config.portrait:
-            size = (config.width, config.height)
+            size = size[::-1]
         for attempt in range(_MAX_TRIES):
             rng = np.random.default_rng([config.seed, self.split == "holdout", 0, index, attempt])
             clip = self._draw(size, rng)
             if clip is None:
                 continue
+            if isinstance(clip, Sample):
+                return clip
             clip.frames = photometric(clip.frames, rng)
             first = [k for k, part in enumerate(clip.parts) if part.kind == "video" and part.askable]
             references = clip.ask(rng, config.expressions, config.absent, first)
@@ -221,12 +268,15 @@ class Mixture(IterableDataset[Sample]):
                 return clip.sample(references)
         raise UserError("no expression can be made from the training data: are there annotations in it?")
 
-    def _draw(self, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
-        weights = np.array([weight for _, _, weight in self.videos] + [weight for _, weight in self.stills])
+    def _draw(self, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | Sample | None:
+        weights = np.array([source[-1] for source in (*self.videos, *self.stills, *self.benchmarks)])
         chosen = int(rng.choice(len(weights), p=weights / weights.sum()))
         if chosen < len(self.videos):
             return self._video(chosen, size, rng)
-        return self._still(chosen - len(self.videos), size, rng)
+        chosen -= len(self.videos)
+        if chosen < len(self.stills):
+            return self._still(chosen, size, rng)
+        return self.benchmarks[chosen - len(self.stills)][0].draw(self.config.frames, size, rng)
 
     def _video(self, source: int, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | None:
         dataset, names, _ = self.videos[source]

@@ -83,7 +83,7 @@ _Choice = Callable[[np.random.Generator], tuple[tuple[str, str], tuple[str, str]
 
 
 def _pair(mixture: Mixture, index: int, frames: int, kind: int, choose: _Choice, *, alike: bool) -> Pair:
-    size = (mixture.config.height, mixture.config.width)
+    size = mixture.config.size
     if len(mixture.cutouts.categories) < (1 if alike else 2):
         raise UserError("pairs need stills with whole things of two categories: the held-out part has none")
     for attempt in range(_TRIES):

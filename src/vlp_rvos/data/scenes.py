@@ -33,12 +33,14 @@ class Sample:
         masks: (E, F, H, W) bool; all False where the expression refers to nothing.
         kinds: what each expression is about: "video" (an object of a real video), "still" (a thing of a photograph),
             "pasted" (a cut-out), "several" (a plural) or "absent".
+        supervised: (E, F) bool, where the masks are known; None where all are. Unknown masks are all False.
     """
 
     frames: Tensor
     expressions: list[str]
     masks: Tensor
     kinds: list[str]
+    supervised: Tensor | None = None
 
 
 @dataclass

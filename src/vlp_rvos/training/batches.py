@@ -31,6 +31,7 @@ class Batch:
         expressions: B of them, those of the first video first.
         video_of: (B,) int64, the video of each.
         masks: (B, F, H, W) bool.
+        supervised: (B, F) bool, where the masks are known.
         count: how many clips the frames are.
     """
 
@@ -38,12 +39,19 @@ class Batch:
     expressions: list[str]
     video_of: Tensor
     masks: Tensor
+    supervised: Tensor
     count: int = 2
 
-    def clips(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """The clips in order: frames (V, T, 3, H, W) in [0, 1] and masks (B, T, H, W), on a device."""
-        for frames, masks in zip(self.frames.chunk(self.count, 1), self.masks.chunk(self.count, 1), strict=True):
-            yield frames.to(device).float() / 255, masks.to(device)
+    def clips(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """The clips in order, on a device.
+
+        Returns:
+            Frames (V, T, 3, H, W) in [0, 1], masks (B, T, H, W), and which of these are known, (B, T); None if all are.
+        """
+        parts = (tensor.chunk(self.count, 1) for tensor in (self.frames, self.masks, self.supervised))
+        for frames, masks, supervised in zip(*parts, strict=True):
+            known = None if supervised.all() else supervised.to(device)
+            yield frames.to(device).float() / 255, masks.to(device), known
 
 
 def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
@@ -53,8 +61,13 @@ def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
         expressions=[expression for sample in samples for expression in sample.expressions],
         video_of=torch.cat([torch.full((len(s.expressions),), video) for video, s in enumerate(samples)]),
         masks=torch.cat([sample.masks for sample in samples]),
+        supervised=torch.cat([_supervised(sample) for sample in samples]),
         count=clips,
     )
+
+
+def _supervised(sample: Sample) -> Tensor:
+    return torch.ones(sample.masks.shape[:2], dtype=torch.bool) if sample.supervised is None else sample.supervised
 
 
 def staged(config: MixtureConfig, stage: Stage | None) -> MixtureConfig:

@@ -71,36 +71,50 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return ((1 - (overlap + 1) / (total + 1)) * (area > 0)).mean()
 
 
-def clip_losses(output: ClipOutput, masks: Tensor, weights: LossWeights | None = None) -> ClipLosses:
+def clip_losses(
+    output: ClipOutput, masks: Tensor, weights: LossWeights | None = None, supervised: Tensor | None = None
+) -> ClipLosses:
     """All parts of the loss of one clip, in fp32 whatever the precision of the output.
 
     The score map is upsampled to the masks' size and supervised like them; presence is the mean of the cross
     entropies of the frames' and of the clip's logits. Parts that the model's config switched off are 0.
 
+    Frames that are not supervised count for nothing: every mean is over the others [D]. Whether the target is in the
+    clip is known where a supervised frame shows it, or where all frames are supervised.
+
     Args:
         output: of the model for B expressions and T frames.
         masks: (B, T, H, W) bool, or {0, 1} of any type, at the size of `output.mask_logits`.
         weights: of the parts; the paper's by default.
+        supervised: (B, T) bool, where the masks are known, at least one of them; None where all are.
 
     Raises:
-        ValueError: the masks' shape is not that of the mask logits.
+        ValueError: the masks' shape is not that of the mask logits, or no frame is supervised.
     """
     if masks.shape != output.mask_logits.shape:
         raise ValueError(f"masks {tuple(masks.shape)} do not fit mask logits {tuple(output.mask_logits.shape)}")
+    if supervised is not None and not supervised.any():
+        raise ValueError("no frame is supervised: there is nothing to learn from this clip")
     weights = weights or LossWeights()
+
+    def known(frames: Tensor) -> Tensor:
+        """(B, T, ...) as it is, or its supervised frames as clips of one frame."""
+        return frames if supervised is None else frames[supervised].unsqueeze(1)
+
     with torch.autocast(masks.device.type, enabled=False):
-        target = masks.float()
-        logits = output.mask_logits.float()
+        target = known(masks).float()
+        logits = known(output.mask_logits).float()
         zero = logits.new_zeros(())
         bce, dice = mask_bce(logits, target), dice_loss(logits, target)
         score_bce = score_dice = presence = zero
         if output.score_logits is not None:
-            scores = F.interpolate(output.score_logits.float(), masks.shape[-2:], mode="bilinear", align_corners=False)
+            coarse = known(output.score_logits).float()
+            scores = F.interpolate(coarse, masks.shape[-2:], mode="bilinear", align_corners=False)
             score_bce, score_dice = mask_bce(scores, target), dice_loss(scores, target)
         if output.presence_logits is not None and output.clip_presence_logits is not None:
             in_frame = target.flatten(2).amax(-1)
-            of_frames = F.binary_cross_entropy_with_logits(output.presence_logits.float(), in_frame)
-            of_clip = F.binary_cross_entropy_with_logits(output.clip_presence_logits.float(), in_frame.amax(-1))
+            of_frames = F.binary_cross_entropy_with_logits(known(output.presence_logits).float(), in_frame)
+            of_clip = _clip_presence_loss(output.clip_presence_logits.float(), masks.float(), supervised)
             presence = (of_frames + of_clip) / 2
         total = (
             weights.bce * bce
@@ -110,3 +124,13 @@ def clip_losses(output: ClipOutput, masks: Tensor, weights: LossWeights | None =
             + weights.presence * presence
         )
     return ClipLosses(bce, dice, score_bce, score_dice, presence, total)
+
+
+def _clip_presence_loss(logits: Tensor, masks: Tensor, supervised: Tensor | None) -> Tensor:
+    """Cross entropy of the clips' presence (B,), over those of which it is known."""
+    in_frame = masks.flatten(2).amax(-1)
+    if supervised is None:
+        return F.binary_cross_entropy_with_logits(logits, in_frame.amax(-1))
+    in_clip = (in_frame * supervised).amax(-1)
+    known = (in_clip > 0) | supervised.all(-1)
+    return F.binary_cross_entropy_with_logits(logits[known], in_clip[known], reduction="sum") / known.sum().clamp(min=1)

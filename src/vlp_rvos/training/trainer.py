@@ -136,6 +136,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         backbone = load_backbone(choice.preset, choice.backbone_weights)
         self.model = VLPRVOS(backbone, ModelConfig.preset(choice.preset).replace(**choice.overrides))
+        self.data = config.data.sized(self.model.config.input_size)
         if config.init_from is not None:
             load_trained(self.model, config.init_from)
         self.model.to(self.fabric.device).train()
@@ -155,6 +156,9 @@ class Trainer:
         stage = config.stage(self._done())
         loader = self._loader(stage)
         if self.fabric.is_global_zero:
+            if config.val_samples:
+                # What is missing for the validation should not be found out hours later.
+                self.held_out = build_mixture(self.data, "holdout")
             replace_file(self.output / "config.json", lambda path: path.write_text(_config_json(config, indent=2)))
         log = RunLog(self.output, config.name, progress.step, enabled=self.fabric.is_global_zero)
         numbers = _Means()
@@ -197,7 +201,7 @@ class Trainer:
         videos = self._batch_size(stage) * self.fabric.world_size
         self.progress.position = math.ceil(self.progress.position / videos) * videos
         return batches(
-            staged(self.config.data, stage),
+            staged(self.data, stage),
             batch=self._batch_size(stage),
             position=self.progress.position,
             rank=self.fabric.global_rank,
@@ -248,14 +252,19 @@ class Trainer:
         video_of = batch.video_of.to(device)
         history: Tensor | None = None
         total = torch.zeros((), device=device)
-        for frames, masks in batch.clips(device):
-            with self.fabric.autocast():
+        for frames, masks, supervised in batch.clips(device):
+            # A clip without any truth still has a history for the next one.
+            teaches = supervised is None or bool(supervised.any())
+            with self.fabric.autocast(), torch.set_grad_enabled(teaches):
                 output = self.model(frames, text, history, video_of)
-            losses = clip_losses(output, masks, self.config.loss)
+            history = self._kept_history(output)
+            if not teaches:
+                continue
+            losses = clip_losses(output, masks, self.config.loss, supervised)
             self.fabric.backward(losses.total / (batch.count * self.config.accumulate))
             total += losses.total.detach() / (batch.count * self.config.accumulate)
-            history = self._kept_history(output)
-            iou = frame_iou(output.mask_logits.detach() > 0, masks).mean()
+            ious = frame_iou(output.mask_logits.detach() > 0, masks)
+            iou = (ious if supervised is None else ious[supervised]).mean()
             parts = losses.parts() | {"iou": iou}
             numbers.add(dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True)))
         return total
@@ -274,27 +283,26 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out(self) -> dict[str, float]:
-        if self.held_out is None:
-            self.held_out = build_mixture(self.config.data, "holdout")
+        assert self.held_out is not None
         device = self.fabric.device
         found: dict[str, list[float]] = defaultdict(list)
         self.model.eval()
         for index in range(self.config.val_samples):
             sample = self.held_out.sample(index)
-            batch = collate([sample], self.config.data.clips)
+            batch = collate([sample], self.data.clips)
             text = self.model.backbone.tokenize(batch.expressions).to(device)
             history: Tensor | None = None
-            for frames, masks in batch.clips(device):
+            for frames, masks, supervised in batch.clips(device):
                 with self.fabric.autocast():
                     output = self.model(frames, text, history, batch.video_of.to(device))
                 history = output.history
-                ious = frame_iou(output.mask_logits > 0, masks).mean(1).tolist()
-                found["iou"] += ious
-                for kind, iou in zip(sample.kinds, ious, strict=True):
-                    found[f"iou_{kind}"].append(iou)
+                ious = _expression_means(frame_iou(output.mask_logits > 0, masks), supervised)
+                found["iou"] += ious.values()
+                for e, iou in ious.items():
+                    found[f"iou_{sample.kinds[e]}"].append(iou)
                 if output.presence_logits is not None:
                     right = (output.presence_logits > 0) == masks.flatten(2).any(-1)
-                    found["presence_accuracy"] += right.float().mean(1).tolist()
+                    found["presence_accuracy"] += _expression_means(right.float(), supervised).values()
         self.model.train()
         return {name: math.fsum(values) / len(values) for name, values in sorted(found.items())}
 
@@ -418,6 +426,13 @@ class _Means:
         self.sums.clear()
         self.samples, self.since = 0, now
         return numbers
+
+
+def _expression_means(values: Tensor, supervised: Tensor | None) -> dict[int, float]:
+    """Expression -> mean of its supervised frames; values (B, T). Those without such a frame are left out."""
+    if supervised is None:
+        return dict(enumerate(values.mean(1).tolist()))
+    return {e: values[e, known].mean().item() for e, known in enumerate(supervised) if known.any()}
 
 
 def _fabric(config: TrainConfig, device: str) -> Fabric:
