@@ -76,10 +76,12 @@ class ReferringDataset(ABC):
         objects = None if expression.object_ids is None else self.load_objects(video, frame)
         if objects is None or expression.object_ids is None:
             return None
-        empty = np.zeros(
-            next(iter(objects.values())).shape if objects else self.load_frame(video, frame).shape[:2], bool
-        )
-        return np.logical_or.reduce([empty, *(objects[i] for i in expression.object_ids if i in objects)])
+        shape = next(iter(objects.values())).shape if objects else self.load_frame(video, frame).shape[:2]
+        merged: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
+        for object_id in expression.object_ids:
+            if object_id in objects:
+                merged |= objects[object_id]
+        return merged
 
 
 @dataclass(frozen=True, slots=True)
