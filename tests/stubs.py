@@ -111,7 +111,7 @@ class TinyBackbone(Backbone):
 
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         if self.causal:
-            return x[torch.arange(len(text)), text.mask.sum(1) - 1]
+            return x[torch.arange(text.ids.shape[0]), text.mask.sum(1) - 1]
         weight = text.mask.to(x.dtype)[..., None]
         return (x * weight).sum(1) / weight.sum(1)
 
@@ -121,7 +121,7 @@ class TinyBackbone(Backbone):
     def embed_frames(self, images: Tensor) -> FrameTokens:
         grid = self.check_size(*images.shape[-2:])
         x = self.patches(images) + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
-        cls = self.cls_token.to(x.dtype).expand(len(x), 1, -1)
+        cls = self.cls_token.to(x.dtype).expand(x.shape[0], 1, -1)
         pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}
         return FrameTokens(torch.cat([cls, x.flatten(2).transpose(1, 2)], 1), grid, pyramid)
 

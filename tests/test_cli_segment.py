@@ -179,6 +179,7 @@ def _make_bad_inputs(folder: Path) -> None:
         ("good.mp4 dog --device tpu", "unknown device 'tpu'"),
         ("good.mp4 dog --device cuda:77", "device 'cuda:77': "),
         ("good.mp4 dog --precision fp8", "Invalid value for '--precision'"),
+        ("good.mp4 dog --runtime jit", "Invalid value for '--runtime'"),
         ("sizes dog --fps 0", "fps must be greater than 0"),
         ("good.mp4 dog --unknown", "No such option"),
     ],
@@ -310,7 +311,7 @@ def test_help_is_instant_and_needs_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - began
     assert done.stdout.splitlines()[-1] == "False False"
-    for command in ("segment", "train", "pretrain", "evaluate", "models"):
+    for command in ("segment", "export", "train", "pretrain", "evaluate", "models"):
         assert command in done.stdout
     # Half a second on an idle machine; tests share theirs.
     assert seconds < 3
@@ -338,6 +339,8 @@ def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "module", "function", "expected"),
     [
+        ("export mini -o o", "export", "run", ("mini", Path("o"), "onnx")),
+        ("export m.safetensors -o o --format openvino", "export", "run", ("m.safetensors", Path("o"), "openvino")),
         ("train c.yaml", "train", "run", (Path("c.yaml"), None, False, "auto", [])),
         (
             "train c.yaml --output o --resume --device cpu --set a=1 --set b.c=2",

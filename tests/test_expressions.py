@@ -309,8 +309,8 @@ def _understood(text: str, things: list[Thing]) -> set[int] | None:
             found &= {i for i in found if sign * things[i].track.travel[axis] > 0.05}
             words = re.sub(pattern, "", words)
     for pattern, holds in (
-        (r"(on|to) the left( side)?\b(?! of)", lambda t: t.track.x[1] < 0.5),
-        (r"(on|to) the right( side)?\b(?! of)", lambda t: t.track.x[1] > 0.5),
+        (r"(on|to) the left( side)?\b(?! of)", lambda t: t.track.x[1] < 0.45),
+        (r"(on|to) the right( side)?\b(?! of)", lambda t: t.track.x[1] > 0.55),
         (r"(in the (middle|center)|in the centre of the picture)", lambda t: 0.35 < t.track.x[1] < 0.65),
         (r"stand(s|ing) (still|in one place)|not moving|stay(s|ing) in place", lambda t: not t.motion.moves),
         (rf"\b({_MOVES})\b", lambda t: t.motion.moves),

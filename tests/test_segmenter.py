@@ -16,6 +16,7 @@ from torch import Tensor
 from vlp_rvos import FrameResult, Segmenter, checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.model import VLPRVOS, ClipOutput
+from vlp_rvos.runtime import TorchRuntime
 from vlp_rvos.video import ArraySource, open_video
 from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter
 
@@ -44,7 +45,7 @@ class Scripted(Segmenter):
                 logits[:, None].expand(-1, length, -1, -1), number.expand(len(logits), length, 32), None, presences
             )
 
-        self.model.forward = forward  # type: ignore[method-assign,assignment]
+        self.runtime.model.forward = forward  # type: ignore[attr-defined]
 
 
 def same(first: list[FrameResult], second: list[FrameResult]) -> bool:
@@ -249,6 +250,7 @@ def test_wrong_frames(segmenter: Segmenter) -> None:
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"device": "cuda:x"}, "unknown device"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
+        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'"),
     ],
 )
 def test_wrong_options_are_found_before_the_model_is_loaded(
@@ -285,15 +287,15 @@ def test_from_pretrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     segmenter = Segmenter.from_pretrained("mini", device="cpu", threshold=0.4, overrides={"history": False})
     assert calls == [("mini", {"history": False}, torch.device("cpu"))]
     assert (segmenter.name, segmenter.threshold, segmenter.presence_threshold) == ("mini", 0.4, 0.0)
-    assert not segmenter.model.training
+    assert isinstance(segmenter.runtime, TorchRuntime)
+    assert not segmenter.runtime.model.training
     file = tmp_path / "mine.safetensors"
     file.touch()
     assert Segmenter.from_pretrained(file, device="cpu").name == "mine"
 
 
 def test_half_precision_runs(segmenter: Segmenter) -> None:
-    half = Segmenter(tiny_model(), precision="bf16")
-    assert half.dtype == torch.bfloat16
+    half = Segmenter(TorchRuntime(tiny_model(), precision="bf16"))
     pictures = noise(4)
     exact = list(segmenter.segment(pictures, "a dog"))
     for a, b in zip(half.segment(pictures, "a dog"), exact, strict=True):

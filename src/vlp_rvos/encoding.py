@@ -114,7 +114,7 @@ class ReferenceGuidedEncoder(nn.Module):
         replaced by a fresh set at every layer.
         """
         prompts = self.prompts()
-        batch, count = len(text), prompts.language.shape[1]
+        batch, count = text.mask.shape[0], prompts.language.shape[1]
         x = backbone.embed_text(text)
         mask = torch.cat([text.mask[:, :1], text.mask.new_ones(batch, count), text.mask[:, 1:]], 1)
         hidden = []
@@ -182,7 +182,7 @@ class ReferenceGuidedEncoder(nn.Module):
             x = torch.cat([x, past], 2)
         carried = x.shape[2]
         vision_count = prompts.vision.shape[1]
-        words_visible = text.mask.repeat_interleave(length, 0)[:, None, None, :]
+        words_visible = _repeated(text.mask, length)[:, None, None, :]
 
         states = []
         for layer, block in enumerate(backbone.vision_blocks):
@@ -195,7 +195,7 @@ class ReferenceGuidedEncoder(nn.Module):
             heads = attend(q, k, v, None if bias is None else bias.to(q.dtype))
             if self.gates:
                 word_k, word_v = self._word_keys(layer, block, text)
-                word_k, word_v = (part.repeat_interleave(length, 0) for part in (word_k, word_v))
+                word_k, word_v = _repeated(word_k, length), _repeated(word_v, length)
                 guidance = attend(q, word_k, word_v, words_visible)
                 heads = heads + self.gates[layer].to(heads.dtype) * guidance
             tokens = tokens + block.project_out(heads)
@@ -206,3 +206,8 @@ class ReferenceGuidedEncoder(nn.Module):
                 temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
             states.append(x[:, :, 1:own])
         return states
+
+
+def _repeated(x: Tensor, times: int) -> Tensor:
+    """(B, ...) -> (B * times, ...), each row `times` times in a row; `repeat_interleave` cannot be exported."""
+    return x[:, None].expand(-1, times, *x.shape[1:]).flatten(0, 1)

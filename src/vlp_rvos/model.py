@@ -91,10 +91,10 @@ class VLPRVOS(nn.Module):
         """
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
-        video_of = _check_shapes(frames, len(text), history, video_of, self.config.width)
+        video_of = _check_shapes(frames, text.mask.shape[0], history, video_of, self.config.width)
         images = self.backbone.normalize(frames)
         encoded = self.encoder(self.backbone, images, text, history, video_of)
-        grid, batch, length = encoded.grid, len(text), frames.shape[1]
+        grid, batch, length = encoded.grid, text.mask.shape[0], frames.shape[1]
 
         features, words, score = self.fusion(self.backbone, encoded.patches, grid, text)
         features = self.reasoning(features, grid, encoded.shallow, words, text.mask)

@@ -1,7 +1,7 @@
 """Words to masks: a model applied to a whole video or to a live source, clip by clip.
 
 Shapes: E expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
-The only thing that one clip hands to the next is the history (E, T, d), so memory does not grow with the video.
+The only thing that one clip hands to the next is the history of T tokens, so memory does not grow with the video.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +22,10 @@ from torch import Tensor
 from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
+from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
 from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, VideoFrame, VideoSource, open_video
 
-__all__ = ["FrameResult", "Precision", "Segmenter", "Stream"]
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["FrameResult", "Segmenter", "Stream"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,9 @@ class Segmenter:
     """A model with all that is needed to run it on real video.
 
     Args:
-        model: it runs on the device that its parameters are on.
+        model: a model, which PyTorch runs on the device that its parameters are on, or anything else that runs one.
         name: of the model, for the outputs.
         version: of the model, for the outputs.
-        device: where to put the model, see `from_pretrained`; None leaves it where it is.
-        precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32.
         size: network input size in pixels, in place of the model's own `config.input_size`.
         threshold: foreground probability from which a pixel belongs to the mask, in (0, 1).
         presence_threshold: below this presence a frame's mask is empty; 0 switches the gate off.
@@ -97,23 +92,19 @@ class Segmenter:
 
     def __init__(
         self,
-        model: VLPRVOS,
+        model: VLPRVOS | Runtime,
         name: str = "custom",
         version: str = __version__,
         *,
-        device: str | None = None,
-        precision: Precision = "auto",
         size: int | None = None,
         threshold: float = 0.5,
         presence_threshold: float = 0.0,
     ) -> None:
-        _check_values(precision, size, threshold, presence_threshold)
-        self.model = (model if device is None else model.to(_device(device))).eval()
-        self.config = model.config if size is None else model.config.replace(input_size=size)
+        _check_values(size, threshold, presence_threshold)
+        self.runtime = model if isinstance(model, Runtime) else TorchRuntime(model)
+        self.config = self.runtime.config if size is None else self.runtime.config.replace(input_size=size)
         self.name, self.version = name, version
         self.threshold, self.presence_threshold = threshold, presence_threshold
-        self.device = next(model.parameters()).device
-        self.dtype = _dtype(precision, self.device)
 
     @classmethod
     def from_pretrained(
@@ -125,28 +116,27 @@ class Segmenter:
         threshold: float = 0.5,
         presence_threshold: float = 0.0,
         overrides: Mapping[str, object] | None = None,
+        runtime: RuntimeName = "auto",
     ) -> Self:
-        """Load a model that comes with the package, or a checkpoint.
+        """Load a model that comes with the package, a checkpoint, or an exported model.
 
         Args:
-            model: name of a shipped model, or path of a `.safetensors` checkpoint.
+            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder of `vlp-rvos export`.
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
-            precision, size, threshold, presence_threshold: see the class.
+            precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32.
+            size, threshold, presence_threshold: see the class.
             overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
+            runtime: "torch", "onnx" or "openvino"; see `vlp_rvos.runtime.load_runtime`.
 
         Raises:
-            UserError: unknown model, weights that do not fit, a device that is not there, a value out of its range.
+            UserError: unknown model, weights that do not fit, a device or runtime that is not there, a value out of
+                its range.
         """
-        # Only here, so that a Segmenter around a model of one's own needs no checkpoint code.
-        from vlp_rvos import checkpoint
-
         # The model comes last: loading takes longer than finding a mistake.
-        _check_values(precision, size, threshold, presence_threshold)
-        target = _device(device)
+        _check_values(size, threshold, presence_threshold)
         return cls(
-            checkpoint.load_model(model, overrides, target),
-            Path(model).stem if Path(model).is_file() else str(model),
-            precision=precision,
+            load_runtime(model, runtime, device, precision, overrides),
+            Path(model).stem if Path(model).exists() else str(model),
             size=size,
             threshold=threshold,
             presence_threshold=presence_threshold,
@@ -198,11 +188,6 @@ class Segmenter:
         """
         return Stream(self, expressions, fps)
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
-
     def _segment(self, source: VideoSource, stream: Stream) -> Generator[FrameResult, None, None]:
         frames = iter(source)
         while clip := list(itertools.islice(frames, self.config.clip_length)):
@@ -223,14 +208,12 @@ class Stream:
         if not self.expressions:
             raise UserError("no expression: say what to find, for example 'the red car'")
         self.fps = fps
-        model = segmenter.model
-        with torch.inference_mode(), segmenter._autocast():
-            self._text = model.encode_text(model.backbone.tokenize(self.expressions).to(segmenter.device))
+        self._text = segmenter.runtime.encode_text(self.expressions)
         self.reset()
 
     def reset(self) -> None:
         """Forget the frames so far: the next one is the first of a new video."""
-        self._history: Tensor | None = None
+        self._state: object = None
         self._next_index = 0
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
@@ -267,21 +250,18 @@ class Stream:
 
     @torch.inference_mode()
     def _forward(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
-        """Mask logits (E, T, h, w) and presences (E, T); the history moves on."""
-        segmenter = self.segmenter
+        """Mask logits (E, T, h, w) and presences (E, T); the state moves on."""
+        runtime = self.segmenter.runtime
         shape = images[0].shape
         for image in images:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != shape:
                 raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
-        size = segmenter.config.frame_size(shape[0], shape[1], segmenter.model.backbone.size_multiple)
-        frames = torch.stack([_resized(image, size, segmenter.device) for image in images])[None]
-        video_of = torch.zeros(len(self.expressions), dtype=torch.int64, device=segmenter.device)
-        with segmenter._autocast():
-            out = segmenter.model(frames, self._text, self._history, video_of)
-        self._history = out.history
-        if out.presence_logits is None:
-            return out.mask_logits, torch.ones(out.mask_logits.shape[:2], device=segmenter.device)
-        return out.mask_logits, out.presence_logits.sigmoid()
+        size = self.segmenter.config.frame_size(shape[0], shape[1], runtime.size_multiple)
+        frames = torch.stack([_resized(image, size, runtime.device) for image in images])[None]
+        prediction = runtime.step(frames, self._text, self._state)
+        self._state = prediction.state
+        logits, presence = prediction.mask_logits, prediction.presence_logits
+        return logits, torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
 
     @torch.inference_mode()
     def _masks(
@@ -308,35 +288,10 @@ def _resized(image: Image, size: tuple[int, int], device: torch.device) -> Tenso
     return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
-        raise UserError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:<number> or mps")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device {name!r}: no CUDA GPU is available here; use --device cpu")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name!r}: there are only {torch.cuda.device_count()} CUDA GPUs, counted from 0")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"device {name!r}: no Apple GPU is available here; use --device cpu")
-    return torch.device(name)
-
-
-def _check_values(precision: str, size: int | None, threshold: float, presence_threshold: float) -> None:
-    if precision != "auto" and precision not in PRECISIONS:
-        raise UserError(f"unknown precision {precision!r}: use auto, {', '.join(PRECISIONS)}")
+def _check_values(size: int | None, threshold: float, presence_threshold: float) -> None:
     if size is not None and size < 1:
         raise UserError(f"size must be greater than 0 pixels, not {size}")
     if not 0 < threshold < 1:
         raise UserError(f"threshold must be between 0 and 1 (both excluded), not {threshold:g}")
     if not 0 <= presence_threshold <= 1:
         raise UserError(f"presence threshold must be between 0 and 1, not {presence_threshold:g}")
-
-
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision != "auto":
-        return PRECISIONS[precision]
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

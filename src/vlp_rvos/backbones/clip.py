@@ -187,7 +187,7 @@ class ClipBackbone(Backbone):
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         ids, end = text.ids, self.config.end_token
         position = (ids if end is None else (ids == end).long()).argmax(dim=1)
-        return x[torch.arange(len(text), device=x.device), position]
+        return x[torch.arange(text.ids.shape[0], device=x.device), position]
 
     def project_text(self, x: Tensor) -> Tensor:
         projected: Tensor = self.text_projection(x)

@@ -177,7 +177,7 @@ class VlmoBackbone(Backbone):
         """
         length, device = mask.shape[1], mask.device
         words = torch.cat([torch.arange(1, device=device), torch.arange(1 + prompts, length, device=device)])
-        rows = text_bias_index(len(words), self.config).to(device)
+        rows = text_bias_index(words.shape[0], self.config).to(device)
         bias = torch.zeros(self.config.heads, length, length, dtype=dtype, device=device)
         bias[:, words[:, None], words] = self._layer_table(layer)[rows].permute(2, 0, 1).to(dtype)
         return bias[None].masked_fill(~mask[:, None, None, :], float("-inf"))
@@ -229,7 +229,7 @@ def _with_cls(pairs: Tensor, first_cls_row: int) -> Tensor:
 def image_bias_index(grid: tuple[int, int]) -> Tensor:
     """(1 + h*w, 1 + h*w) int64: row of the bias table [patch offsets, CLS] for each query and key."""
     h, w = grid
-    y, x = torch.arange(h).repeat_interleave(w), torch.arange(w).repeat(h)
+    y, x = torch.arange(h)[:, None].expand(-1, w).flatten(), torch.arange(w).repeat(h)
     dy, dx = y[:, None] - y[None, :] + h - 1, x[:, None] - x[None, :] + w - 1
     return _with_cls(dy * (2 * w - 1) + dx, (2 * h - 1) * (2 * w - 1))
 

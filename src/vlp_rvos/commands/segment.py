@@ -23,7 +23,8 @@ from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.video import VideoSource, open_video
 
 if TYPE_CHECKING:
-    from vlp_rvos.segmenter import FrameResult, Precision
+    from vlp_rvos.runtime import Precision, RuntimeName
+    from vlp_rvos.segmenter import FrameResult
 
 __all__ = ["run"]
 
@@ -43,6 +44,7 @@ def run(
     size: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "auto",
     threshold: float = 0.5,
     presence_threshold: float = 0.0,
     overlay: bool = True,
@@ -56,9 +58,9 @@ def run(
         video: file, or folder of frames.
         expressions: what to find.
         output: folder for the results.
-        model: name of a shipped model, or a checkpoint file.
+        model: name of a shipped model, a checkpoint file, or a folder of `vlp-rvos export`.
         every, start, end, fps: see `open_video`.
-        size, device, precision, threshold, presence_threshold: see `Segmenter`.
+        size, device, precision, runtime, threshold, presence_threshold: see `Segmenter.from_pretrained`.
         overlay: write the overlay video.
         json_summary: print a summary as JSON on standard output, and nothing else there.
 
@@ -79,7 +81,13 @@ def run(
             from vlp_rvos.segmenter import Segmenter
 
             segmenter = Segmenter.from_pretrained(
-                model, device, cast("Precision", precision), size, threshold, presence_threshold
+                model,
+                device,
+                cast("Precision", precision),
+                size,
+                threshold,
+                presence_threshold,
+                runtime=cast("RuntimeName", runtime),
             )
             from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter, ResultWriter
 

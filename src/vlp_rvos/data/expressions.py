@@ -45,7 +45,6 @@ from vlp_rvos.data.vocabulary import (
     MALE_NAMES,
     PAIRS,
     PEOPLE,
-    RARE_NOUNS,
     STUFF,
     article_of,
     plural_of,
@@ -87,7 +86,8 @@ class Scene:
 
     Args:
         things: all that is marked, in any order; `Thing.owner` indexes this list.
-        absent: names that nothing in the picture deserves, beyond what the things themselves rule out.
+        absent: names that nothing in the picture deserves, beyond what the things themselves rule out. Each of them
+            must be right in other scenes: a word that is only ever wrong is learned as absent, whatever is seen.
         min_area: mean share of the picture below which a thing is not asked about.
     """
 
@@ -278,8 +278,9 @@ class Scene:
         return None
 
     def _missing_noun(self, rng: np.random.Generator) -> str | None:
-        pool = self.absent_nouns if self.absent_nouns and rng.random() < 0.6 else RARE_NOUNS
-        noun = str(rng.choice(pool))
+        if not self.absent_nouns:
+            return None
+        noun = str(rng.choice(self.absent_nouns))
         if self.rivals(noun) or any(noun in self.things[i].spoken for i in self.visible):
             return None
         chosen = []

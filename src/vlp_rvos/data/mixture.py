@@ -33,6 +33,7 @@ from vlp_rvos.data.pseudo_clips import (
 )
 from vlp_rvos.data.scenes import Sample, SceneClip
 from vlp_rvos.data.video_clips import video_clip
+from vlp_rvos.data.vocabulary import CATEGORY_NAMES
 from vlp_rvos.data.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
 
@@ -229,6 +230,13 @@ class Mixture(IterableDataset[Sample]):
         self.cutouts = CutoutBank(
             [bank for bank, _ in self.stills], [(dataset, names) for dataset, names, _ in self.videos]
         )
+        # What is pasted into other scenes and hardly ever stands unmarked in a background.
+        self._elsewhere = tuple(
+            name
+            for category in self.cutouts.categories
+            if category not in _COMMON and category != "person"
+            for name in CATEGORY_NAMES.get(category, [category])[:2]
+        )
         self._by_name = {(k, v.name): v for k, (d, _, _) in enumerate(self.videos) for v in d.videos}
 
     def __iter__(self) -> Iterator[Sample]:
@@ -285,6 +293,7 @@ class Mixture(IterableDataset[Sample]):
         clip = video_clip(dataset, self._by_name[source, name], frames, size, rng)
         if clip is None:
             return None
+        clip.absent = self._elsewhere
         if set(self.cutouts.categories) - _COMMON and rng.random() < self.config.paste_on_videos:
             if len(names) > 1 and rng.random() < 0.2:
                 moving = self.cutouts.draw_moving(frames, rng, frozenset({name}))
@@ -306,7 +315,7 @@ class Mixture(IterableDataset[Sample]):
             still = widened(still, aspect, rng)
         camera = random_camera(still.labels.shape, size, frames, rng, _focus(still, rng))
         moved, labels = affine_clip(still.pixels, still.labels, camera)
-        clip = SceneClip(moved, labels, still.parts, still.absent)
+        clip = SceneClip(moved, labels, still.parts, (*still.absent, *self._elsewhere))
         if self.cutouts.categories and rng.random() < self.config.paste_on_stills:
             self._paste_several(clip, size, rng, camera)
         return clip

@@ -1,0 +1,59 @@
+"""Exported copies of checkpoints that the user never asked for by name, kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import vlp_rvos
+from vlp_rvos import checkpoint
+from vlp_rvos.errors import UserError
+from vlp_rvos.export.folder import ExportFormat, file_hash
+from vlp_rvos.export.runtimes import ExportedRuntime
+
+__all__ = ["cache_folder", "cached_export"]
+
+
+def cached_export(
+    name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None = None
+) -> ExportedRuntime:
+    """The exported form of a shipped model or a checkpoint; it is made where the cache does not hold it yet.
+
+    Args:
+        name_or_path: a shipped model or a checkpoint file.
+        runtime: to export it for.
+        overrides: `ModelConfig` fields in place of the checkpoint's.
+
+    Raises:
+        UserError: unknown model, or packages that the export needs are missing.
+    """
+    path = checkpoint.resolve(name_or_path)
+    folder = cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
+    try:
+        return ExportedRuntime(folder)
+    except UserError:
+        # Not there yet, or damaged.
+        pass
+    from vlp_rvos.export.writer import export_model
+
+    export_model(checkpoint.load_model(path, overrides), folder, runtime)
+    return ExportedRuntime(folder)
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/vlp-rvos/exported`, by default under `~/.cache`."""
+    # Empty counts as not set, as the XDG specification says.
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "vlp-rvos" / "exported"
+
+
+def _key(path: Path, overrides: Mapping[str, object] | None) -> str:
+    """Of all that decides what the graphs compute: the checkpoint, the settings and the package's own code."""
+    digest = hashlib.sha256(file_hash(path).encode())
+    digest.update(json.dumps(dict(overrides or {}), sort_keys=True).encode())
+    for source in sorted(Path(vlp_rvos.__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,149 @@
+"""Running an exported model: the same clip after clip as in PyTorch, by ONNX Runtime or OpenVINO."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError
+from vlp_rvos.export.folder import ExportFormat, graph_path, is_exported, read_manifest
+from vlp_rvos.export.words import open_tokenizer
+from vlp_rvos.runtime import ClipPrediction, Runtime, RuntimeName
+
+__all__ = ["ExportedRuntime", "load_exported", "require"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Graph(ABC):
+    """An opened graph: named arrays in, named arrays out. It takes from the given arrays those that it knows."""
+
+    @abstractmethod
+    def __init__(self, path: Path, threads: int) -> None: ...
+
+    @abstractmethod
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays: ...
+
+
+class OnnxGraph(Graph):
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Between two clips the processor belongs to decoding and drawing, not to waiting threads.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        values = self._session.run(self._outputs, {name: given[name] for name in self._inputs})
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class OpenVinoGraph(Graph):
+    """OpenVINO on the CPU."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino
+
+        # Left to itself, it computes in bf16 on processors that have it.
+        options = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._model = openvino.Core().compile_model(str(path), "CPU", options)
+        self._inputs = [port.any_name for port in self._model.inputs]
+        self._outputs = [port.any_name for port in self._model.outputs]
+
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        values = self._model({name: given[name] for name in self._inputs})
+        return {name: values[name] for name in self._outputs}
+
+
+GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
+PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+class ExportedRuntime(Runtime):
+    """An exported model on the CPU, in fp32, with as many threads as PyTorch would use.
+
+    Args:
+        folder: that `vlp-rvos export` wrote.
+
+    Raises:
+        UserError: the folder is not what was exported, or the packages to run it are not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        require(PACKAGES[manifest.runtime])
+        self.runtime: ExportFormat = manifest.runtime
+        self.config = ModelConfig.from_dict(manifest.config)
+        self.size_multiple = manifest.size_multiple
+        self.device = torch.device("cpu")
+        self._max_words = manifest.max_words
+        self._tokenize = open_tokenizer(*manifest.tokenizer)
+        open_graph, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
+        self._text = open_graph(graph_path(folder, "text", manifest.runtime), threads)
+        self._clip = open_graph(graph_path(folder, "clip", manifest.runtime), threads)
+
+    def encode_text(self, expressions: Sequence[str]) -> Arrays:
+        batch = self._tokenize(expressions, self._max_words)
+        mask = batch.mask.numpy()
+        return {"mask": mask, **self._text({"ids": batch.ids.numpy(), "mask": mask})}
+
+    def step(self, frames: Tensor, text: Arrays, state: npt.NDArray[np.float32] | None = None) -> ClipPrediction:
+        # The text brings the state of a video that begins; models without history have none.
+        carried = {} if state is None else {"state": state}
+        out = self._clip({**text, **carried, "frames": frames.numpy()})
+        presence = out.get("presence_logits")
+        return ClipPrediction(
+            torch.from_numpy(out["mask_logits"]),
+            None if presence is None else torch.from_numpy(presence),
+            out.get("next_state"),
+        )
+
+
+def load_exported(
+    model: str | Path, runtime: RuntimeName = "auto", overrides: Mapping[str, object] | None = None
+) -> ExportedRuntime:
+    """Open an exported folder; a name or a checkpoint is exported first, into the user's cache.
+
+    Raises:
+        UserError: as `load_runtime`.
+    """
+    if runtime in ("onnx", "openvino") and not is_exported(model):
+        require(PACKAGES[runtime])
+        from vlp_rvos.export.cache import cached_export
+
+        return cached_export(model, runtime, overrides)
+    if overrides:
+        raise UserError(f"{model}: settings of an exported model cannot be changed; export it with them")
+    exported = ExportedRuntime(Path(model))
+    if runtime not in ("auto", exported.runtime):
+        raise UserError(
+            f"{model}: was exported for {exported.runtime}, not for {runtime}; leave --runtime out, or export it again"
+        )
+    return exported
+
+
+def require(*packages: str) -> None:
+    """Raise a `UserError` that says how to install a package that is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} missing; install with: pip install 'vlp-rvos[export]'")

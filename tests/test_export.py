@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from clips import noise, tiny_model, write_video
+from stubs import TinyBackbone
+
+from vlp_rvos import Segmenter, checkpoint, cli
+from vlp_rvos.backbones.base import TextBatch
+from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError, VLPRVOSError
+from vlp_rvos.export import cache, folder, writer
+from vlp_rvos.export.folder import new_folder, read_manifest
+from vlp_rvos.export.runtimes import ExportedRuntime, load_exported
+from vlp_rvos.export.words import find_tokenizer, open_tokenizer
+from vlp_rvos.export.writer import export_model
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.runtime import TorchRuntime
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+openvino = pytest.importorskip("openvino")
+
+WORDS = ["a red car", "the small dog that jumps over the fence", "it"]
+FORMATS = ["onnx", "openvino"]
+
+
+class WordyBackbone(TinyBackbone):
+    """With BERT's words, which exported models can have."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(vocabulary=30522, **options)  # type: ignore[arg-type]
+        self.words = WordPieceTokenizer(MINILM_VOCABULARY.locate())
+
+    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
+        return self.words(expressions, self.max_words)
+
+
+def wordy_model(changes: dict[str, object] | None = None, **backbone: object) -> VLPRVOS:
+    config = tiny_model().config.replace(**(changes or {}))
+    torch.manual_seed(0)
+    model = VLPRVOS(WordyBackbone(pyramid=True, **backbone), config)
+    with torch.no_grad():
+        for gate in model.encoder.gates:
+            gate.fill_(0.5)
+        # Logits of a fresh model hardly leave their bias.
+        model.mask_head.logits.weight.mul_(20)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> VLPRVOS:
+    return wordy_model()
+
+
+@pytest.fixture(scope="module")
+def exported(model: VLPRVOS, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp("exported") / name for name in FORMATS}
+    assert export_model(model, folders["onnx"], "onnx") < 1e-4
+    with pytest.MonkeyPatch.context() as patch:
+        # Tracing takes seconds.
+        patch.setattr(writer, "_write_onnx", lambda _, file: shutil.copy(folders["onnx"] / file.name, file))
+        assert export_model(model, folders["openvino"], "openvino") < 1e-4
+    return folders
+
+
+# --- the same as PyTorch -------------------------------------------------------------------------------------------
+def assert_same(model: VLPRVOS, runtime: ExportedRuntime, expressions: int, lengths: Sequence[int]) -> None:
+    reference = TorchRuntime(model)
+    texts = [x.encode_text(WORDS[:expressions]) for x in (reference, runtime)]
+    states: list[object] = [None, None]
+    for size, length in zip(itertools.cycle([(64, 48), (16, 32)]), lengths, strict=False):
+        frames = torch.rand(1, length, 3, *size)
+        outputs = [
+            x.step(frames, text, state) for x, text, state in zip((reference, runtime), texts, states, strict=True)
+        ]
+        states = [out.state for out in outputs]
+        expected, found = outputs
+        assert expected.mask_logits.std() > 0.1
+        torch.testing.assert_close(found.mask_logits, expected.mask_logits, rtol=1e-4, atol=1e-4)
+        if expected.presence_logits is None:
+            assert found.presence_logits is None
+        else:
+            torch.testing.assert_close(found.presence_logits, expected.presence_logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_length_size_and_number_of_expressions(model: VLPRVOS, exported: dict[str, Path], name: str) -> None:
+    runtime = ExportedRuntime(exported[name])
+    for expressions, lengths in ((1, [1, 3, 2]), (3, [3, 1]), (2, [2, 2])):
+        assert_same(model, runtime, expressions, lengths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "backbone"),
+    [
+        ({"history": False, "presence": False, "score_map": False}, {}),
+        ({"attention": "full", "shallow": False, "temporal_capture": False}, {"causal": True}),
+        ({"attention": "frame", "reference_guided": False, "vlff": False, "temporal_prompts": 0}, {}),
+        ({"language_prompts": 0, "vision_prompts": 0, "temporal_prompts": 0, "cube_size": 3}, {"layer_scale": True}),
+    ],
+)
+def test_with_parts_switched_off(changes: dict[str, object], backbone: dict[str, object], tmp_path: Path) -> None:
+    model = wordy_model(changes, **backbone)
+    export_model(model, tmp_path / "out", "onnx")
+    assert_same(model, ExportedRuntime(tmp_path / "out"), 2, [3, 2])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_segmenter_runs_it(model: VLPRVOS, exported: dict[str, Path], name: str) -> None:
+    pictures = noise(7, (90, 50))
+    expected = list(Segmenter(model).segment(pictures, WORDS))
+    segmenter = Segmenter.from_pretrained(exported[name])
+    assert segmenter.name == name
+    assert segmenter.config == model.config
+    for a, b in zip(segmenter.segment(pictures, WORDS), expected, strict=True):
+        assert np.mean(a.masks != b.masks) < 1e-3
+        assert a.scores == pytest.approx(b.scores, abs=1e-3)
+        assert a.presences == pytest.approx(b.presences, abs=1e-4)
+
+
+def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str, Path]) -> None:
+    fresh = wordy_model()
+    assert {name: type(x) for name, x in model.named_modules()} == {name: type(x) for name, x in fresh.named_modules()}
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
+    assert [x.requires_grad for x in model.parameters()] == [x.requires_grad for x in fresh.parameters()]
+
+
+# --- the folder ----------------------------------------------------------------------------------------------------
+def test_the_folder_is_complete_and_small(exported: dict[str, Path]) -> None:
+    for name, path in exported.items():
+        assert {x.name for x in path.iterdir()} == {*folder.GRAPH_FILES[name], "export.json"}  # type: ignore[index]
+        assert not list(path.parent.glob(".*"))
+        manifest = read_manifest(path)
+        assert manifest.runtime == name
+        assert manifest.size_multiple == 16
+        assert ModelConfig.from_dict(manifest.config) == tiny_model().config
+
+
+@pytest.fixture
+def copied(exported: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported["onnx"], tmp_path / "model"))
+
+
+def change(path: Path, **values: object) -> None:
+    manifest = path / "export.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | values))
+
+
+def test_what_is_wrong_with_a_folder_is_said_in_one_line(copied: Path) -> None:
+    good = (copied / "export.json").read_text()
+    for values, words in (
+        ({"format": "other"}, "not the manifest of an exported model"),
+        ({"format_version": 2}, "exported in format 2, this version reads 1; export the model again"),
+        ({"hashes": {"text.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
+        ({"hashes": {"text.onnx": "0", "../clip.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
+        ({"hashes": {"text.onnx": "0", "clip.onnx": "0"}}, "text.onnx: not what was exported"),
+        ({"runtime": "tensorrt"}, "'runtime' must be one of onnx, openvino"),
+        ({"tokenizer": ["other", [1]]}, "unknown tokenizer 'other'"),
+        ({"tokenizer": ["wordpiece", [1, 2, 3]]}, "another vocabulary"),
+        ({"config": {"width": 0}}, "width is 0"),
+    ):
+        change(copied, **values)
+        with pytest.raises(UserError, match=words) as caught:
+            ExportedRuntime(copied)
+        assert "\n" not in str(caught.value)
+        (copied / "export.json").write_text(good)
+    ExportedRuntime(copied)
+    with (copied / "clip.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(UserError, match=r"clip\.onnx: not what was exported"):
+        ExportedRuntime(copied)
+    (copied / "clip.onnx").unlink()
+    with pytest.raises(UserError, match=r"clip\.onnx: missing"):
+        ExportedRuntime(copied)
+    (copied / "export.json").write_text("{")
+    with pytest.raises(UserError, match=r"no readable export\.json"):
+        ExportedRuntime(copied)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(copied: Path, tmp_path: Path) -> None:
+    os.replace(copied / "clip.onnx", tmp_path / "elsewhere.onnx")
+    (copied / "clip.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(UserError, match="a link that leaves the folder"):
+        ExportedRuntime(copied)
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(copied: Path, tmp_path: Path) -> None:
+    before = {x.name: x.read_bytes() for x in copied.iterdir()}
+    with suppress(RuntimeError), new_folder(copied) as part:
+        (part / "clip.onnx").touch()
+        raise RuntimeError
+    assert {x.name: x.read_bytes() for x in copied.iterdir()} == before
+    with new_folder(copied) as part:
+        (part / "new").touch()
+    assert [x.name for x in copied.iterdir()] == ["new"]
+    with new_folder(tmp_path / "deep/empty") as part:
+        (part / "new").touch()
+    assert [x.name for x in tmp_path.iterdir() if x.name.startswith(".")] == []
+
+
+def test_what_is_not_an_export_is_not_replaced(model: VLPRVOS, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(UserError, match="not an exported model: choose another folder"):
+        export_model(model, tmp_path, "onnx")
+    with pytest.raises(UserError, match="choose another folder"):
+        export_model(model, tmp_path / "holiday.jpg", "onnx")
+    assert [x.name for x in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_wrong_export_is_not_written(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_write_onnx", lambda _, file: file.touch())
+    monkeypatch.setattr(writer, "ExportedRuntime", lambda _: None)
+    for difference in (0.5, float("nan")):
+        monkeypatch.setattr(writer, "_difference", lambda *_, value=difference: value)
+        with pytest.raises(VLPRVOSError, match="differ from PyTorch"):
+            export_model(model, tmp_path / "out", "onnx")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "2.6.1+cpu")
+        with pytest.raises(UserError, match=r"export needs torch 2\.\d+ or newer, this is 2\.6\.1"):
+            export_model(model, tmp_path / "out", "onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
+    with pytest.raises(UserError, match=r"onnxruntime missing; install with: pip install 'vlp-rvos\[export\]'"):
+        load_exported("mini", "onnx")
+
+
+def test_tokenizers() -> None:
+    assert find_tokenizer(WordyBackbone())[0] == "wordpiece"
+    assert open_tokenizer(*find_tokenizer(WordyBackbone()))(["a dog"], 8).ids.shape == (1, 4)
+    with pytest.raises(UserError, match="tiny cannot be exported: its tokenizer"):
+        find_tokenizer(TinyBackbone())
+
+
+# --- choosing it ---------------------------------------------------------------------------------------------------
+def test_options_that_do_not_go_together(copied: Path) -> None:
+    for options, words in (
+        ({"runtime": "openvino"}, "exported for onnx, not for openvino"),
+        ({"runtime": "torch"}, "exported for onnx, not for torch"),
+        ({"device": "mps"}, "mps|CPU"),
+        ({"precision": "bf16"}, "CPU in fp32"),
+        ({"overrides": {"history": False}}, "settings of an exported model"),
+        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'"),
+    ):
+        with pytest.raises(UserError, match=words):
+            Segmenter.from_pretrained(copied, **options)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_is_exported_once(
+    model: VLPRVOS, exported: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checkpoint, "load_model", lambda path, overrides: (path, overrides))
+    calls = []
+
+    def export(given: tuple[Path, object], path: Path, runtime: str) -> float:
+        calls.append((*given, runtime))
+        with new_folder(path) as part:
+            shutil.copytree(exported[runtime], part, dirs_exist_ok=True)
+        return 0.0
+
+    monkeypatch.setattr(writer, "export_model", export)
+    file = tmp_path / "mine.safetensors"
+    checkpoint.save_trained(file, model, {})
+    for _ in range(2):
+        assert Segmenter.from_pretrained(file, runtime="onnx").name == "mine"
+    assert calls == [(file, None, "onnx")]
+    load_exported(file, "openvino")
+    load_exported(file, "onnx", {"history": False})
+    assert calls[1:] == [(file, None, "openvino"), (file, {"history": False}, "onnx")]
+    names = sorted(x.name for x in (tmp_path / "cache/vlp-rvos/exported").iterdir())
+    assert [x.rpartition("-")[0] for x in names] == ["mine-onnx", "mine-onnx", "mine-openvino"]
+
+    # A damaged copy and another checkpoint of the same name.
+    for path in (tmp_path / "cache").rglob("text.onnx"):
+        path.write_bytes(b"damaged")
+    load_exported(file, "onnx")
+    checkpoint.save_trained(file, model, {"steps": 1})
+    load_exported(file, "onnx")
+    load_exported(file, "onnx")
+    assert calls[3:] == [(file, None, "onnx")] * 2
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.cache_folder() == tmp_path / ".cache/vlp-rvos/exported"
+
+
+def test_the_commands(
+    model: VLPRVOS,
+    exported: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
+    monkeypatch.setattr(writer, "_write_onnx", lambda _, file: shutil.copy(exported["onnx"] / file.name, file))
+    out = tmp_path / "exported"
+    assert cli.main(["export", "mini", "-o", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"wrote {out} (onnx, ")
+    assert printed.err == ""
+    video = write_video(tmp_path / "a.mp4", noise(4))
+    arguments = ["segment", str(video), "the dog", "--no-overlay", "-o", str(tmp_path / "masks"), "--model"]
+    assert cli.main([*arguments, str(out)]) == 0
+    assert cli.main([*arguments, str(out), "--runtime", "openvino"]) == 2
+    assert "exported for onnx" in capsys.readouterr().err
+    assert cli.main(["export", "mini", "-o", str(video)]) == 2
+    assert cli.main(["export", "mini", "-o", str(out), "--format", "tensorrt"]) == 2
+
+
+# --- the shipped model ---------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_mini_finds_the_same_masks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    video, words = Path(__file__).parents[1] / "examples/cat.mp4", ["the cat", "the wall behind it"]
+    options = {"every": 2, "end": 1.0}
+    expected = list(Segmenter.from_pretrained("mini", device="cpu").segment(video, words, **options))
+    assert any(x.masks[0].any() for x in expected)
+    found = Segmenter.from_pretrained("mini", runtime=name).segment(video, words, **options)  # type: ignore[arg-type]
+    for a, b in zip(found, expected, strict=True):
+        union = (a.masks | b.masks).sum()
+        assert (a.masks & b.masks).sum() >= 0.99 * union
+        assert a.presences == pytest.approx(b.presences, abs=1e-3)
