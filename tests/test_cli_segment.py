@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from pycocotools import mask as coco_mask
 
 from vlp_rvos import Segmenter, __version__, checkpoint, cli, writers
+from vlp_rvos.commands.evaluate import Files
 from vlp_rvos.errors import VLPRVOSError
 
 OUTPUTS = ["masks", "masks.json", "overlay.mp4"]
@@ -349,18 +350,18 @@ def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest
             (Path("c.yaml"), Path("o"), True, "cpu", ["a=1", "b.c=2"]),
         ),
         ("pretrain c.yaml -o o --set a=1", "pretrain", "run", (Path("c.yaml"), Path("o"), ["a=1"])),
-        ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, None)),
+        ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, Files())),
         (
             "evaluate masks p g --skip-ends --json f",
             "evaluate",
             "masks",
-            (Path("p"), Path("g"), True, Path("f")),
+            (Path("p"), Path("g"), True, Files(Path("f"))),
         ),
         (
             "evaluate run d --model m -o o --json f --skip-ends --device cpu --size 64 --set history=false",
             "evaluate",
             "run",
-            (Path("d"), "m", Path("o"), Path("f"), True, "cpu", 64, ["history=false"]),
+            (Path("d"), "m", Path("o"), Files(Path("f")), True, "cpu", 64, ["history=false"]),
         ),
     ],
 )
