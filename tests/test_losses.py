@@ -217,3 +217,23 @@ def test_presence_known_of_no_clip_stays_finite() -> None:
 def test_a_clip_without_supervised_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="no frame is supervised"):
         clip_losses(full_output(1, 2), square(), supervised=torch.zeros(1, 2, dtype=torch.bool))
+
+
+def test_masks_of_absent_expressions_can_count_less() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 2, 8, 8)
+    masks = square(2)
+    masks[1] = False
+    refers = torch.tensor([True, False])
+
+    def bce(absent: float, supervised: Tensor | None = None) -> float:
+        return clip_losses(output(logits), masks, LossWeights(absent=absent), supervised, refers).bce.item()
+
+    first, second = (mask_bce(logits[i], masks[i].float()).item() for i in (0, 1))
+    assert bce(1.0) == pytest.approx((first + second) / 2)
+    assert bce(0.25) == pytest.approx((first + second / 4) / 2)
+    assert clip_losses(output(logits), masks, LossWeights(absent=0.25)).bce.item() == pytest.approx(bce(1.0))
+    # Of three supervised frames two are of the first expression.
+    frames = [mask_bce(logits[b, t], masks[b, t].float()).item() for b, t in ((0, 0), (0, 1), (1, 1))]
+    supervised = torch.tensor([[True, True], [False, True]])
+    assert bce(0.0, supervised) == pytest.approx((frames[0] + frames[1]) / 3)

@@ -130,7 +130,7 @@ def test_a_run_leaves_a_usable_model_and_its_numbers(tmp_path: Path) -> None:
     assert info.training["finished"]
     assert info.training["samples"] == 12
     assert info.training["validation"] == result.validation
-    assert set(result.validation) == {"iou", "iou_absent", "iou_there", "presence_accuracy"}
+    assert set(result.validation) == {"iou", "iou_absent", "iou_present", "iou_there", "presence_accuracy"}
     assert load_model(result.model).config == ModelConfig.preset("mini").replace(**SMALL)
     assert [line["step"] for line in records(tmp_path, "train")] == [2, 4, 6]
     assert {"loss", "dice", "iou", "lr", "grad_norm", "seconds"} <= records(tmp_path, "train")[0].keys()
@@ -185,6 +185,9 @@ def test_workers_give_the_same_batches() -> None:
         assert batch.expressions == ["the white square", "the red circle", "the white square"]
         assert batch.video_of.tolist() == [0, 0, 1]
         assert batch.masks.shape == (3, 4, 32, 48)
+        assert batch.refers().tolist() == batch.masks.flatten(1).any(1).tolist()
+        nothing_known = replace(batch, supervised=torch.zeros_like(batch.supervised))
+        assert nothing_known.refers().all(), "what is not known may be there"
 
 
 def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +211,7 @@ def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr(one.fabric, "backward", lambda loss, f=backward, c=calls: (c.append(1), f(loss)))
         result = one.train()
         assert len(calls) == 2, "clips without truth are not sent backward"
-        assert set(result.validation) == {"iou", "iou_absent", "iou_there", "presence_accuracy"}
+        assert set(result.validation) == {"iou", "iou_absent", "iou_present", "iou_there", "presence_accuracy"}
         results.append((result.validation, trained(one)))
         wrong = True
     assert results[0][0] == results[1][0]

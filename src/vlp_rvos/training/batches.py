@@ -53,6 +53,11 @@ class Batch:
             known = None if supervised.all() else supervised.to(device)
             yield frames.to(device).float() / 255, masks.to(device), known
 
+    def refers(self) -> Tensor:
+        """(B,) bool, False where an expression certainly refers to nothing in any of the clips."""
+        seen = self.masks.flatten(2).any(-1) & self.supervised
+        return seen.any(1) | ~self.supervised.all(1)
+
 
 def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
     """Join samples of one size and number of clips; each may have its own number of expressions."""

@@ -20,13 +20,19 @@ __all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each part counts. Masks and score map: [O]; presence: [D]."""
+    """How much each part counts. Masks and score map: [O]; presence and absent: [D].
+
+    Attributes:
+        absent: factor on the mask's loss of expressions that refer to nothing in the whole sample. Below 1 the mask
+            says where the thing would be, and whether it is there is left to presence.
+    """
 
     bce: float = 2.0
     dice: float = 5.0
     score_bce: float = 2.0
     score_dice: float = 5.0
     presence: float = 1.0
+    absent: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,17 @@ class ClipLosses:
         return {"loss": values.pop("total"), **values}
 
 
-def mask_bce(logits: Tensor, masks: Tensor) -> Tensor:
+def mask_bce(logits: Tensor, masks: Tensor, counts: Tensor | None = None) -> Tensor:
     """Binary cross entropy, the mean over pixels, frames and expressions.
 
     Args:
         logits: (B, T, H, W).
         masks: (B, T, H, W) in {0, 1}, floating point.
+        counts: (B,) factor on each expression's part; None for 1.
     """
-    return F.binary_cross_entropy_with_logits(logits, masks)
+    if counts is None:
+        return F.binary_cross_entropy_with_logits(logits, masks)
+    return (F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1).mean(1) * counts).mean()
 
 
 def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -72,7 +81,11 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def clip_losses(
-    output: ClipOutput, masks: Tensor, weights: LossWeights | None = None, supervised: Tensor | None = None
+    output: ClipOutput,
+    masks: Tensor,
+    weights: LossWeights | None = None,
+    supervised: Tensor | None = None,
+    refers: Tensor | None = None,
 ) -> ClipLosses:
     """All parts of the loss of one clip, in fp32 whatever the precision of the output.
 
@@ -87,6 +100,7 @@ def clip_losses(
         masks: (B, T, H, W) bool, or {0, 1} of any type, at the size of `output.mask_logits`.
         weights: of the parts; the paper's by default.
         supervised: (B, T) bool, where the masks are known, at least one of them; None where all are.
+        refers: (B,) bool, which expressions refer to something in the sample that the clip is from; None if all do.
 
     Raises:
         ValueError: the masks' shape is not that of the mask logits, or no frame is supervised.
@@ -105,7 +119,11 @@ def clip_losses(
         target = known(masks).float()
         logits = known(output.mask_logits).float()
         zero = logits.new_zeros(())
-        bce, dice = mask_bce(logits, target), dice_loss(logits, target)
+        counts = None
+        if refers is not None and weights.absent != 1:
+            each = torch.where(refers, 1.0, weights.absent)
+            counts = each if supervised is None else each[:, None].expand(supervised.shape)[supervised]
+        bce, dice = mask_bce(logits, target, counts), dice_loss(logits, target)
         score_bce = score_dice = presence = zero
         if output.score_logits is not None:
             coarse = known(output.score_logits).float()

@@ -250,6 +250,7 @@ class Trainer:
         device = self.fabric.device
         text = self.model.backbone.tokenize(batch.expressions).to(device)
         video_of = batch.video_of.to(device)
+        refers = batch.refers().to(device)
         history: Tensor | None = None
         total = torch.zeros((), device=device)
         for frames, masks, supervised in batch.clips(device):
@@ -260,7 +261,7 @@ class Trainer:
             history = self._kept_history(output)
             if not teaches:
                 continue
-            losses = clip_losses(output, masks, self.config.loss, supervised)
+            losses = clip_losses(output, masks, self.config.loss, supervised, refers)
             self.fabric.backward(losses.total / (batch.count * self.config.accumulate))
             total += losses.total.detach() / (batch.count * self.config.accumulate)
             ious = frame_iou(output.mask_logits.detach() > 0, masks)
@@ -300,6 +301,8 @@ class Trainer:
                 found["iou"] += ious.values()
                 for e, iou in ious.items():
                     found[f"iou_{sample.kinds[e]}"].append(iou)
+                    if sample.kinds[e] != "absent":
+                        found["iou_present"].append(iou)
                 if output.presence_logits is not None:
                     right = (output.presence_logits > 0) == masks.flatten(2).any(-1)
                     found["presence_accuracy"] += _expression_means(right.float(), supervised).values()
