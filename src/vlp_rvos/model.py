@@ -92,6 +92,12 @@ class VLPRVOS(nn.Module):
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
         video_of = _check_shapes(frames, text.mask.shape[0], history, video_of, self.config.width)
+        return self.predict(frames, text, history, video_of)
+
+    def predict(
+        self, frames: Tensor, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
+    ) -> ClipOutput:
+        """`forward` without its checks: what is exported. `video_of` None says one expression for each video."""
         images = self.backbone.normalize(frames)
         encoded = self.encoder(self.backbone, images, text, history, video_of)
         grid, batch, length = encoded.grid, text.mask.shape[0], frames.shape[1]

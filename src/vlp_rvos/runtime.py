@@ -124,7 +124,7 @@ def load_runtime(
         runtime: "auto" is what an exported folder was exported for, otherwise PyTorch. Where a name or a checkpoint
             is to run on another runtime than PyTorch, it is exported on first use and kept in the user's cache.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps"; exported models run on the CPU.
-        precision: see `TorchRuntime`; exported models run in fp32.
+        precision: see `TorchRuntime`; exported models run in fp32, those for OpenVINO also in bf16.
         overrides: `ModelConfig` fields in place of the model's own.
 
     Raises:
@@ -143,9 +143,9 @@ def load_runtime(
         return TorchRuntime(checkpoint.load_model(model, overrides, target), precision=precision)
     from vlp_rvos.export.runtimes import load_exported
 
-    if device not in ("auto", "cpu") or precision not in ("auto", "fp32"):
-        raise UserError("an exported model runs on the CPU in fp32: leave --device and --precision out")
-    return load_exported(model, runtime, overrides)
+    if device not in ("auto", "cpu"):
+        raise UserError(f"device {device!r}: an exported model runs on the CPU; leave --device out")
+    return load_exported(model, runtime, precision, overrides)
 
 
 def find_device(name: str) -> torch.device:

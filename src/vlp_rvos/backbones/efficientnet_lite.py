@@ -45,7 +45,7 @@ class ConvSame(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
-        height, width = (max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
+        height, width = (max(kernel - (n % stride or stride), 0) for n in x.shape[-2:])
         if height % 2 == 0 and width % 2 == 0:
             return F.conv2d(x, self.weight, self.bias, stride, (height // 2, width // 2), groups=self.groups)
         x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import vlp_rvos
 from vlp_rvos import checkpoint
-from vlp_rvos.errors import UserError
-from vlp_rvos.export.folder import ExportFormat, file_hash
-from vlp_rvos.export.runtimes import ExportedRuntime
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, read_manifest
 
 __all__ = ["cache_folder", "cached_export"]
 
 
 def cached_export(
     name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None = None
-) -> ExportedRuntime:
+) -> Path:
     """The exported form of a shipped model or a checkpoint; it is made where the cache does not hold it yet.
 
     Args:
@@ -27,20 +27,26 @@ def cached_export(
         runtime: to export it for.
         overrides: `ModelConfig` fields in place of the checkpoint's.
 
+    Returns:
+        The folder.
+
     Raises:
         UserError: unknown model, or packages that the export needs are missing.
     """
     path = checkpoint.resolve(name_or_path)
     folder = cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
     try:
-        return ExportedRuntime(folder)
+        check_files(folder, read_manifest(folder))
     except UserError:
         # Not there yet, or damaged.
-        pass
-    from vlp_rvos.export.writer import export_model
+        from vlp_rvos.export.writer import export_model
 
-    export_model(checkpoint.load_model(path, overrides), folder, runtime)
-    return ExportedRuntime(folder)
+        warnings.warn(
+            VLPRVOSWarning(f"exporting {path.stem} for {runtime}, once: this takes minutes; kept in {folder}"),
+            stacklevel=2,
+        )
+        export_model(checkpoint.load_model(path, overrides), folder, runtime)
+    return folder
 
 
 def cache_folder() -> Path:

@@ -20,7 +20,18 @@ from vlp_rvos.atomic import part_path
 from vlp_rvos.errors import UserError
 from vlp_rvos.records import record_from
 
-__all__ = ["GRAPH_FILES", "ExportFormat", "Manifest", "graph_path", "is_exported", "new_folder", "read_manifest"]
+__all__ = [
+    "GRAPH_FILES",
+    "ExportFormat",
+    "Manifest",
+    "check_files",
+    "check_replaceable",
+    "file_hash",
+    "graph_path",
+    "is_exported",
+    "new_folder",
+    "read_manifest",
+]
 
 ExportFormat = Literal["onnx", "openvino"]
 
@@ -78,10 +89,10 @@ def graph_path(folder: Path, graph: Literal["text", "clip"], runtime: ExportForm
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest, and check that the files beside it are what was exported.
+    """Read the manifest.
 
     Raises:
-        UserError: no exported model, one that this version does not read, or a missing, changed or foreign file.
+        UserError: no exported model, or one that this version does not read.
     """
     path = folder / MANIFEST
     try:
@@ -95,17 +106,24 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder}: exported in format {values.get('format_version')}, this version reads {FORMAT_VERSION}; "
             "export the model again"
         )
-    manifest = record_from(Manifest, values, str(path))
+    return record_from(Manifest, values, str(path))
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Check that the files beside a manifest are what was exported.
+
+    Raises:
+        UserError: a missing, changed or foreign file.
+    """
     names = GRAPH_FILES[manifest.runtime]
     if sorted(manifest.hashes) != sorted(names):
-        raise UserError(f"{path}: it must have hashes of {', '.join(names)}; export the model again")
+        raise UserError(f"{folder}: the manifest must have hashes of {', '.join(names)}; export the model again")
     for name in names:
         file = folder / name
         if not file.is_file() or file.resolve().parent != folder.resolve():
             raise UserError(f"{file}: missing, or a link that leaves the folder; export the model again")
         if file_hash(file) != manifest.hashes[name]:
             raise UserError(f"{file}: not what was exported (its hash differs); export the model again")
-    return manifest
 
 
 @contextmanager

@@ -134,7 +134,7 @@ class ClipGraph(ExportGraph):
         prompts = self.model.encoder.prompts()
         text = TextFeatures(list(hidden.unbind()), words, mask, sentence, sentence_shared, prompts)
         video_of = torch.zeros_like(mask[:, 0], dtype=torch.int64)
-        out = self.model(frames, text, state, video_of)
+        out = self.model.predict(frames, text, state, video_of)
         results = [out.mask_logits]
         if out.presence_logits is not None:
             results.append(out.presence_logits)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
-from vlp_rvos.export.folder import ExportFormat, graph_path, is_exported, read_manifest
+from vlp_rvos.export.folder import ExportFormat, check_files, graph_path, is_exported, read_manifest
 from vlp_rvos.export.words import open_tokenizer
-from vlp_rvos.runtime import ClipPrediction, Runtime, RuntimeName
+from vlp_rvos.runtime import ClipPrediction, Precision, Runtime, RuntimeName
 
 __all__ = ["ExportedRuntime", "load_exported", "require"]
 
@@ -24,10 +24,19 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Graph(ABC):
-    """An opened graph: named arrays in, named arrays out. It takes from the given arrays those that it knows."""
+    """An opened graph: named arrays in, named arrays out. It takes from the given arrays those that it knows.
+
+    Args:
+        path: of its file.
+        threads: to run it with.
+        precision: one of `precisions`.
+    """
+
+    #: that it can compute in, the first is the default
+    precisions: tuple[Precision, ...] = ("fp32",)
 
     @abstractmethod
-    def __init__(self, path: Path, threads: int) -> None: ...
+    def __init__(self, path: Path, threads: int, precision: Precision) -> None: ...
 
     @abstractmethod
     def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays: ...
@@ -36,7 +45,7 @@ class Graph(ABC):
 class OnnxGraph(Graph):
     """ONNX Runtime on the CPU."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -55,12 +64,14 @@ class OnnxGraph(Graph):
 class OpenVinoGraph(Graph):
     """OpenVINO on the CPU."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    precisions = ("fp32", "bf16")
+
+    def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
         import openvino
 
-        # Left to itself, it computes in bf16 on processors that have it.
+        # Left to itself, it may compute in bf16 on processors that have it.
         options = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
@@ -78,27 +89,34 @@ PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvin
 
 
 class ExportedRuntime(Runtime):
-    """An exported model on the CPU, in fp32, with as many threads as PyTorch would use.
+    """An exported model on the CPU, with as many threads as PyTorch would use.
 
     Args:
         folder: that `vlp-rvos export` wrote.
+        precision: "fp32" (or "auto"); OpenVINO also computes in "bf16", faster on processors that have it.
 
     Raises:
-        UserError: the folder is not what was exported, or the packages to run it are not installed.
+        UserError: the folder is not what was exported, the packages to run it are not installed, or a precision that
+            the runtime does not have.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, precision: Precision = "auto") -> None:
         manifest = read_manifest(folder)
+        check_files(folder, manifest)
         require(PACKAGES[manifest.runtime])
-        self.runtime: ExportFormat = manifest.runtime
         self.config = ModelConfig.from_dict(manifest.config)
         self.size_multiple = manifest.size_multiple
         self.device = torch.device("cpu")
         self._max_words = manifest.max_words
         self._tokenize = open_tokenizer(*manifest.tokenizer)
-        open_graph, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
-        self._text = open_graph(graph_path(folder, "text", manifest.runtime), threads)
-        self._clip = open_graph(graph_path(folder, "clip", manifest.runtime), threads)
+        kind, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
+        if precision == "auto":
+            precision = kind.precisions[0]
+        if precision not in kind.precisions:
+            has = " or ".join(kind.precisions)
+            raise UserError(f"precision {precision!r}: {manifest.runtime} models run in {has}")
+        self._text = kind(graph_path(folder, "text", manifest.runtime), threads, precision)
+        self._clip = kind(graph_path(folder, "clip", manifest.runtime), threads, precision)
 
     def encode_text(self, expressions: Sequence[str]) -> Arrays:
         batch = self._tokenize(expressions, self._max_words)
@@ -118,7 +136,10 @@ class ExportedRuntime(Runtime):
 
 
 def load_exported(
-    model: str | Path, runtime: RuntimeName = "auto", overrides: Mapping[str, object] | None = None
+    model: str | Path,
+    runtime: RuntimeName = "auto",
+    precision: Precision = "auto",
+    overrides: Mapping[str, object] | None = None,
 ) -> ExportedRuntime:
     """Open an exported folder; a name or a checkpoint is exported first, into the user's cache.
 
@@ -129,15 +150,13 @@ def load_exported(
         require(PACKAGES[runtime])
         from vlp_rvos.export.cache import cached_export
 
-        return cached_export(model, runtime, overrides)
+        return ExportedRuntime(cached_export(model, runtime, overrides), precision)
     if overrides:
         raise UserError(f"{model}: settings of an exported model cannot be changed; export it with them")
-    exported = ExportedRuntime(Path(model))
-    if runtime not in ("auto", exported.runtime):
-        raise UserError(
-            f"{model}: was exported for {exported.runtime}, not for {runtime}; leave --runtime out, or export it again"
-        )
-    return exported
+    own = read_manifest(Path(model)).runtime
+    if runtime not in ("auto", own):
+        raise UserError(f"{model}: was exported for {own}, not for {runtime}; leave --runtime out, or export it again")
+    return ExportedRuntime(Path(model), precision)
 
 
 def require(*packages: str) -> None:

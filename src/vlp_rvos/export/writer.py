@@ -12,6 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo import config as dynamo_config
+from torch.fx.experimental import _config as symbolic_config
 
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.export.folder import (
@@ -31,8 +33,9 @@ from vlp_rvos.runtime import TorchRuntime
 
 __all__ = ["export_model"]
 
-#: the exporter of earlier versions does not follow sizes that change
+#: the version that exports were checked with; what earlier ones make of sizes that change is not known
 TORCH_NEEDED = (2, 13)
+# From 23 on attention is one operator, for which ONNX Runtime wants masks that are not broadcast.
 OPSET = 20
 LARGEST_DIFFERENCE = 0.01
 
@@ -85,7 +88,14 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat) -> float:
 
 
 def _write_onnx(graph: ExportGraph, file: Path) -> None:
-    with torch.no_grad(), _quiet():
+    # Without the assumption that a size which may change is never 1, tracing is exact for clips of one frame and one
+    # expression, and several times faster; the cache costs more than it saves where sizes are formulas.
+    with (
+        torch.no_grad(),
+        _quiet(),
+        symbolic_config.patch(backed_size_oblivious=True),
+        dynamo_config.patch(fake_tensor_cache_enabled=False),
+    ):
         program = torch.export.export(
             graph,
             graph.example(),
