@@ -92,6 +92,35 @@ def test_layers_by_hand() -> None:
     torch.testing.assert_close(encoder(backbone, clip, features).patches[0], expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shared", [0, 1, 2])
+@pytest.mark.parametrize("capture", ["plain", "shared"])
+def test_expressions_together_are_as_each_alone(shared: int, capture: str) -> None:
+    backbone = TinyBackbone(relative_bias=True)
+    encoder = ReferenceGuidedEncoder(tiny_config(shared_layers=shared, capture=capture), backbone)
+    for gate in encoder.gates:
+        torch.nn.init.constant_(gate, 0.7)
+    assert len(encoder.gates) == len(encoder.word_projections) == 3 - shared
+    clips, history = torch.randn(2, 3, 3, 32, 48), torch.randn(3, 3, 24)
+    features = encoder.encode_text(backbone, backbone.tokenize(["the dog", "the car", "it"]))
+    video_of = torch.tensor([0, 1, 1])
+    together = encoder(backbone, clips, features, history, video_of)
+    for e, video in enumerate(video_of):
+        rows = slice(e, e + 1)
+        alone = encoder(backbone, clips[video][None], features.select(rows), history[rows])
+        torch.testing.assert_close(together.patches[rows], alone.patches, atol=1e-5, rtol=1e-5)
+        for ours, theirs in zip(together.shallow, alone.shallow, strict=True):
+            torch.testing.assert_close(ours[rows], theirs, atol=1e-5, rtol=1e-5)
+    # Words and history reach what comes after the shared layers, and only that.
+    others = encoder(backbone, clips, features, torch.randn(3, 3, 24), video_of)
+    changed = [not torch.allclose(a, b) for a, b in zip(together.shallow, others.shallow, strict=True)]
+    assert changed == [layer > shared for layer in (3, 2, 1)]
+
+
+def test_more_shared_layers_than_there_are() -> None:
+    with pytest.raises(UserError, match="shared_layers 3 must be less than the 3 vision layers of tiny"):
+        ReferenceGuidedEncoder(tiny_config(shared_layers=3), TinyBackbone())
+
+
 def test_language_prompts_stand_after_the_start_token_and_are_replaced() -> None:
     backbone = TinyBackbone(causal=True)
     encoder = ReferenceGuidedEncoder(tiny_config(), backbone)

@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from stubs import TinyBackbone, tiny_config
 
 from vlp_rvos.backbones.base import Block
-from vlp_rvos.prompts import HistoryPrompts, PromptEncoder, TemporalCapture, TemporalPositions, masked_mean
+from vlp_rvos.prompts import (
+    HistoryPrompts,
+    PromptEncoder,
+    SharedTemporalCapture,
+    TemporalCapture,
+    TemporalPositions,
+    masked_mean,
+)
 
 
 @pytest.mark.parametrize("counts", [(3, 2, 2), (0, 2, 2), (3, 0, 2), (3, 2, 0), (0, 0, 0)])
@@ -69,6 +76,26 @@ def test_capture_sees_every_frame() -> None:
     tokens[:, 3] += torch.randn(7, 32)
     after = TemporalCapture()(block, temporal, tokens, positions)
     assert ((before - after).abs().amax((0, 2, 3)) > 1e-4).all()
+
+
+def test_shared_capture_by_hand() -> None:
+    block = TinyBackbone(layer_scale=True).vision_blocks[0]
+    assert isinstance(block, Block)
+    frames, count, tokens = 4, 3, 9
+    temporal, positions = torch.randn(2, frames, count, 32), torch.randn(frames, 32)
+    _, k, v = block.project_qkv(block.norm1(torch.randn(2 * frames, tokens, 32)))
+    found = SharedTemporalCapture()(block, temporal, k, v, positions)
+    for b in range(2):
+        q = block.project_q(block.norm1(temporal[b] + positions[:, None]).flatten(0, 1)[None])[0]
+        logits, everything = [], []
+        for t in range(frames):
+            of_frame = (block.qkv.weight[32:64] @ positions[t]).view(block.heads, 1, -1)
+            logits.append(q @ (k[b * frames + t] + of_frame).mT / q.shape[-1] ** 0.5)
+            everything.append(v[b * frames + t])
+        heads = torch.cat(logits, -1).softmax(-1) @ torch.cat(everything, 1)
+        x = temporal[b].flatten(0, 1) + block.project_out(heads[None])[0]
+        expected = x + block.mlp(block.norm2(x))
+        torch.testing.assert_close(found[b].flatten(0, 1), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_history_prompts() -> None:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from vlp_rvos import __version__
+from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.commands import one_line, reported_warnings
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
@@ -97,6 +98,8 @@ def _start(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    else:
+        keep_freed_memory()
 
 
 @app.command()

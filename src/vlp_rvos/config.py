@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["PRESETS", "AttentionKind", "ModelConfig"]
+__all__ = ["PRESETS", "AttentionKind", "CaptureKind", "ModelConfig"]
 
 AttentionKind = Literal["cube_frame", "cube", "frame", "full"]
+CaptureKind = Literal["plain", "shared"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class ModelConfig:
         prompt_heads: its attention heads.
         history: tokens from the previous clip enter every frame.
         temporal_capture: temporal prompts gather from all frames after each vision layer.
+        capture: "plain" takes the frames' tokens through the layer once more; "shared" uses the keys and values that
+            its self-attention has just computed.
+        shared_layers: vision layers, counted from the first, that run once for all expressions about a video: history
+            and words enter after them.
         reference_guided: frame tokens attend to the words inside the vision tower.
         vlff: dual propagation and fusion; without it patches, words and sentence are only projected and added.
         score_map: cosine of patches and sentence in the shared space, as an input of the fusion and an output.
@@ -58,6 +63,8 @@ class ModelConfig:
     prompt_heads: int = 6
     history: bool = True
     temporal_capture: bool = True
+    capture: CaptureKind = "plain"
+    shared_layers: int = 0
     reference_guided: bool = True
     vlff: bool = True
     score_map: bool = True
@@ -75,7 +82,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
         prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
-        counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks")
+        counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
         for name in (*positive, *prompt_sizes):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
         for name in counts:
@@ -83,8 +90,9 @@ class ModelConfig:
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
         _require(self.prompt_width % self.prompt_heads == 0, "prompt_width must be a multiple of prompt_heads")
         _require(self.head_width % 16 == 0, f"head_width {self.head_width} must be a multiple of 16")
-        kinds = get_args(AttentionKind)
-        _require(self.attention in kinds, f"attention '{self.attention}' is unknown: use one of {', '.join(kinds)}")
+        for name, choices in (("attention", get_args(AttentionKind)), ("capture", get_args(CaptureKind))):
+            value = getattr(self, name)
+            _require(value in choices, f"{name} '{value}' is unknown: use one of {', '.join(choices)}")
         even = self.attention != "cube_frame" or self.str_heads % 2 == 0
         _require(even, f"str_heads is {self.str_heads}: cube_frame attention splits the heads, so it must be even")
         layers = self.shallow_layers
@@ -160,10 +168,10 @@ def _require(condition: bool, message: str) -> None:
 
 
 PRESETS: dict[str, ModelConfig] = {
-    "clip-b16": ModelConfig(),
-    "clip-l14": ModelConfig(input_size=336, shallow_layers=(20, 16, 8)),
-    "vlmo-b": ModelConfig(),
-    "vlmo-l": ModelConfig(shallow_layers=(20, 16, 8)),
+    "clip-b16": ModelConfig(shared_layers=4),
+    "clip-l14": ModelConfig(input_size=336, shallow_layers=(20, 16, 8), shared_layers=8),
+    "vlmo-b": ModelConfig(shared_layers=4),
+    "vlmo-l": ModelConfig(shallow_layers=(20, 16, 8), shared_layers=8),
     "mini": ModelConfig(
         width=192,
         input_size=384,

@@ -17,7 +17,14 @@ from vlp_rvos.attention import attend
 from vlp_rvos.backbones.base import Backbone, Block, TextBatch
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
-from vlp_rvos.prompts import HistoryPrompts, PromptEncoder, Prompts, TemporalCapture, TemporalPositions
+from vlp_rvos.prompts import (
+    HistoryPrompts,
+    PromptEncoder,
+    Prompts,
+    SharedTemporalCapture,
+    TemporalCapture,
+    TemporalPositions,
+)
 
 __all__ = ["EncodedFrames", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
 
@@ -97,12 +104,20 @@ class ReferenceGuidedEncoder(nn.Module):
                 f"model config: shallow_layers {config.shallow_layers} do not fit {backbone.name}: "
                 f"it has {vision_layers} vision layers"
             )
+        if config.shared_layers >= vision_layers:
+            raise UserError(
+                f"model config: shared_layers {config.shared_layers} must be less than the {vision_layers} vision "
+                f"layers of {backbone.name}"
+            )
         self.shallow_layers = config.shallow_layers if config.shallow else ()
+        self.shared_layers = config.shared_layers
         self.prompts = PromptEncoder(config, vision_layers, text_layers, d_v, d_t)
         self.positions = TemporalPositions(config.clip_length, d_v) if config.temporal_prompts else None
-        self.capture = TemporalCapture() if config.temporal_capture and config.temporal_prompts else None
+        captures = config.temporal_capture and config.temporal_prompts > 0
+        self.capture = TemporalCapture() if captures and config.capture == "plain" else None
+        self.shared_capture = SharedTemporalCapture() if captures and config.capture == "shared" else None
         self.history = HistoryPrompts(config.width, d_v) if config.history else None
-        guided = range(vision_layers) if config.reference_guided else ()
+        guided = range(config.shared_layers, vision_layers) if config.reference_guided else ()
         self.word_projections = nn.ModuleList(nn.Linear(d_t, d_v) for _ in guided)
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in guided)
 
@@ -131,10 +146,12 @@ class ReferenceGuidedEncoder(nn.Module):
         return TextFeatures(hidden, words, text.mask, sentence, backbone.project_text(sentence), prompts)
 
     def _word_keys(self, layer: int, block: Block, text: TextFeatures) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, heads, S, d_v/heads) of the words for one vision layer."""
-        hidden = text.hidden[matched_layer(layer, len(self.gates), len(text.hidden))]
-        words = self.word_projections[layer](F.layer_norm(hidden, hidden.shape[-1:]))
-        return block.project_kv(words)
+        """Keys and gated values (B, heads, S, d_v/heads) of the words for one vision layer."""
+        guided = layer - self.shared_layers
+        hidden = text.hidden[matched_layer(layer, self.shared_layers + len(self.gates), len(text.hidden))]
+        words = self.word_projections[guided](F.layer_norm(hidden, hidden.shape[-1:]))
+        keys, values = block.project_kv(words)
+        return keys, self.gates[guided].to(values.dtype) * values
 
     # --- frames ----------------------------------------------------------------------------------------------------
     def forward(
@@ -159,51 +176,59 @@ class ReferenceGuidedEncoder(nn.Module):
         with torch.no_grad():
             embedded = backbone.embed_frames(frames.flatten(0, 1))
         x = embedded.tokens.unflatten(0, (videos, length))
-        x = x if video_of is None else x[video_of]
-        states = self._run_layers(backbone, x, embedded.grid, text, history)
+        states = self._run_layers(backbone, x, embedded.grid, text, history, video_of)
         patches = backbone.finish_vision(states[-1])
         shallow = [states[layer - 1] for layer in self.shallow_layers]
         pyramid = {stride: level.unflatten(0, (videos, length)) for stride, level in embedded.pyramid.items()}
         return EncodedFrames(patches, shallow, embedded.grid, pyramid)
 
     def _run_layers(
-        self, backbone: Backbone, x: Tensor, grid: tuple[int, int], text: TextFeatures, history: Tensor | None
+        self,
+        backbone: Backbone,
+        x: Tensor,
+        grid: tuple[int, int],
+        text: TextFeatures,
+        history: Tensor | None,
+        video_of: Tensor | None,
     ) -> list[Tensor]:
-        """Embedded frames (B, T, 1 + N, d_v) -> patch tokens (B, T, N, d_v) after each layer, not normed."""
-        batch, length, own, width = x.shape
+        """Embedded frames (V, T, 1 + N, d_v) -> patch tokens (B, T, N, d_v) after each layer, not normed."""
+        length, own, width = x.shape[1:]
         prompts = text.prompts
-        temporal = prompts.temporal.new_zeros(length, 0, width)
-        if self.positions is not None:
-            positions = self.positions(length)
-            temporal = positions[:, None]
-        temporal = temporal.to(x).expand(batch, -1, -1, -1)
-        if self.history is not None:
-            past = self.history(history, batch).to(x)[:, None].expand(-1, length, -1, -1)
-            x = torch.cat([x, past], 2)
-        carried = x.shape[2]
-        vision_count = prompts.vision.shape[1]
+        positions = None if self.positions is None else self.positions(length)
+        none = prompts.temporal.new_zeros(length, 0, width)
+        temporal = (none if positions is None else positions[:, None]).to(x).expand(len(x), -1, -1, -1)
         words_visible = _repeated(text.mask, length)[:, None, None, :]
+
+        def of_expressions(videos: Tensor) -> Tensor:
+            return videos if video_of is None else videos[video_of]
 
         states = []
         for layer, block in enumerate(backbone.vision_blocks):
             assert isinstance(block, Block)
+            if layer == self.shared_layers:
+                x, temporal, states = of_expressions(x), of_expressions(temporal), [of_expressions(s) for s in states]
+                if self.history is not None:
+                    past = self.history(history, len(x)).to(x)[:, None].expand(-1, length, -1, -1)
+                    x = torch.cat([x, past], 2)
+            batch, carried = len(x), x.shape[2]
             fresh = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
             temporal = temporal + prompts.temporal[layer].to(x)
             tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
             q, k, v = block.project_qkv(block.norm1(tokens))
             bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
             heads = attend(q, k, v, None if bias is None else bias.to(q.dtype))
-            if self.gates:
-                word_k, word_v = self._word_keys(layer, block, text)
-                word_k, word_v = _repeated(word_k, length), _repeated(word_v, length)
-                guidance = attend(q, word_k, word_v, words_visible)
-                heads = heads + self.gates[layer].to(heads.dtype) * guidance
+            if self.gates and layer >= self.shared_layers:
+                word_k, word_v = (_repeated(part, length) for part in self._word_keys(layer, block, text))
+                heads = heads + attend(q, word_k, word_v, words_visible)
             tokens = tokens + block.project_out(heads)
             tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))
-            x, temporal = tokens[:, :, :carried], tokens[:, :, carried + vision_count :]
+            x, temporal = tokens[:, :, :carried], tokens[:, :, carried + fresh.shape[2] :]
             # What the prompts would gather after the last layer could reach no patch any more.
-            if self.capture is not None and layer + 1 < len(backbone.vision_blocks):
-                temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+            if positions is not None and layer + 1 < len(backbone.vision_blocks):
+                if self.capture is not None:
+                    temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+                elif self.shared_capture is not None:
+                    temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
             states.append(x[:, :, 1:own])
         return states
 

@@ -16,7 +16,15 @@ from vlp_rvos.attention import attend
 from vlp_rvos.backbones.base import Block
 from vlp_rvos.config import ModelConfig
 
-__all__ = ["HistoryPrompts", "PromptEncoder", "Prompts", "TemporalCapture", "TemporalPositions", "masked_mean"]
+__all__ = [
+    "HistoryPrompts",
+    "PromptEncoder",
+    "Prompts",
+    "SharedTemporalCapture",
+    "TemporalCapture",
+    "TemporalPositions",
+    "masked_mean",
+]
 
 KINDS = ("language", "vision", "temporal")
 
@@ -154,6 +162,37 @@ class TemporalCapture(nn.Module):
         heads = heads + block.qkv.bias.unflatten(0, (3, block.heads, 1, -1))[2]
 
         temporal = temporal.flatten(1, 2) + block.project_out(heads)
+        temporal = temporal + block.mlp(block.norm2(temporal))
+        return temporal.unflatten(1, (frames, count))  # type: ignore[no-any-return]
+
+
+class SharedTemporalCapture(nn.Module):
+    """Temporal capture over the keys and values that the layer's self-attention has just computed [D].
+
+    Only the temporal prompts themselves pass the layer once more. The keys are those of all tokens of all frames as
+    they entered the layer. The position of a frame adds to the logits of its tokens what the key projection makes of
+    it.
+    """
+
+    def forward(self, block: Block, temporal: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> Tensor:
+        """Update the temporal prompts after a vision layer.
+
+        Args:
+            block: that layer, a pre-norm one.
+            temporal: (B, T, n, d_v) temporal prompts.
+            keys, values: (B*T, heads, L, d_v/heads) of the frames' tokens, from `Block.project_qkv`.
+            positions: (T, d_v) temporal positions.
+
+        Returns:
+            (B, T, n, d_v).
+        """
+        batch, frames, count, width = temporal.shape
+        q = block.project_q(block.norm1(temporal + positions[:, None]).flatten(1, 2))
+        k, v = (x.unflatten(0, (batch, frames)).transpose(1, 2).flatten(2, 3) for x in (keys, values))
+        of_frames = F.linear(positions.to(q), block.qkv.weight[width : 2 * width].to(q))
+        of_frames = of_frames.unflatten(-1, (block.heads, -1)).transpose(0, 1)
+        bias = (q @ of_frames.mT * q.shape[-1] ** -0.5).repeat_interleave(keys.shape[2], -1)
+        temporal = temporal.flatten(1, 2) + block.project_out(attend(q, k, v, bias.to(q.dtype)))
         temporal = temporal + block.mlp(block.norm2(temporal))
         return temporal.unflatten(1, (frames, count))  # type: ignore[no-any-return]
 
