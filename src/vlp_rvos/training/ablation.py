@@ -233,7 +233,7 @@ def turned(tower: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
     This is the tower that the same pretraining would have given with a text encoder whose space is turned so: the image
     features before the shared space, and all distances in it, stay the same, the text encoder stays as good, but the
     two do not meet any more. Words reach everything else of the model through learned linear maps that start at random,
-    so that turning the text itself would change nothing else. [D]
+    so that turning the text itself would change hardly anything else. [D]
 
     Args:
         tower: `MiniBackbone.aligned_state_dict`.
