@@ -173,6 +173,17 @@ def test_trained_state_is_everything_but_the_backbone() -> None:
     assert not model.backbone.training
 
 
+def test_tuned_backbone_is_trained_and_saved_by_the_same_rule() -> None:
+    frozen, tuned = build(), build(tune_backbone=True)
+    layers = ("backbone.vision_blocks.", "backbone.text_blocks.")
+    wanted = frozen.trained_state_dict().keys() | {name for name in tuned.state_dict() if name.startswith(layers)}
+    assert tuned.trained_state_dict().keys() == wanted
+    assert {name for name, value in tuned.named_parameters() if value.requires_grad} == wanted
+    loss_of(tuned).backward()
+    silent = {name for name, value in tuned.named_parameters() if value.grad is None}
+    assert silent == tuned.state_dict().keys() - wanted
+
+
 def test_loading_gives_the_same_model() -> None:
     model, other = build(), VLPRVOS(TinyBackbone(pyramid=True, relative_bias=True), tiny_config())
     other.load_trained(model.trained_state_dict())

@@ -259,8 +259,8 @@ def test_second_clip_gets_the_first_one_s_history_detached(tmp_path: Path) -> No
 
 
 def test_parameter_groups() -> None:
-    model = VLPRVOS(TinyBackbone(), ModelConfig.preset("mini").replace(**SMALL))
-    optimizer = make_optimizer(model, replace(CONFIG, lr=1.0, lr_new=2.0, weight_decay=0.5))
+    model = VLPRVOS(TinyBackbone(), ModelConfig.preset("mini").replace(**SMALL, tune_backbone=True))
+    optimizer = make_optimizer(model, replace(CONFIG, lr=1.0, lr_new=2.0, lr_backbone=3.0, weight_decay=0.5))
     names = {parameter: name for name, parameter in model.named_parameters()}
     found = {
         names[parameter]: (group["lr"], group["weight_decay"])
@@ -272,7 +272,19 @@ def test_parameter_groups() -> None:
     for name, parameter in model.named_trained_parameters():
         of_prompts = name.startswith(("encoder.prompts.", "encoder.positions.", "encoder.history."))
         decays = parameter.ndim > 1 and not name.endswith(tables) and ".tokens." not in name
-        assert found[name] == (1.0 if of_prompts else 2.0, 0.5 if decays else 0.0), name
+        rate = 1.0 if of_prompts else 3.0 if name.startswith("backbone.") else 2.0
+        assert found[name] == (rate, 0.5 if decays else 0.0), name
+
+
+def test_a_tuned_backbone_moves_and_comes_back(tmp_path: Path) -> None:
+    config = replace(CONFIG, model=ModelChoice("mini", SMALL | {"tune_backbone": True}), lr_backbone=1e-3)
+    first = Trainer(config, tmp_path, device="cpu")
+    stop_after(first, 2)
+    first.train()
+    result = Trainer(config, tmp_path, device="cpu", resume=True).train()
+    loaded, fresh = load_model(result.model).backbone.state_dict(), TinyBackbone().state_dict()
+    moved = {name for name, value in loaded.items() if not torch.equal(value, fresh[name])}
+    assert moved == {name for name in fresh if name.startswith(("vision_blocks.", "text_blocks."))}
 
 
 def test_folder_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
@@ -306,6 +318,15 @@ def test_paths_of_the_training_machine_are_not_shipped(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=1, data=replace(CONFIG.data, root="/home/someone/data"))
     saved = Trainer(config, tmp_path, device="cpu").train().model
     assert "someone" not in json.dumps(peek(saved).training)
+
+
+def test_a_checkpoint_from_before_a_new_switch_is_resumed(tmp_path: Path) -> None:
+    Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    config = json.loads(saved["model_config"])
+    del config["tune_backbone"]
+    torch.save(saved | {"model_config": json.dumps(config)}, tmp_path / "last.ckpt")
+    assert Trainer(CONFIG, tmp_path, device="cpu", resume=True).progress.step == 1
 
 
 def test_broken_checkpoint_is_not_resumed(tmp_path: Path) -> None:

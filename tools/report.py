@@ -3,6 +3,7 @@
     vlp-rvos evaluate run DATA/davis16/val --skip-ends --json full.json
     python tools/report.py summarise full.json docs/results/davis16-val.json
     python tools/report.py run runs/mini/model.safetensors docs/results/run-1.json
+    cp runs/ablation/ablation.json docs/results/
     python tools/report.py fill
 
 `run` keeps what a training left in its model file, `summarise` the means of a score file. `fill` writes the tables
@@ -146,6 +147,13 @@ def held_out_table() -> str:
     return "\n".join(rows)
 
 
+def ablation_table() -> str:
+    """One training for each row and seed, each with one part changed (`vlp-rvos ablate`)."""
+    from vlp_rvos.training.ablation import table
+
+    return table(_load("ablation")) if (RESULTS / "ablation.json").exists() else "Not measured yet."
+
+
 def fill() -> None:
     """Write every marked table."""
     tables = {
@@ -156,6 +164,7 @@ def fill() -> None:
         "switches": switches_table,
         "heldout": held_out_table,
         "models": models_table,
+        "ablation": ablation_table,
     }
     for document in DOCUMENTS:
         path = ROOT / document

@@ -68,13 +68,17 @@ class CheckpointInfo:
 
 
 def backbone_fingerprint(backbone: Backbone) -> str:
-    """SHA-256 over the sorted names, types, shapes and bytes of a backbone's parameters and persistent buffers.
+    """SHA-256 over the sorted names, types, shapes and bytes of a backbone's frozen parameters and persistent buffers.
 
-    It is computed once for each backbone object: backbones are frozen.
+    It is computed once for each backbone object, when it belongs to its model: what a model tunes of its backbone is
+    in the checkpoint itself and not in the fingerprint.
     """
     if backbone not in _fingerprints:
         digest = hashlib.sha256()
+        tuned = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
         for name, tensor in sorted(backbone.state_dict().items()):
+            if name in tuned:
+                continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         _fingerprints[backbone] = digest.hexdigest()
@@ -164,9 +168,9 @@ def load_model(
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights)
-    _check_backbone(info, backbone, path)
     config = _config(info, path)
     stored = VLPRVOS(backbone, config)
+    _check_backbone(info, backbone, path)
     _fill(stored, state, path)
     if not overrides:
         return stored.to(device).eval()

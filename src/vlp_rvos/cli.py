@@ -200,6 +200,23 @@ def train(
 
 
 @app.command()
+def ablate(
+    config: Annotated[Path, typer.Argument(metavar="[CONFIG]", help="YAML file, or a shipped name.")] = Path("mini"),
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of all runs; what it holds is kept.")],
+    rows: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only these rows.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Seeds of the runs of each row.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of training for each row and seed.")] = None,
+    device: Device = "auto",
+    overrides: Overrides = None,
+) -> None:
+    """Train with one part of the method changed at a time, and compare; the same command goes on after a stop."""
+    from vlp_rvos.commands import ablate as command
+
+    command.run(config, output, rows, seeds, minutes, device, overrides or [])
+
+
+@app.command()
 def pretrain(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML file; default: as shipped.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/mini-backbone"),

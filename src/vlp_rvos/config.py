@@ -49,6 +49,7 @@ class ModelConfig:
         head_width: channels of the mask head at the patch grid; half of it at the finer scales.
         pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
         presence: predict whether the target is in the frame and in the clip.
+        tune_backbone: train the layers of both towers too, which the method keeps frozen.
     """
 
     width: int = 256
@@ -78,6 +79,7 @@ class ModelConfig:
     head_width: int = 128
     pyramid: bool = True
     presence: bool = True
+    tune_backbone: bool = False
 
     def __post_init__(self) -> None:
         positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")

@@ -23,6 +23,9 @@ from vlp_rvos.reasoning import SpatialTemporalReasoning
 
 __all__ = ["VLPRVOS", "ClipOutput", "TextFeatures"]
 
+#: What `tune_backbone` trains of the backbone. What comes before the first layer runs without gradients.
+TUNED = ("backbone.vision_blocks.", "backbone.text_blocks.")
+
 
 @dataclass
 class ClipOutput:
@@ -46,10 +49,10 @@ class ClipOutput:
 class VLPRVOS(nn.Module):
     """Referring video object segmentation on a frozen vision-language backbone (arXiv 2405.10610).
 
-    Everything but `backbone` is trained.
+    Everything but `backbone` is trained; with `config.tune_backbone` the layers of its towers are too.
 
     Args:
-        backbone: frozen.
+        backbone: frozen; where the config tunes it, the model takes its layers over.
         config: sizes and switches.
 
     Raises:
@@ -65,6 +68,8 @@ class VLPRVOS(nn.Module):
         self.reasoning = SpatialTemporalReasoning(config, backbone.vision_width)
         self.mask_head = MaskHead(config, backbone)
         self.presence_head = PresenceHead(config, backbone.text_width) if config.presence else None
+        for parameter in self.trained_parameters():
+            parameter.requires_grad_(True)
 
     def encode_text(self, text: TextBatch) -> TextFeatures:
         """Words -> features, to be given to `forward` for every clip of a video."""
@@ -117,15 +122,18 @@ class VLPRVOS(nn.Module):
 
     # --- the trained part ------------------------------------------------------------------------------------------
     def named_trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Name and parameter of everything but the backbone."""
-        return ((name, value) for name, value in self.named_parameters() if not name.startswith("backbone."))
+        """Name and parameter of everything but the frozen backbone; the one rule that all of the below follow."""
+        tuned = TUNED if self.config.tune_backbone else ()
+        for name, value in self.named_parameters():
+            if not name.startswith("backbone.") or name.startswith(tuned):
+                yield name, value
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
-        """Everything but the backbone: what the optimizer gets."""
+        """Everything but the frozen backbone: what the optimizer gets."""
         return (value for _, value in self.named_trained_parameters())
 
     def trained_state_dict(self) -> dict[str, Tensor]:
-        """Everything but the backbone: what a checkpoint holds. The tensors are the model's own."""
+        """Everything but the frozen backbone: what a checkpoint holds. The tensors are the model's own."""
         return {name: value.detach() for name, value in self.named_trained_parameters()}
 
     def load_trained(self, state: Mapping[str, Tensor]) -> None:

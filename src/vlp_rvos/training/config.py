@@ -107,6 +107,7 @@ class TrainConfig:
         batch: videos a step and process.
         accumulate: batches whose gradients are summed up before a step.
         lr, lr_new: learning rates of the prompts and of all other layers [O].
+        lr_backbone: of the backbone's layers, where the model tunes them (`ModelConfig.tune_backbone`) [D].
         weight_decay: on the matrices of linear and convolution layers [O].
         grad_clip: largest gradient norm [O].
         schedule: of the learning rate.
@@ -136,6 +137,7 @@ class TrainConfig:
     accumulate: int = 1
     lr: float = 5e-5
     lr_new: float = 1e-4
+    lr_backbone: float = 1e-5
     weight_decay: float = 5e-4
     grad_clip: float = 0.1
     schedule: Schedule = field(default_factory=Schedule)
@@ -163,7 +165,8 @@ class TrainConfig:
             value = getattr(self, name)
             _check(value is None or value > 0, f"{name} must be positive or null")
         _check(self.workers >= 0, "workers must not be negative")
-        _check(min(self.lr, self.lr_new, self.grad_clip) > 0, "lr, lr_new and grad_clip must be positive")
+        rates = (self.lr, self.lr_new, self.lr_backbone)
+        _check(min(*rates, self.grad_clip) > 0, "lr, lr_new, lr_backbone and grad_clip must be positive")
         _check(0 <= self.history_dropout <= 1, "history_dropout must lie between 0 and 1")
         _check(self.ema is None or 0 <= self.ema < 1, "ema must lie in [0, 1) or be null")
         if self.data.portrait:

@@ -20,7 +20,7 @@ DECAYED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 
 
 def make_optimizer(model: VLPRVOS, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over what is trained: prompts and other layers apart, weight decay on matrices of layers only.
+    """AdamW over what is trained: prompts, backbone and other layers apart, weight decay on matrices of layers only.
 
     Each group carries `base_lr`, which `set_learning_rates` scales.
     """
@@ -31,17 +31,20 @@ def make_optimizer(model: VLPRVOS, config: TrainConfig) -> torch.optim.AdamW:
             prompts.update(module.parameters())
         if isinstance(module, DECAYED):
             decayed.update(p for p in module.parameters(recurse=False) if p.ndim > 1)
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    backbone = set(model.backbone.parameters())
+    rates = (config.lr_new, config.lr, config.lr_backbone)
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for parameter in model.trained_parameters():
-        groups.setdefault((parameter in prompts, parameter in decayed), []).append(parameter)
+        kind = 1 if parameter in prompts else 2 if parameter in backbone else 0
+        groups.setdefault((kind, parameter in decayed), []).append(parameter)
     described: list[dict[str, Any]] = [
         {
             "params": parameters,
-            "lr": config.lr if of_prompts else config.lr_new,
-            "base_lr": config.lr if of_prompts else config.lr_new,
+            "lr": rates[kind],
+            "base_lr": rates[kind],
             "weight_decay": config.weight_decay if decays else 0.0,
         }
-        for (of_prompts, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+        for (kind, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
     on = next(model.trained_parameters()).device.type
     return torch.optim.AdamW(described, fused=on in ("cpu", "cuda"))

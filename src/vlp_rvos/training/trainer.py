@@ -345,14 +345,15 @@ class Trainer:
     def _load(self, path: Path) -> None:
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            model_config, trained = saved["model_config"], saved["trained"]
+            # Fields that came later have their defaults.
+            model_config, trained = ModelConfig.from_dict(json.loads(saved["model_config"])), saved["trained"]
             fingerprint, progress = saved["backbone_fingerprint"], Progress(**saved["progress"])
         except Exception as error:
             raise UserError(
                 f"{path}: cannot be resumed (not a readable checkpoint of a run); start again in another --output"
             ) from error
         for name, now, then in (
-            ("model config", self.model.config.to_dict(), json.loads(model_config)),
+            ("model config", self.model.config, model_config),
             ("backbone", backbone_fingerprint(self.model.backbone), fingerprint),
             ("averaging", self.average is None, saved["average"] is None),
         ):
