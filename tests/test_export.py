@@ -82,7 +82,8 @@ def traced_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def model() -> VLPRVOS:
-    return wordy_model()
+    """With all parts, and cubes that do not divide the grid; one model, because tracing takes long."""
+    return wordy_model({"cube_size": 3}, layer_scale=True)
 
 
 @pytest.fixture(scope="module")
@@ -123,34 +124,10 @@ def test_any_length_size_and_number_of_expressions(model: VLPRVOS, exported: dic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("changes", "backbone"),
-    [
-        # As little as there can be, and history all the same.
-        (
-            {
-                "language_prompts": 0,
-                "vision_prompts": 0,
-                "temporal_prompts": 0,
-                "reference_guided": False,
-                "vlff": False,
-                "score_map": False,
-                "shallow": False,
-                "attention": "full",
-                "str_blocks": 1,
-                "presence": False,
-            },
-            {"causal": True, "vision_layers": 1},
-        ),
-        # Parts that the others rely on nowhere, and cubes that do not divide the grid.
-        (
-            {"history": False, "temporal_capture": False, "attention": "cube", "cube_size": 3},
-            {"layer_scale": True},
-        ),
-    ],
-)
-def test_with_parts_switched_off(changes: dict[str, object], backbone: dict[str, object], tmp_path: Path) -> None:
-    model = wordy_model(changes, **backbone)
+def test_with_all_parts_switched_off(tmp_path: Path) -> None:
+    prompts = dict.fromkeys(("language_prompts", "vision_prompts", "temporal_prompts"), 0)
+    parts = dict.fromkeys(("history", "reference_guided", "vlff", "score_map", "shallow", "presence"), False)
+    model = wordy_model({**prompts, **parts, "str_blocks": 1, "attention": "full"}, causal=True, vision_layers=1)
     export_model(model, tmp_path / "out", "onnx")
     assert_same(model, ExportedRuntime(tmp_path / "out"), 2, [3, 2])
 
@@ -179,7 +156,7 @@ def test_openvino_in_half_precision(model: VLPRVOS, exported: dict[str, Path]) -
 
 @pytest.mark.slow
 def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str, Path]) -> None:
-    fresh = wordy_model()
+    fresh = wordy_model({"cube_size": 3}, layer_scale=True)
     assert {name: type(x) for name, x in model.named_modules()} == {name: type(x) for name, x in fresh.named_modules()}
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
     assert [x.requires_grad for x in model.parameters()] == [x.requires_grad for x in fresh.parameters()]
@@ -187,14 +164,14 @@ def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str
 
 # --- the folder ----------------------------------------------------------------------------------------------------
 @pytest.mark.slow
-def test_the_folder_is_complete_and_small(exported: dict[str, Path]) -> None:
+def test_the_folder_is_complete_and_small(model: VLPRVOS, exported: dict[str, Path]) -> None:
     for name, path in exported.items():
         assert {x.name for x in path.iterdir()} == {*folder.GRAPH_FILES[name], "export.json"}  # type: ignore[index]
         assert not list(path.parent.glob(".*"))
         manifest = read_manifest(path)
         assert manifest.runtime == name
         assert manifest.size_multiple == 16
-        assert ModelConfig.from_dict(manifest.config) == tiny_model().config
+        assert ModelConfig.from_dict(manifest.config) == model.config
 
 
 def write_folder_without_graphs(path: Path, runtime: str) -> Path:

@@ -18,13 +18,15 @@ def test_the_copy_has_the_same_tensors_and_computes_the_same() -> None:
 
 
 def test_exchanging_parts_leaves_the_original() -> None:
-    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.Identity())
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.ModuleList())
     weight = model[0][0].weight
     twin = sharing_copy(model)
     twin[0][0].weight = nn.Parameter(torch.zeros(2, 2))
     twin[0][0] = nn.Identity()
+    twin[1].append(nn.Identity())
     twin.train(False)
     assert isinstance(model[0][0], nn.Linear)
     assert model[0][0].weight is weight
+    assert len(model[1]) == 0
     assert model.training
     assert model[0].training

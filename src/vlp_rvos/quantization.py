@@ -1,8 +1,8 @@
 """8-bit integers in the large matrix products of a model that only predicts, on the CPU.
 
 Weights are rounded once, each output channel with a scale of its own; activations while they come, each token with a
-scale of its own. Exact stay attention, norms, the text tower (it runs once for a video), the mask head, and the few
-tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`, `TemporalCapture`). Shapes: M
+scale of its own. Left as they are: attention, norms, the text tower (it runs once for a video), the mask head, and the
+few tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`, `TemporalCapture`). Shapes: M
 tokens, K input and N output channels.
 """
 
@@ -35,6 +35,8 @@ class QuantizedLinear(nn.Module):
         weight, bias: the original ones.
     """
 
+    bias: Tensor | None
+
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
@@ -56,7 +58,7 @@ class QuantizedLinear(nn.Module):
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
             integers, 1.0, ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, dtype, "none", [], ""
         )
-        # In place: of all that happens beside the product, filling new memory would cost most.
+        # In place: a second result of this size would be filled for nothing.
         if self.bias is None:
             products.mul_(scales.to(dtype))
         else:

@@ -16,5 +16,5 @@ def sharing_copy(module: AnyModule) -> AnyModule:
     """New modules around the same tensors: parts of the copy can be exchanged without changing `module`."""
     twin = copy.copy(module)
     twin._parameters, twin._buffers = dict(module._parameters), dict(module._buffers)
-    twin._modules = {name: child and sharing_copy(child) for name, child in module._modules.items()}
+    twin._modules = {name: None if child is None else sharing_copy(child) for name, child in module._modules.items()}
     return twin
