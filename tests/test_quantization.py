@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
 from clips import tiny_model
 from torch import nn
 
-from vlp_rvos import quantization
+from vlp_rvos import cli, quantization
 from vlp_rvos.backbones.base import Block
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.prompts import TemporalCapture
 from vlp_rvos.quantization import QuantizedLinear, companion_dtype, quantized
-from vlp_rvos.runtime import TorchRuntime, check_precision
+from vlp_rvos.runtime import Precision, TorchRuntime, check_precision
 
 try:
     quantization.check_kernel()
@@ -127,6 +128,10 @@ def test_a_model_finds_the_same_masks(model: VLPRVOS) -> None:
     assert found.dtype == torch.float32
     assert expected.std() > 0.1
     assert (found - expected).abs().mean() < 0.1 * expected.std()
+
+
+def test_the_command_offers_every_precision() -> None:
+    assert [choice.value for choice in cli.Precision] == list(get_args(Precision))
 
 
 # --- where it is not to be had -------------------------------------------------------------------------------------
