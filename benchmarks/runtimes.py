@@ -1,99 +1,199 @@
-"""PyTorch, ONNX Runtime and OpenVINO on the same clips: median seconds per clip, and ratios to PyTorch.
+"""One model on all that can run it, in one run: seconds per clip, ratio to PyTorch in fp32, IoU against its masks.
 
-    python benchmarks/runtimes.py --model mini --threads 2 --json runtimes.json
+    python benchmarks/runtimes.py --model mini --threads 2 --json runtimes.json --plot runtimes.png
+    python benchmarks/runtimes.py --model clip-b16 --threads 2 --json clip.json
 
-The model is exported into a temporary folder; then the runtimes alternate in one process on the same frames, text and
-state. Models that come without weights get random ones: they change no cost. A ratio below 1 is faster than PyTorch.
+The forms alternate in one process on the same real frames, text and state; seconds are medians, and a ratio below 1 is
+faster than PyTorch in fp32. Exported forms come from a temporary folder. Presets that come without weights get random
+ones, which change no cost, and only PyTorch's forms unless others are asked for; their masks are cut at the median
+logit, because what a fresh model says is all on one side of 0. The plot needs `pip install 'vlp-rvos[bench]'`.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from vlp_rvos import checkpoint
+from vlp_rvos.atomic import replace_file, write_bytes
 from vlp_rvos.backbones import random_backbone
-from vlp_rvos.benchmarking.overhead import EXPRESSIONS, alternate
+from vlp_rvos.benchmarking.overhead import alternate
 from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError
 from vlp_rvos.export.folder import ExportFormat
 from vlp_rvos.export.runtimes import ExportedRuntime
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.runtime import Runtime, TorchRuntime
+from vlp_rvos.runtime import Precision, Runtime, TorchRuntime
+from vlp_rvos.video import open_video
+
+REFERENCE = "torch fp32"
+TORCH_FORMS = (REFERENCE, "torch bf16", "torch int8")
+FORMS = (*TORCH_FORMS, "onnx fp32", "openvino fp32", "openvino bf16")
+CLIP = Path(__file__).parents[1] / "examples/cat.mp4"
+EXPRESSIONS = ("the cat", "the wall behind it")
+
+
+def has_weights(name: str) -> bool:
+    return name in checkpoint.shipped_models() or Path(name).is_file()
 
 
 def load(name: str) -> VLPRVOS:
-    if name in checkpoint.shipped_models() or Path(name).is_file():
+    if has_weights(name):
         return checkpoint.load_model(name)
     torch.manual_seed(0)
     return VLPRVOS(random_backbone(name), ModelConfig.preset(name)).eval()
 
 
-def measure(model: VLPRVOS, size: tuple[int, int] | None, expressions: int, rounds: int) -> dict[str, object]:
-    config, side = model.config, model.backbone.size_multiple
-    height, width = size or config.frame_size(9, 16, side)
-    clip = torch.rand(1, config.clip_length, 3, height, width)
-    words = [EXPRESSIONS[i % len(EXPRESSIONS)] for i in range(expressions)]
+def read_clips(video: Path, config: ModelConfig, side: int, number: int = 2) -> list[Tensor]:
+    """The first clips of a video, (1, T, 3, h, w) each, at the size that the model wants."""
+    pictures = [frame.image for frame in itertools.islice(open_video(video), number * config.clip_length)]
+    pixels = torch.stack([torch.from_numpy(picture.copy()) for picture in pictures]).permute(0, 3, 1, 2) / 255
+    size = config.frame_size(*pixels.shape[-2:], side)
+    frames = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return [clip[None] for clip in frames.split(config.clip_length)]
+
+
+def open_form(form: str, model: VLPRVOS, folder: Path) -> Runtime:
+    name, precision = form.split()
+    if name == "torch":
+        return TorchRuntime(model, "cpu", cast("Precision", precision))
+    exported = folder / name
+    if not exported.exists():
+        export_model(model, exported, cast("ExportFormat", name))
+    return ExportedRuntime(exported, cast("Precision", precision))
+
+
+def predict(runtime: Runtime, text: Any, clips: Sequence[Tensor]) -> Tensor:
+    """Mask logits (E, T, h, w) of all clips, one after the other."""
+    state, logits = None, []
+    for clip in clips:
+        prediction = runtime.step(clip, text, state)
+        state = prediction.state
+        logits.append(prediction.mask_logits)
+    return torch.cat(logits, 1)
+
+
+def overlap(found: Tensor, expected: Tensor) -> float:
+    """Intersection over union of all pixels of all frames, 1 where both are empty."""
+    union = int((found | expected).sum())
+    return int((found & expected).sum()) / union if union else 1.0
+
+
+def measure(
+    model: VLPRVOS,
+    clips: Sequence[Tensor],
+    words: Sequence[str],
+    forms: Sequence[str],
+    threshold: float | None,
+    rounds: int,
+) -> dict[str, object]:
+    """Everything about one model; `threshold` is that of the logits, None takes the reference's median."""
+    runtimes, seconds_to_open, left_out = {}, {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        runtimes: dict[str, Runtime] = {"torch": TorchRuntime(model, precision="fp32")}
-        opening = {}
-        for name in get_args(ExportFormat):
-            export_model(model, Path(folder) / name, name)
+        for form in dict.fromkeys((REFERENCE, *forms)):
             begun = time.perf_counter()
-            runtimes[name] = ExportedRuntime(Path(folder) / name)
-            opening[name] = time.perf_counter() - begun
-        texts = {name: runtime.encode_text(words) for name, runtime in runtimes.items()}
-        first = {name: runtime.step(clip, texts[name]) for name, runtime in runtimes.items()}
-        text = alternate(
-            {name: functools.partial(runtime.encode_text, words) for name, runtime in runtimes.items()}, rounds
+            try:
+                runtimes[form] = open_form(form, model, Path(folder))
+            except UserError as error:
+                left_out[form] = str(error)
+                continue
+            seconds_to_open[form] = time.perf_counter() - begun
+        texts = {form: runtime.encode_text(words) for form, runtime in runtimes.items()}
+        states = {form: runtime.step(clips[0], texts[form]).state for form, runtime in runtimes.items()}
+        per_text = alternate(
+            {form: functools.partial(runtime.encode_text, words) for form, runtime in runtimes.items()}, rounds
         )
-        clips = alternate(
+        per_clip = alternate(
             {
-                name: functools.partial(runtime.step, clip, texts[name], first[name].state)
-                for name, runtime in runtimes.items()
+                form: functools.partial(runtime.step, clips[0], texts[form], states[form])
+                for form, runtime in runtimes.items()
             },
             rounds,
         )
-        expected = first["torch"].mask_logits.sigmoid()
+        logits = {form: predict(runtime, texts[form], clips) for form, runtime in runtimes.items()}
+    expected = logits[REFERENCE]
+    cut = expected.median().item() if threshold is None else threshold
     return {
-        "frames": config.clip_length,
-        "height": height,
-        "width": width,
-        "expressions": expressions,
-        "seconds_per_clip": clips,
-        "seconds_per_text": text,
-        "seconds_to_open": opening,
-        "clip_over_torch": {name: seconds / clips["torch"] for name, seconds in clips.items()},
+        "frames": clips[0].shape[1],
+        "height": clips[0].shape[3],
+        "width": clips[0].shape[4],
+        "expressions": len(words),
+        "seconds_per_clip": per_clip,
+        "seconds_per_text": per_text,
+        "seconds_to_open": seconds_to_open,
+        "clip_over_torch_fp32": {form: seconds / per_clip[REFERENCE] for form, seconds in per_clip.items()},
+        "mask_iou": {form: overlap(found > cut, expected > cut) for form, found in logits.items()},
+        "mask_share": (expected > cut).float().mean().item(),
         "largest_probability_difference": {
-            name: (out.mask_logits.sigmoid() - expected).abs().max().item() for name, out in first.items()
+            form: (found.sigmoid() - expected.sigmoid()).abs().max().item() for form, found in logits.items()
         },
+        "left_out": left_out,
     }
+
+
+def draw(result: dict[str, Any], file: Path) -> None:
+    """Bars of the ratios, with the IoU beside them."""
+    from matplotlib.figure import Figure
+
+    ratios, overlaps = result["clip_over_torch_fp32"], result["mask_iou"]
+    figure = Figure(figsize=(7, 0.5 * len(ratios) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(list(ratios), list(ratios.values()))
+    axes.bar_label(bars, [f"{ratio:.2f} (IoU {overlaps[form]:.3f})" for form, ratio in ratios.items()], padding=3)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.35 * max(ratios.values()))
+    axes.set_xlabel("time of a clip / PyTorch in fp32")
+    axes.set_title(f"{result['model']}, {result['frames']} frames of {result['height']}x{result['width']}")
+    replace_file(file, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="mini", help="name of a model, or a checkpoint file")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the network input")
-    parser.add_argument("--expressions", type=int, default=1)
+    parser.add_argument("--model", default="mini", help="name of a model or preset, or a checkpoint file")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, metavar="FORM", help=f"of {', '.join(map(repr, FORMS))}")
+    parser.add_argument("--video", type=Path, default=CLIP)
+    parser.add_argument("--expressions", nargs="+", default=EXPRESSIONS[:1], metavar="EXPRESSION")
+    parser.add_argument("--size", type=int, help="of the network input, as `vlp-rvos segment --size`")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="a PNG file")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    setting = {"model": arguments.model, "threads": arguments.threads, "rounds": arguments.rounds}
-    result = setting | measure(load(arguments.model), arguments.size, arguments.expressions, arguments.rounds)
+    trained = has_weights(arguments.model)
+    model = load(arguments.model)
+    config = model.config.replace(input_size=arguments.size) if arguments.size else model.config
+    result = {"model": arguments.model, "threads": arguments.threads, "rounds": arguments.rounds} | measure(
+        model,
+        read_clips(arguments.video, config, model.backbone.size_multiple),
+        arguments.expressions,
+        arguments.forms or (FORMS if trained else TORCH_FORMS),
+        0.0 if trained else None,
+        arguments.rounds,
+    )
     text = json.dumps(result, indent=2)
     print(text)
     if arguments.json:
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+        write_bytes(arguments.json, (text + "\n").encode())
+    if arguments.plot:
+        draw(result, arguments.plot)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -19,10 +19,10 @@ from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
 
-__all__ = ["PRECISIONS", "ClipPrediction", "Precision", "Runtime", "RuntimeName", "TorchRuntime", "load_runtime"]
+__all__ = ["ClipPrediction", "Precision", "Runtime", "RuntimeName", "TorchRuntime", "load_runtime"]
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RuntimeName = Literal["auto", "torch", "onnx", "openvino"]
 
 
@@ -79,18 +79,25 @@ class TorchRuntime(Runtime):
     Args:
         model: it is put into evaluation mode.
         device: where to put it ("auto", "cpu", "cuda", "cuda:1", "mps"); None leaves it where it is.
-        precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32.
+        precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32. On a
+            CPU also "int8": the large matrix products in 8-bit integers, the rest in bf16 where the processor has it.
 
     Raises:
-        UserError: unknown precision, or a device that is not there.
+        UserError: a precision that is unknown or that the device does not have, or a device that is not there.
     """
 
     def __init__(self, model: VLPRVOS, device: str | None = None, precision: Precision = "auto") -> None:
-        check_precision(precision)
-        self.model = (model if device is None else model.to(find_device(device))).eval()
+        self.device = next(model.parameters()).device if device is None else find_device(device)
+        check_precision(precision, self.device)
+        self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
-        self.device = next(model.parameters()).device
-        self.dtype = _dtype(precision, self.device)
+        if precision == "int8":
+            # Only here: nothing else in the package needs it.
+            from vlp_rvos import quantization
+
+            self.model, self.dtype = quantization.quantized(self.model), quantization.companion_dtype()
+        else:
+            self.dtype = _dtype(precision, self.device)
 
     @torch.inference_mode()
     def encode_text(self, expressions: Sequence[str]) -> Any:
@@ -134,8 +141,8 @@ def load_runtime(
 
     if runtime not in get_args(RuntimeName):
         raise UserError(f"unknown runtime {runtime!r}: use {', '.join(get_args(RuntimeName))}")
-    check_precision(precision)
     target = find_device(device)
+    check_precision(precision, target)
     if runtime in ("auto", "torch") and not is_exported(model):
         # Only here, so that a runtime around a model of one's own needs no checkpoint code.
         from vlp_rvos import checkpoint
@@ -170,13 +177,15 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_precision(precision: str) -> None:
-    """Raise a `UserError` where a precision is unknown."""
-    if precision != "auto" and precision not in PRECISIONS:
-        raise UserError(f"unknown precision {precision!r}: use auto, {', '.join(PRECISIONS)}")
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise a `UserError` where a precision is unknown, or not to be had on a device."""
+    if precision not in get_args(Precision):
+        raise UserError(f"unknown precision {precision!r}: use {', '.join(get_args(Precision))}")
+    if precision == "int8" and device.type != "cpu":
+        raise UserError(f"precision 'int8' is for the CPU, this would run on {device}; use bf16, or --device cpu")
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision != "auto":
-        return PRECISIONS[precision]
+        return DTYPES[precision]
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

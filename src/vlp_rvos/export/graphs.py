@@ -7,7 +7,6 @@ d_s widths of the vision tower, the text tower and the shared space.
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Literal
 
 import torch
@@ -18,6 +17,7 @@ from vlp_rvos.backbones.base import TextBatch
 from vlp_rvos.encoding import TextFeatures
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.prompts import Prompts
+from vlp_rvos.sharing import sharing_copy
 
 __all__ = ["ClipGraph", "ExportGraph", "TextGraph"]
 
@@ -46,7 +46,7 @@ class ExportGraph(nn.Module):
     def __init__(self, model: VLPRVOS) -> None:
         super().__init__()
         self.history = model.encoder.history
-        self.model = _sharing_copy(model)
+        self.model = sharing_copy(model).eval()
         with torch.no_grad():
             self.model.encoder.prompts = _Constant(model.encoder.prompts())  # type: ignore[assignment]
         if self.history is not None:
@@ -164,13 +164,6 @@ class ClipGraph(ExportGraph):
             {0: expressions},
         )
         return shapes if self.history is None else (*shapes, {0: expressions, 1: Dim("state_tokens")})
-
-
-def _sharing_copy(model: VLPRVOS) -> VLPRVOS:
-    """The same modules around the same tensors: parts can be put in the place of others without changing `model`."""
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    shared[id(model.backbone)] = model.backbone
-    return copy.deepcopy(model, shared).eval()
 
 
 def _example_text(model: VLPRVOS) -> TextBatch:

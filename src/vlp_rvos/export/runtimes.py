@@ -110,11 +110,7 @@ class ExportedRuntime(Runtime):
         self._max_words = manifest.max_words
         self._tokenize = open_tokenizer(*manifest.tokenizer)
         kind, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
-        if precision == "auto":
-            precision = kind.precisions[0]
-        if precision not in kind.precisions:
-            has = " or ".join(kind.precisions)
-            raise UserError(f"precision {precision!r}: {manifest.runtime} models run in {has}")
+        precision = _known_precision(manifest.runtime, precision)
         self._text = kind(graph_path(folder, "text", manifest.runtime), threads, precision)
         self._clip = kind(graph_path(folder, "clip", manifest.runtime), threads, precision)
 
@@ -148,6 +144,7 @@ def load_exported(
     """
     if runtime in ("onnx", "openvino") and not is_exported(model):
         require(PACKAGES[runtime])
+        _known_precision(runtime, precision)
         from vlp_rvos.export.cache import cached_export
 
         return ExportedRuntime(cached_export(model, runtime, overrides), precision)
@@ -157,6 +154,18 @@ def load_exported(
     if runtime not in ("auto", own):
         raise UserError(f"{model}: was exported for {own}, not for {runtime}; leave --runtime out, or export it again")
     return ExportedRuntime(Path(model), precision)
+
+
+def _known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
+    """What "auto" means for a runtime, or the precision itself.
+
+    Raises:
+        UserError: the runtime does not have it.
+    """
+    known = GRAPHS[runtime].precisions
+    if precision not in ("auto", *known):
+        raise UserError(f"precision {precision!r}: {runtime} models run in {' or '.join(known)}")
+    return known[0] if precision == "auto" else precision
 
 
 def require(*packages: str) -> None:
