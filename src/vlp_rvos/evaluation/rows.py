@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from vlp_rvos.data.files import read_json
 from vlp_rvos.errors import UserError
 
 __all__ = ["MEASURES", "Row", "mean_of", "read_report", "rows_of", "to_csv"]
@@ -64,12 +64,7 @@ def read_report(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or is no score file; the message names it.
     """
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no such file: {path}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    report = read_json(path)
     try:
         rows_of(report)
     except UserError as error:
