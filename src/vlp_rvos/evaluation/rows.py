@@ -92,8 +92,7 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _rows_of_video(video: str, entry: Mapping[str, Any]) -> list[Row]:
     if "J_mean" in entry and not isinstance(entry["J_mean"], Mapping):
-        j_mean, f_mean = entry["J_mean"], entry["F_mean"]
-        return [_row(video, "", {**entry, "J&F": (j_mean + f_mean) / 2})]
+        return [_row(video, "", entry)]
     return [_row(video, key, expression) for key, expression in entry.items()]
 
 
@@ -102,7 +101,9 @@ def _row(video: str, key: str, entry: Mapping[str, Any]) -> Row:
         measure: None if entry[measure] is None else float(entry[measure]) for measure in MEASURES if measure in entry
     }
     if "J&F" not in values:
-        raise KeyError("J&F")
+        # Of folders of masks.
+        j, f = values["J_mean"], values["F_mean"]
+        values["J&F"] = None if j is None or f is None else (j + f) / 2
     return Row(
         video=str(video),
         id=str(key),
