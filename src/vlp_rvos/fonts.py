@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from PIL import ImageFont
 
@@ -55,10 +56,16 @@ def _has(font: Font, letter: str) -> bool:
     if letter.isspace():
         return True
     try:
-        return bytes(font.getmask(letter)) != bytes(font.getmask(MISSING))
+        return _glyph(font, letter) != _glyph(font, MISSING)
     # What the bitmap font that stands in for Pillow's own, where FreeType is missing, says of all but Latin-1.
     except UnicodeError:
         return letter.isascii()
+
+
+def _glyph(font: Font, letter: str) -> bytes:
+    # Its type does not tell that it holds bytes.
+    pixels: Any = font.getmask(letter)
+    return bytes(pixels)
 
 
 def _plain(letter: str, font: Font) -> str:

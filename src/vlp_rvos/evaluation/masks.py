@@ -316,15 +316,20 @@ def _object_ids(folder: Path) -> tuple[int, ...]:
 
 def _score_frame(job: tuple[Path, Path, tuple[int, ...]]) -> list[FrameScore]:
     """One score, or one for each object."""
-    *paths, objects = job
-    read = read_ids if objects else read_mask
-    prediction, truth = (read(path) for path in paths)
-    if prediction.shape != truth.shape:
-        sizes = ["{1}x{0}".format(*image.shape) for image in (prediction, truth)]
-        raise UserError(f"the predicted mask {paths[0]} is {sizes[0]}, but the true one {paths[1]} is {sizes[1]}")
-    if not objects:
-        return [TrueMask(truth).compare(prediction)]
-    return [TrueMask(truth == i).compare(prediction == i) for i in objects]
+    prediction, truth, objects = job
+    if objects:
+        ids, true_ids = read_ids(prediction), read_ids(truth)
+        _check_sizes(job, ids.shape, true_ids.shape)
+        return [TrueMask(true_ids == i).compare(ids == i) for i in objects]
+    mask, true_mask = read_mask(prediction), read_mask(truth)
+    _check_sizes(job, mask.shape, true_mask.shape)
+    return [TrueMask(true_mask).compare(mask)]
+
+
+def _check_sizes(job: tuple[Path, Path, tuple[int, ...]], predicted: tuple[int, ...], true: tuple[int, ...]) -> None:
+    if predicted != true:
+        sizes = ["{1}x{0}".format(*shape) for shape in (predicted, true)]
+        raise UserError(f"the predicted mask {job[0]} is {sizes[0]}, but the true one {job[1]} is {sizes[1]}")
 
 
 def _entry(scores: VideoScores) -> dict[str, Any]:
