@@ -1,11 +1,15 @@
-"""Is reading the bottleneck of a training? Samples a second of one loading process, against those of the model.
+"""Is reading the bottleneck of a training? Samples a second of one loading process, against those that a model takes.
 
-Both are measured in one run, on the data and at the sizes of a training configuration. The backbone has random weights,
-which take the same time, so none need to be at hand. Prints one JSON object; exit code 1 where the configuration has
-too few `workers` for its model on this machine.
+Both are measured in one run on the data of a training configuration: each of its sources alone and their mixture, at
+the sizes that the configuration's own model is trained at, stage by stage, and at the input size of other models. The
+videos of a "videos" source are also read as a published benchmark is, through links in the layout of Ref-YouTube-VOS.
+Backbones have random weights, which take the same time, so none need to be at hand.
 
-    python benchmarks/loader_speed.py ref-youtube-vos --set data.root=DATA --device cuda --json loader.json
-    python benchmarks/loader_speed.py mini --set data.root=DATA --samples 20 --steps 3
+    python benchmarks/loader_speed.py mini --set data.root=DATA --model clip-b16 --json loader.json
+    python benchmarks/loader_speed.py ref-youtube-vos --set data.root=DATA --device cuda
+
+Prints one JSON object. `ratio` is what one loading process prepares of what the model takes: reading is the bottleneck
+where it is below 1 for each of the configuration's `workers`. Exit code 1 where it is so for a mixture.
 """
 
 from __future__ import annotations
@@ -13,27 +17,107 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from vlp_rvos.atomic import write_bytes
 from vlp_rvos.backbones import random_backbone
 from vlp_rvos.config import ModelConfig
+from vlp_rvos.data.mixture import MixtureConfig, Source
+from vlp_rvos.data.ytvos import YTVOSDataset
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.training.batches import Batch, batches
+from vlp_rvos.training.batches import Batch, batches, staged
 from vlp_rvos.training.config import TrainConfig, load_config
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer
 
 
-def loading_rate(config: TrainConfig, side: int, samples: int) -> float:
+class Setting(NamedTuple):
+    """What a model is trained on at a time."""
+
+    model: str
+    stage: int
+    data: MixtureConfig
+    batch: int
+
+
+def settings(config: TrainConfig, models: list[str]) -> Iterator[Setting]:
+    """The stages of the configuration's own model, then the other models on the same data at their input size."""
+    own = config.model.preset
+    data = config.data.sized(model_config(config, own).input_size)
+    for i, stage in enumerate(config.stages or (None,)):
+        yield Setting(own, i, staged(data, stage), (stage and stage.batch) or config.batch)
+    for name in models:
+        if name != own:
+            shape = ModelConfig.preset(name)
+            sized = replace(
+                config.data,
+                height=shape.input_size,
+                width=shape.input_size,
+                keep_aspect=shape.keep_aspect,
+                clip_length=shape.clip_length,
+                clips=2,
+                portrait=0.0,
+            )
+            yield Setting(name, 0, sized, config.batch)
+
+
+def model_config(config: TrainConfig, name: str) -> ModelConfig:
+    """Of the configuration's own model with its overrides, of another one as it is."""
+    preset = ModelConfig.preset(name)
+    return preset.replace(**config.model.overrides) if name == config.model.preset else preset
+
+
+def sources_of(data: MixtureConfig, links: Path) -> dict[str, MixtureConfig]:
+    """The mixture, each of its sources alone, and "videos" sources read as a benchmark."""
+    found = {"mixture": data}
+    for source in data.sources:
+        alone = replace(data, sources=(source,))
+        if source.kind == "videos":
+            names = {video.name for video in YTVOSDataset(Path(data.root) / source.folder).videos}
+            alone = replace(alone, hold_out=tuple(name for name in data.hold_out if name in names))
+            linked = as_benchmark(Path(data.root) / source.folder, links / source.folder)
+            benchmark = Source("benchmark", str(linked), name="ref-youtube-vos")
+            found[f"benchmark {source.folder}"] = replace(alone, sources=(benchmark,), hold_out=(), hold_out_share=0.0)
+        else:
+            alone = replace(alone, hold_out=())
+        name = source.folder if source.name is None else source.name
+        found[f"{source.kind} {name}"] = alone
+    return found
+
+
+def as_benchmark(folder: Path, links: Path) -> Path:
+    """A folder of videos and expressions as Ref-YouTube-VOS has its training split."""
+    reader = YTVOSDataset(folder)
+    train, texts = links / "train", links / "meta_expressions" / "train"
+    if not train.exists():
+        train.mkdir(parents=True)
+        texts.mkdir(parents=True)
+        for part in ("JPEGImages", "Annotations"):
+            (train / part).symlink_to((reader.folder / part).resolve(), target_is_directory=True)
+        objects = {
+            video.name: {"objects": {str(x.object_id): {} for x in video.expressions if x.object_id is not None}}
+            for video in reader.videos
+        }
+        (train / "meta.json").write_text(json.dumps({"videos": objects}), encoding="utf-8")
+        (texts / "meta_expressions.json").symlink_to(reader.meta_file.resolve())
+    return links.resolve()
+
+
+def loading_rate(data: MixtureConfig, samples: int) -> float:
     """Samples a second that one process reads and prepares."""
-    loader = batches(config.data.sized(side), batch=1, position=0, workers=1)
+    loader = batches(data, batch=1, position=0, workers=1)
     # The first ones wait for the process to start, and the next for what it has read ahead meanwhile.
     for _ in range(4):
         next(loader)
@@ -68,43 +152,72 @@ def step_seconds(model: VLPRVOS, config: TrainConfig, loader: Iterator[Batch], s
     return statistics.median(times[1:])
 
 
+def measure(setting: Setting, config: TrainConfig, arguments: argparse.Namespace, links: Path) -> dict[str, Any]:
+    """One entry of "settings"."""
+    name, data = setting.model, setting.data
+    model = VLPRVOS(random_backbone(name), model_config(config, name)).to(arguments.device).train()
+    seconds = step_seconds(model, config, batches(data, batch=setting.batch, position=0), arguments.steps)
+    needed = setting.batch / seconds
+    sources = {}
+    for source, part in sources_of(data, links).items():
+        rate = loading_rate(part, arguments.samples)
+        sources[source] = {
+            "samples_per_second": rate,
+            "ratio": rate / needed,
+            "workers_needed": math.ceil(needed / rate),
+        }
+        print(f"{name}, stage {setting.stage}: {source} {rate / needed:.2f}", file=sys.stderr, flush=True)
+    return {
+        "model": name,
+        "stage": setting.stage,
+        "clips": data.clips,
+        "clip_length": data.clip_length,
+        "size": list(data.size),
+        "expressions": data.expressions,
+        "batch": setting.batch,
+        "step_seconds": seconds,
+        "model_samples_per_second": needed,
+        "sources": sources,
+    }
+
+
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="a training configuration: YAML file or shipped name")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
-    parser.add_argument("--samples", type=int, default=50, help="to read")
+    parser.add_argument("--model", action="append", default=[], dest="models", help="one more model; repeatable")
+    parser.add_argument("--samples", type=int, default=50, help="to read of each source")
     parser.add_argument("--steps", type=int, default=5, help="to train; one more warms up")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="of the model; default: PyTorch's")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
     config = load_config(arguments.config, arguments.overrides)
     torch.manual_seed(config.seed)
-    model_config = ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
-    side = model_config.input_size
-    rate = loading_rate(config, side, arguments.samples)
-    data = config.data.sized(side)
-    model = VLPRVOS(random_backbone(config.model.preset), model_config).to(arguments.device).train()
-    seconds = step_seconds(model, config, batches(data, batch=config.batch, position=0), arguments.steps)
-    needed = config.batch / seconds
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as links:
+        measured = [measure(x, config, arguments, Path(links)) for x in settings(config, arguments.models)]
+    needed = max(entry["sources"]["mixture"]["workers_needed"] for entry in measured)
     result = {
         "configuration": config.name,
-        "model": config.model.preset,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load_average": os.getloadavg()[0],
         "device": arguments.device,
-        "frames": data.frames,
-        "size": list(data.size),
-        "batch": config.batch,
-        "loader_samples_per_second": round(rate, 3),
-        "step_seconds": round(seconds, 4),
-        "model_samples_per_second": round(needed, 3),
-        "workers_needed": math.ceil(needed / rate),
+        "threads": torch.get_num_threads(),
+        "precision": config.precision,
+        "settings": measured,
+        "smallest_ratio": min(source["ratio"] for entry in measured for source in entry["sources"].values()),
+        "workers_needed": needed,
         "workers": config.workers,
     }
-    print(json.dumps(result, indent=2))
+    text = json.dumps(result, indent=2)
+    print(text)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2), "utf-8")
-    return int(result["workers_needed"] > config.workers)
+        write_bytes(arguments.json, (text + "\n").encode())
+    return int(needed > config.workers)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from benchmark_miniatures import mevis, ref_davis17, ref_youtube_vos
-from benchmark_miniatures_static import write_a2d, write_jhmdb, write_refcoco
+from all_miniatures import all_benchmarks
 from stubs import TinyBackbone
 
 import vlp_rvos.checkpoint
@@ -45,15 +44,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    ref_youtube_vos(root / "ref-youtube-vos")
-    ref_davis17(root / "ref-davis17", frames=3)
-    mevis(root / "mevis")
-    write_a2d(root / "a2d-sentences")
-    write_jhmdb(root / "jhmdb-sentences")
-    for name in ("refcoco", "refcoco+", "refcocog"):
-        write_refcoco(root / "refcoco", name)
-    return root
+    return all_benchmarks(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(autouse=True)

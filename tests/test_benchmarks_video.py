@@ -206,6 +206,8 @@ def test_youtube_check(youtube: Path) -> None:
         "train meta.json": (1, 1),
         "train frames": (8, 8),
         "train annotations": (7, 8),
+        "videos of the validation file": (4, 507),
+        "expressions of the validation file": (8, 2096),
         "test videos to leave out": (2, 305),
         "valid videos": (2, 202),
         "valid expressions": (4, None),
@@ -232,6 +234,8 @@ def test_the_real_validation_expressions(shared: Path, tmp_path: Path) -> None:
     miniatures.write_json(tmp_path / "meta_expressions" / "test" / "meta_expressions.json", {"videos": test})
     items = {item.what: item for item in check_benchmark("ref-youtube-vos", tmp_path)}
     assert items["valid videos"] == CheckItem("valid videos", 202, 202)
+    assert items["videos of the validation file"].complete
+    assert items["expressions of the validation file"].complete
     assert items["test videos to leave out"].complete
     assert not items["valid frames"].complete
     dataset = open_benchmark("ref-youtube-vos", tmp_path, "valid")
@@ -344,14 +348,23 @@ def test_davis_check(davis: Path) -> None:
     assert items == {
         "text annotations": (4, 4),
         "train videos": (2, 60),
-        "train expressions": (16, 16),
-        "train frames": (8, None),
-        "train annotations": (8, 8),
+        "train objects": (4, 144),
+        "train expressions": (16, 576),
+        "train frames": (8, 4209),
+        "train annotations": (8, 4209),
         "val videos": (1, 30),
-        "val expressions": (7, 8),
-        "val frames": (4, None),
-        "val annotations": (4, 4),
+        "val objects": (2, 61),
+        "val expressions": (7, 244),
+        "val frames": (4, 1999),
+        "val annotations": (4, 1999),
     }
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+def test_check_of_an_empty_folder_says_how_to_get_everything(name: str, tmp_path: Path) -> None:
+    for item in check_benchmark(name, tmp_path):
+        assert not item.complete
+        assert "get " in item.hint, item
 
 
 def test_merged_objects() -> None:

@@ -57,7 +57,8 @@ def test_check_says_what_is_broken(folder: Path, capsys: pytest.CaptureFixture[s
     assert run("check", "mevis", folder) == 1
     out = capsys.readouterr().out
     assert f"- cannot read {folder / 'train' / 'meta_expressions.json'}" in out
-    assert f"- no such file: {folder / 'valid_u' / 'meta_expressions.json'}" in out
+    assert f"- no such file: {folder / 'valid_u' / 'meta_expressions.json'}\n" in out
+    assert out.count("henghuiding.com/MeViS") == 1
 
 
 @pytest.mark.parametrize(

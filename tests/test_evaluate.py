@@ -22,6 +22,7 @@ from vlp_rvos.data.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import score_frame
 from vlp_rvos.evaluation.masks import evaluate_folders, prepare_output, read_mask, write_json
+from vlp_rvos.evaluation.rows import rows_of
 from vlp_rvos.evaluation.run import evaluate_folder, expression_kinds, parse_overrides
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.segmenter import Segmenter
@@ -157,6 +158,59 @@ def test_missing_folders(folders: tuple[Path, Path], tmp_path: Path) -> None:
         evaluate_folders(folders[0], tmp_path / "nowhere")
     with pytest.raises(UserError, match="no videos in"):
         evaluate_folders(folders[0], folders[1] / "dog")
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> tuple[Path, Path]:
+    """Two objects in one video and one in the other; predicted are ids that nobody asked for, and void is void."""
+    for t in range(5):
+        two = box(2, 2 + t) * 1 + box(15, 10 + t) * 2
+        seen = np.roll(two, t, axis=1) + box(20, 28, 5) * 7
+        two[-1] = 255
+        for name, one, other in (("two", two, seen), ("one", np.minimum(two, 1), np.minimum(seen, 1))):
+            for folder, ids in (("gt", one), ("pred", other)):
+                path = tmp_path / folder / name / f"{t:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                image = Image.fromarray(ids.astype(np.uint8))
+                image.putpalette([0, 0, 0] * 256)
+                image.save(path)
+    return tmp_path / "pred", tmp_path / "gt"
+
+
+def test_objects_are_scored_apart(objects: tuple[Path, Path]) -> None:
+    pred, gt = objects
+    scores = evaluate_folders(pred, gt, skip_ends=True, objects=True)
+    assert {name: list(video.objects) for name, video in scores.videos.items()} == {"one": [1], "two": [1, 2]}
+    for name, video in scores.videos.items():
+        for i, part in video.objects.items():
+            files = [(pred / name / f"{t:05d}.png", gt / name / f"{t:05d}.png") for t in (1, 2, 3)]
+            plain = [score_frame(read_ids(p) == i, read_ids(g) == i) for p, g in files]
+            assert list(zip(part.j, part.f, strict=True)) == plain
+    two = scores.videos["two"]
+    assert two.j == pytest.approx([(a + b) / 2 for a, b in zip(two.objects[1].j, two.objects[2].j, strict=True)])
+    # Every object counts alike, in whatever video it is.
+    every = [part for video in scores.videos.values() for part in video.objects.values()]
+    assert scores.j_mean == pytest.approx(sum(part.j_statistics.mean for part in every) / 3)
+    report = scores.to_json()
+    assert list(report["videos"]["two"]) == ["1", "2"]
+    assert [(row.video, row.id) for row in rows_of(report)] == [("one", "1"), ("two", "1"), ("two", "2")]
+
+
+def test_the_masks_command_with_objects(
+    objects: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = Files(csv=tmp_path / "scores.csv", html=tmp_path / "scores.html")
+    evaluate.masks(*objects, skip_ends=True, files=files, objects=True)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines if line[:1] == ["two"]] == [["two", "1"], ["two", "2"], ["two", "all"]]
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 3
+    assert "object 2" in (tmp_path / "scores.html").read_text()
+
+
+def test_a_video_without_objects(objects: tuple[Path, Path]) -> None:
+    save(objects[1] / "one" / "00000.png", box(1, 1) & False)
+    with pytest.raises(UserError, match=r"one/00000.png has no object"):
+        evaluate_folders(*objects, objects=True)
 
 
 def test_predictions_that_nobody_asked_for(folders: tuple[Path, Path]) -> None:

@@ -18,7 +18,7 @@ from vlp_rvos.cli import main
 from vlp_rvos.data.benchmarks.base import ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.pictures import PREDICTED, TRUE, draw_cases, draw_masks
-from vlp_rvos.evaluation.report import comparison_page, match_rows, report_page
+from vlp_rvos.evaluation.report import KIND_POINTS, _mean_curve, comparison_page, match_rows, report_page
 from vlp_rvos.evaluation.rows import MEASURES, read_report, rows_of, to_csv
 from vlp_rvos.evaluation.run import evaluate_dataset
 
@@ -88,12 +88,20 @@ def test_a_page_about_a_run(dataset: InMemory) -> None:
     assert_self_contained(page)
     assert page.tags.count("img") == 5
     assert page.tags.count("details") == 3
-    assert page.tags.count("polyline") == 3 * 6
+    assert page.tags.count("polyline") == 3 * 6 + len(report["kinds"])
     assert EVIL in page.text
     for heading in ("Kinds of expression", "Worst cases", "Videos", "J over time"):
         assert heading in page.text
     assert f"{100 * report['J&F']:.1f}" in page.text
     assert f"{100 * report['kinds']['one object']['F_mean']:.1f}" in page.text
+
+
+def test_the_curve_of_a_kind_is_the_mean_from_start_to_end() -> None:
+    curve = _mean_curve([[0.0, 0.5, 1.0], [1.0] * 7])
+    assert len(curve) == KIND_POINTS
+    assert (curve[0], curve[-1]) == (0.5, 1.0)
+    assert curve == sorted(curve)
+    assert _mean_curve([[0.25]]) == [0.25] * KIND_POINTS
 
 
 def test_a_page_about_folders_of_masks() -> None:

@@ -76,6 +76,31 @@ def test_mistakes_name_the_key(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_may_extend_another_one(file: Path) -> None:
+    other = file.with_name("other.yaml")
+    other.write_text("{extends: small.yaml, lr: 1e-3, model: {preset: vlmo-b}, stages: []}")
+    config = load_config(other, ["steps=7"])
+    assert (config.name, config.lr, config.steps, config.stages) == ("other", 1e-3, 7, ())
+    # Mappings are laid over each other, key by key.
+    assert (config.model.preset, config.model.overrides) == ("vlmo-b", {"history": False})
+    assert config.schedule == Schedule("cosine", 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: none.yaml", "none.yaml: cannot be read"),
+        ("extends: [a]", "'extends' must be the name of a file"),
+        ("extends: bad.yaml", "bad.yaml: extends bad.yaml, which extends this file"),
+    ],
+)
+def test_mistakes_in_what_is_extended(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_config(path)
+
+
 @pytest.mark.parametrize("override", ["steps", "=3", "a..b=3", "steps.x=3", "steps=[", "stepz=3"])
 def test_override_mistakes(file: Path, override: str) -> None:
     with pytest.raises(UserError):
@@ -94,21 +119,57 @@ def test_shipped_configurations_are_valid(name: str) -> None:
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
-@pytest.mark.parametrize("name", sorted(preset_configs().keys() - {"mini"}))
+PROTOCOLS = sorted(preset_configs().keys() - {"mini"})
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocols_are_complete(name: str) -> None:
-    """One preset per protocol: only benchmarks, at the model's own size, whatever the model."""
-    config = load_config(Path(name), ["model.preset=clip-l14", "devices=4", "batch=1"])
+    """Only benchmarks, at the model's own size, with a fitting model to start from and a head that says what to do."""
+    config = load_config(Path(name), ["devices=4", "batch=1"])
+    model = ModelConfig.preset(config.model.preset)
     assert {source.kind for source in config.data.sources} == {"benchmark"}
-    assert config.data.sized(ModelConfig.preset("clip-l14").input_size).size == (336, 336)
-    assert config.data.clip_length == ModelConfig.preset("clip-l14").clip_length
-    assert config.steps * config.batch > 0
+    assert config.data.sized(model.input_size).size == (model.input_size, model.input_size)
+    assert config.data.clip_length == model.clip_length
+    assert (config.init_from is None) == (not name.startswith(("ref-youtube-vos-finetune", "a2d-sentences")))
     if config.init_from is not None:
         _, pretraining, file = Path(config.init_from).parts
-        assert load_config(Path(pretraining)).model == load_config(Path(name)).model
+        assert pretraining in PROTOCOLS
+        assert load_config(Path(pretraining)).model == config.model
         assert file == "model.safetensors"
-    header = preset_configs()[name].read_text().split("\nname:")[0]
-    for needed in ("authors' number", "estimate", f"vlp-rvos train {name}", "vlp-rvos evaluate "):
-        assert needed in header, needed
+    head = preset_configs()[name].read_text().split("\nname:")[0]
+    for needed in (
+        "authors' number",
+        "Hardware: the authors",
+        "estimate",
+        f"vlp-rvos train {name} ",
+        "vlp-rvos evaluate ",
+    ):
+        assert needed in head, needed
+
+
+def published() -> dict[str, list[str]]:
+    """Preset -> its numbers in the table of the method's description: a preset for each row and protocol."""
+    text = (Path(__file__).parents[1] / "docs" / "method.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("|") and ("ViT-" in line or "VLMo-" in line)]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    columns = ("ref-youtube-vos",) * 2 + ("ref-youtube-vos-finetune",) * 2 + ("mevis",) + ("a2d-sentences",) * 2
+    backbones = {"CLIP ViT-B/16": "", "VLMo-B": "-vlmo-b", "CLIP ViT-L/14": "-clip-l14", "VLMo-L": "-vlmo-l"}
+    numbers: dict[str, list[str]] = {}
+    for row in rows:
+        if len(row) == 1 + len(columns):
+            for column, cell in zip(columns, row[1:], strict=True):
+                if cell:
+                    numbers.setdefault(column + backbones[row[0]], []).append(cell)
+    return numbers
+
+
+def test_every_row_of_the_published_table_has_a_preset_for_each_protocol() -> None:
+    numbers = published()
+    # Pretraining has no numbers of its own.
+    assert sorted(numbers) == [name for name in PROTOCOLS if not name.startswith("refcoco")]
+    for name, cells in numbers.items():
+        head = preset_configs()[name].read_text().split("\nname:")[0]
+        assert [cell for cell in cells if cell not in head] == []
 
 
 def test_step_schedule() -> None:

@@ -236,6 +236,9 @@ def evaluate_masks(
     skip_ends: Annotated[
         bool, typer.Option("--skip-ends", help="Leave out each video's first and last frame.")
     ] = False,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Every value of a mask is an object, scored apart, as in DAVIS-2017.")
+    ] = False,
     json_file: JsonFile = None,
     csv_file: CsvFile = None,
     html_file: HtmlFile = None,
@@ -243,7 +246,7 @@ def evaluate_masks(
     """Score folders of masks with J and F."""
     from vlp_rvos.commands import evaluate as command
 
-    command.masks(pred, gt, skip_ends, command.Files(json_file, csv_file, html_file))
+    command.masks(pred, gt, skip_ends, command.Files(json_file, csv_file, html_file), objects)
 
 
 @evaluate_app.command("run")

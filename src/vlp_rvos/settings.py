@@ -1,4 +1,7 @@
-"""Settings of long runs: a YAML file and `key=value` overrides, checked into a typed record."""
+"""Settings of long runs: a YAML file and `key=value` overrides, checked into a typed record.
+
+A file may begin with `extends: FILE`, another one beside it, and then holds only what is different.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ __all__ = ["read_settings"]
 
 Record = TypeVar("Record")
 
+EXTENDS = "extends"
+
 
 def read_settings(
     kind: type[Record], file: Path | None, overrides: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
@@ -23,7 +28,7 @@ def read_settings(
 
     Args:
         kind: the dataclass.
-        file: YAML file; None takes the record's own defaults.
+        file: YAML file, on top of the one that it extends; None takes the record's own defaults.
         overrides: "a.b=value" each; the value is YAML.
         defaults: values for what the file does not name.
 
@@ -33,15 +38,38 @@ def read_settings(
     where = "settings" if file is None else str(file)
     values = dict(defaults or {})
     if file is not None:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{where}: cannot be read ({error})") from error
-        content = _parse(text, where)
-        values |= {} if content is None else _as_mapping(content, where)
+        values |= _read(file, ())
     for override in overrides:
         _override(values, override)
     return record_from(kind, values, where)
+
+
+def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    where = str(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: cannot be read ({error})") from error
+    content = _parse(text, where)
+    values = {} if content is None else _as_mapping(content, where)
+    if EXTENDS not in values:
+        return values
+    name = values.pop(EXTENDS)
+    if not isinstance(name, str):
+        raise UserError(f"{where}: '{EXTENDS}' must be the name of a file")
+    base = (file.parent / name).resolve()
+    above = (*above, file.resolve())
+    if base in above:
+        raise UserError(f"{where}: extends {name}, which extends this file")
+    return _laid_over(_read(base, above), values)
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _parse(text: str, where: str) -> object:

@@ -20,11 +20,12 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 from pycocotools import mask as coco_mask
 
 from vlp_rvos.atomic import AtomicWriter, part_path
 from vlp_rvos.errors import UserError
+from vlp_rvos.fonts import Font, drawable, font_for
 from vlp_rvos.palette import davis_palette, label_map
 from vlp_rvos.segmenter import FrameResult
 from vlp_rvos.video import Image, VideoInfo, VideoWriter
@@ -43,8 +44,6 @@ __all__ = [
 MAX_OBJECTS = 255
 BOX_OPACITY = 0.55
 MAX_CAPTION = 200
-# Pillow's own font has Latin letters only; these are what systems usually have for the rest.
-WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "arial.ttf")
 
 
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
@@ -98,12 +97,12 @@ class OverlayRenderer:
     def _make_caption(self, height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Colours (h, w, 3) in [0, 255] and opacity (h, w, 1) in [0, 1] of the box with the expressions."""
         size = max(10, round(min(height, width) / 24))
-        font = _font(size, "".join(self.expressions))
+        font = font_for("".join(self.expressions), size)
         margin = max(2, size // 3)
         lines = [
             (line, tuple(colour.tolist()))
             for text, colour in zip(self.expressions, self.colours, strict=True)
-            for line in _wrapped(text, font, max(1, width - 4 * margin))
+            for line in _wrapped(drawable(text, font), font, max(1, width - 4 * margin))
         ]
         step = round(1.3 * size)
         longest = max(font.getlength(line) for line, _ in lines)
@@ -259,15 +258,7 @@ def _edges(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.bool
     return edge
 
 
-def _font(size: int, text: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    if any(ord(letter) > 0x2FF for letter in text):
-        for name in WIDE_FONTS:
-            with suppress(OSError):
-                return ImageFont.truetype(name, size)
-    return ImageFont.load_default(size)
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
     """Lines of at most `width` pixels (or one letter); long words are broken."""
     letters = min(len(text), 1 + round(1.5 * len(text) * width / font.getlength(text)))
     while letters > 1:

@@ -60,7 +60,7 @@ def check(name: str, path: Path, json_file: Path | None) -> bool:
         )
     console = Console()
     console.print(_table(f"{name} in {path}", items))
-    for hint in dict.fromkeys(item.hint for item in items if not item.complete and item.hint):
+    for hint in _hints(items):
         console.print(f"- {hint}", markup=False, highlight=False, soft_wrap=True)
     return complete
 
@@ -107,6 +107,17 @@ def _open(name: str, path: Path, split: str | None) -> ReferringDataset:
     if split is None:
         raise UserError(f"which split of {name}? Give --split with one of {', '.join(splits(name))}")
     return open_benchmark(name, path, split)
+
+
+def _hints(items: Sequence[CheckItem]) -> list[str]:
+    """What is wrong and how to get it, each once: many things are missing for one reason, or come from one place."""
+    hints = list(dict.fromkeys(item.hint for item in items if not item.complete and item.hint))
+    shortened = []
+    for hint in hints:
+        for other in hints:
+            hint = hint.removesuffix(f"; {other}")
+        shortened.append(hint)
+    return list(dict.fromkeys(shortened))
 
 
 def _table(title: str, items: Sequence[CheckItem]) -> Table:

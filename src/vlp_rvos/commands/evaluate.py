@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -19,7 +20,7 @@ from vlp_rvos.commands.progress import counting
 if TYPE_CHECKING:
     from vlp_rvos.data.benchmarks.base import ReferringDataset, ReferringVideo
     from vlp_rvos.data.ytvos import VideoEntry
-    from vlp_rvos.evaluation.masks import FolderScores
+    from vlp_rvos.evaluation.masks import FolderScores, VideoScores
     from vlp_rvos.evaluation.pictures import Picture
     from vlp_rvos.evaluation.rows import Row
     from vlp_rvos.evaluation.run import DatasetScores, Means, Predictor
@@ -80,7 +81,7 @@ class Files:
             write_bytes(self.html, report_page(report, pictures).encode())
 
 
-def masks(pred: Path, gt: Path, skip_ends: bool, files: Files) -> None:
+def masks(pred: Path, gt: Path, skip_ends: bool, files: Files, objects: bool = False) -> None:
     """Score folders of predicted masks, `<video>/<frame>.png`, and print a table.
 
     Args:
@@ -88,6 +89,7 @@ def masks(pred: Path, gt: Path, skip_ends: bool, files: Files) -> None:
         gt: folder of the true masks, which decide what is scored.
         skip_ends: leave out every video's first and last frame, as DAVIS-2017 does.
         files: where to write all scores.
+        objects: every value of a mask is an object, scored apart.
 
     Raises:
         UserError: a missing video or frame, an unreadable image, masks of different sizes, an unwritable file.
@@ -96,7 +98,7 @@ def masks(pred: Path, gt: Path, skip_ends: bool, files: Files) -> None:
 
     files.prepare()
     with counting("scoring", "frames") as count:
-        scores = evaluate_folders(pred, gt, skip_ends=skip_ends, on_frame=count)
+        scores = evaluate_folders(pred, gt, skip_ends=skip_ends, objects=objects, on_frame=count)
     files.write(scores.to_json())
     Console().print(_folder_table(scores))
 
@@ -322,19 +324,37 @@ def _numbers(*values: float) -> list[str]:
 
 
 def _folder_table(scores: FolderScores) -> Table:
+    apart = any(video.objects for video in scores.videos.values())
     table = _table(
-        "J and F per video",
-        ["video"],
+        "J and F per object" if apart else "J and F per video",
+        ["video", "object"] if apart else ["video"],
         ["frames", "J", "recall", "decay", "F", "recall", "decay", "J&F"],
     )
     for name, video in scores.videos.items():
-        j, f = video.j_statistics, video.f_statistics
-        _add_row(table, name, str(len(video.j)), *_numbers(*j, *f, (j.mean + f.mean) / 2))
+        for i, part in video.objects.items():
+            _add_row(table, name, str(i), *_statistics(part))
+        if not apart:
+            _add_row(table, name, *_statistics(video))
     frames = sum(len(video.j) for video in scores.videos.values())
     table.add_section()
-    j_mean, f_mean, both = _numbers(scores.j_mean, scores.f_mean, scores.j_and_f)
-    _add_row(table, "mean", str(frames), j_mean, "", "", f_mean, "", "", both)
+    if apart:
+        for name, video in scores.videos.items():
+            j, f = fmean(video.j), fmean(video.f)
+            _add_row(table, name, "all", str(len(video.j)), *_means(j, f))
+        table.add_section()
+    _add_row(table, "mean", *([""] if apart else []), str(frames), *_means(scores.j_mean, scores.f_mean))
     return table
+
+
+def _statistics(part: VideoScores) -> list[str]:
+    j, f = part.j_statistics, part.f_statistics
+    return [str(len(part.j)), *_numbers(*j, *f, (j.mean + f.mean) / 2)]
+
+
+def _means(j: float, f: float) -> list[str]:
+    """Without recall and decay, between which the means stand."""
+    first, second, both = _numbers(j, f, (j + f) / 2)
+    return [first, "", "", second, "", "", both]
 
 
 def _dataset_tables(scores: DatasetScores) -> Iterable[Table]:

@@ -51,11 +51,14 @@ def run(
     from vlp_rvos.data.mixture import build_mixture
     from vlp_rvos.data.pairs import PAIR_KINDS
     from vlp_rvos.evaluation.listening import measure_listening
+    from vlp_rvos.evaluation.masks import prepare_output
     from vlp_rvos.evaluation.run import parse_overrides
     from vlp_rvos.segmenter import Segmenter
     from vlp_rvos.training.config import load_config
 
     settings = parse_overrides(overrides)
+    if json_file is not None:
+        prepare_output(json_file)
     data = replace(load_config(config).data, root=str(root), portrait=0.0)
     mixture = build_mixture(data, "holdout")
     segmenter = Segmenter.from_pretrained(model, device=device, size=size, overrides=settings or None)

@@ -10,7 +10,6 @@ The published data set keeps the last file at `meta_expressions/<split>/meta_exp
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vlp_rvos.data.files import existing_folder, plain_name, read_json
 from vlp_rvos.errors import UserError
 
 __all__ = ["Expression", "VideoEntry", "YTVOSDataset", "open_image", "read_ids"]
@@ -164,8 +164,7 @@ def read_ids(path: Path) -> NDArray[np.uint8]:
 
 def _locate(folder: Path) -> tuple[Path, Path]:
     """The split's folder and its expressions file."""
-    if not folder.is_dir():
-        raise UserError(f"no such data set folder: {folder}")
+    existing_folder(folder)
     if (folder / META).is_file():
         # Someone may point at the published place of the file instead of at the split.
         split = folder.parent.parent / folder.name
@@ -186,10 +185,7 @@ def _locate(folder: Path) -> tuple[Path, Path]:
 
 
 def _read_meta(file: Path) -> list[VideoEntry]:
-    try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read {file}: {error}") from error
+    content = read_json(file)
     videos = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(videos, dict):
         raise UserError(f"{file} has no mapping 'videos'; it does not follow the Ref-YouTube-VOS layout")
@@ -197,7 +193,7 @@ def _read_meta(file: Path) -> list[VideoEntry]:
 
 
 def _video(name: str, video: Any, file: Path) -> VideoEntry:
-    _check_name(name, file)
+    plain_name(name, file)
     frames = video.get("frames") if isinstance(video, dict) else None
     expressions = video.get("expressions") if isinstance(video, dict) else None
     if not isinstance(frames, list) or not frames:
@@ -205,14 +201,14 @@ def _video(name: str, video: Any, file: Path) -> VideoEntry:
     if not isinstance(expressions, dict):
         raise UserError(f"{file}: video '{name}' has no mapping 'expressions'")
     for frame in frames:
-        _check_name(frame, file)
+        plain_name(frame, file)
     if len(set(frames)) != len(frames):
         raise UserError(f"{file}: video '{name}' lists a frame twice")
     return VideoEntry(name, frames, [_expression(key, entry, name, file) for key, entry in expressions.items()])
 
 
 def _expression(key: str, entry: Any, video: str, file: Path) -> Expression:
-    _check_name(key, file)
+    plain_name(key, file)
     where = f"{file}: expression '{key}' of video '{video}'"
     if not isinstance(entry, dict) or not isinstance(entry.get("exp"), str):
         raise UserError(f"{where} has no text 'exp'")
@@ -233,9 +229,3 @@ def _object_id(value: Any, where: str) -> int | None:
         if 1 <= number <= MAX_OBJECT_ID:
             return number
     raise UserError(f"{where} has the obj_id {value!r}; it must be a number from 1 to {MAX_OBJECT_ID}")
-
-
-def _check_name(name: Any, file: Path) -> None:
-    """Names become parts of paths, for reading and for writing: they must not lead out of their folder."""
-    if not isinstance(name, str) or name in {"", ".", ".."} or set(name) & set("/\\:\0"):
-        raise UserError(f"{file} has {name!r} where the plain name of a video, frame or expression must stand")

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
+from statistics import fmean
 from typing import Any
 
 from vlp_rvos.evaluation.pictures import Picture
@@ -22,6 +23,7 @@ COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#b
 MAX_CURVES = 200
 """Videos whose curves are drawn, those with the lowest scores first: a page should open at once."""
 MAX_POINTS = 200
+KIND_POINTS = 100
 MAX_CHANGES = 15
 CHART = (1000, 180)
 LEFT, BOTTOM = 30, 16
@@ -133,7 +135,7 @@ def _subtitle(report: Mapping[str, Any], rows: Sequence[Row], by_video: Mapping[
     parts = [f"model {report['model']}"] if report.get("model") else []
     parts.append(f"{len(by_video)} videos")
     if any(row.id for row in rows):
-        parts.append(f"{len(rows)} expressions")
+        parts.append(f"{len(rows)} {'expressions' if any(row.expression for row in rows) else 'objects'}")
     if report.get("protocol"):
         parts.append(str(report["protocol"]))
     return ", ".join(parts)
@@ -149,7 +151,23 @@ def _kinds_section(rows: Sequence[Row]) -> str:
     if not kinds:
         return ""
     groups = {kind: [row for row in rows if row.kind == kind] for kind in kinds}
-    return "<h2>Kinds of expression</h2>" + _score_table("kind", groups)
+    table = _score_table("kind", groups)
+    curves = {kind: [row.j for row in of_kind if len(row.j) > 2] for kind, of_kind in groups.items()}
+    drawn = {kind: _mean_curve(of_kind) for kind, of_kind in curves.items() if of_kind}
+    if drawn:
+        names = " ".join(f'{_swatch(i)}<span class="faint">{_text(kind)}</span>' for i, kind in enumerate(drawn))
+        table += f"<p>Mean J over time: {names}</p>" + _chart(list(drawn.values()), "start", "end of the video")
+    return "<h2>Kinds of expression</h2>" + table
+
+
+def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """Mean of curves of different lengths, each from the start to the end of its video."""
+    stretched = []
+    for values in curves:
+        places = [(len(values) - 1) * k / (KIND_POINTS - 1) for k in range(KIND_POINTS)]
+        pairs = [(values[int(place)], values[min(int(place) + 1, len(values) - 1)], place % 1) for place in places]
+        stretched.append([before + share * (after - before) for before, after, share in pairs])
+    return [fmean(values) for values in zip(*stretched, strict=True)]
 
 
 def _videos_section(by_video: Mapping[str, Sequence[Row]]) -> str:
@@ -183,17 +201,26 @@ def _video_details(video: str, rows: Sequence[Row], is_open: bool) -> str:
     head = _cells([("expression", ""), ("kind", ""), ("J", "n"), ("F", "n"), ("J&F", "n")], "th")
     lines = []
     for i, row in enumerate(rows):
-        swatch = f'<i class="swatch" style="background:{COLOURS[i % len(COLOURS)]}"></i>'
         values = (row.values.get(measure) for measure in ("J_mean", "F_mean", "J&F"))
         cells = _cells([(row.kind, ""), *((_optional(value), "n") for value in values)], "td")
-        lines.append(f"<td>{swatch}{_text(row.expression or row.video)}</td>{cells}")
+        lines.append(f"<td>{_swatch(i)}{_text(_name(row))}</td>{cells}")
     table = f"<table>{_rows([head, *lines])}</table>"
     opened = " open" if is_open else ""
-    return f"<details{opened}><summary>{summary}</summary>{_chart([row.j for row in rows])}{table}</details>"
+    curves = [row.j for row in rows]
+    chart = _chart(curves, "first scored frame", f"{max(map(len, curves))} frames")
+    return f"<details{opened}><summary>{summary}</summary>{chart}{table}</details>"
 
 
-def _chart(series: Sequence[Sequence[float]]) -> str:
-    """Curves in [0, 1] over their frames, in the colours of their order."""
+def _name(row: Row) -> str:
+    return row.expression or (f"object {row.id}" if row.id else row.video)
+
+
+def _swatch(position: int) -> str:
+    return f'<i class="swatch" style="background:{COLOURS[position % len(COLOURS)]}"></i>'
+
+
+def _chart(series: Sequence[Sequence[float]], first: str, last: str) -> str:
+    """Curves in [0, 1] over their frames, in the colours of their order; what its two ends are called."""
     width, height = CHART
     inner_width, inner_height = width - LEFT - 6, height - BOTTOM - 6
     frames = max(map(len, series))
@@ -213,8 +240,8 @@ def _chart(series: Sequence[Sequence[float]]) -> str:
         parts.append(
             f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end" font-size="11" fill="#6b7280">{value}</text>'
         )
-    parts.append(f'<text x="{LEFT}" y="{height - 2}" font-size="11" fill="#6b7280">first scored frame</text>')
-    end = f'text-anchor="end" font-size="11" fill="#6b7280">{frames} frames</text>'
+    parts.append(f'<text x="{LEFT}" y="{height - 2}" font-size="11" fill="#6b7280">{first}</text>')
+    end = f'text-anchor="end" font-size="11" fill="#6b7280">{last}</text>'
     parts.append(f'<text x="{width - 6}" y="{height - 2}" {end}')
     for i, values in enumerate(series):
         step = math.ceil(len(values) / MAX_POINTS) or 1
@@ -274,7 +301,7 @@ def _changes_section(
 
 def _pairs_section(heading: str, pairs: Sequence[tuple[Row, Row]], names: tuple[str, str], sign: int) -> str:
     lines = [
-        _compared(f"{first.expression} ({first.video})", first.score, second.score)
+        _compared(f"{_name(first)} ({first.video})", first.score, second.score)
         for first, second in pairs
         if sign * _difference([(first, second)]) > 0
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +20,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from vlp_rvos.data.files import read_json
 from vlp_rvos.errors import UserError
 
 __all__ = ["average_precision", "encode_mask", "evaluate_rle", "overlap_metrics", "read_rle_files"]
@@ -116,21 +116,12 @@ def read_rle_files(truth: Path, predictions: Path) -> tuple[dict[str, Any], list
     Raises:
         UserError: a file cannot be read, or is no JSON of the right kind.
     """
-    true, predicted = _read_json(truth), _read_json(predictions)
+    true, predicted = read_json(truth), read_json(predictions)
     if not isinstance(true, dict):
         raise UserError(f"{truth} is not in COCO's annotation format: a mapping with 'images' and 'annotations'")
     if not isinstance(predicted, list):
         raise UserError(f"{predictions} is not in COCO's result format: a list of predictions")
     return true, predicted
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no such file: {path}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
 
 
 def _single_precision_iou(intersection: int, union: int) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from vlp_rvos.data.files import read_json
 from vlp_rvos.errors import UserError
 
 __all__ = ["MEASURES", "Row", "mean_of", "read_report", "rows_of", "to_csv"]
@@ -64,12 +64,7 @@ def read_report(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or is no score file; the message names it.
     """
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no such file: {path}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    report = read_json(path)
     try:
         rows_of(report)
     except UserError as error:
@@ -97,8 +92,7 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _rows_of_video(video: str, entry: Mapping[str, Any]) -> list[Row]:
     if "J_mean" in entry and not isinstance(entry["J_mean"], Mapping):
-        j_mean, f_mean = entry["J_mean"], entry["F_mean"]
-        return [_row(video, "", {**entry, "J&F": (j_mean + f_mean) / 2})]
+        return [_row(video, "", entry)]
     return [_row(video, key, expression) for key, expression in entry.items()]
 
 
@@ -107,7 +101,9 @@ def _row(video: str, key: str, entry: Mapping[str, Any]) -> Row:
         measure: None if entry[measure] is None else float(entry[measure]) for measure in MEASURES if measure in entry
     }
     if "J&F" not in values:
-        raise KeyError("J&F")
+        # Of folders of masks.
+        j, f = values["J_mean"], values["F_mean"]
+        values["J&F"] = None if j is None or f is None else (j + f) / 2
     return Row(
         video=str(video),
         id=str(key),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import existing_folder
+from vlp_rvos.data.files import existing_folder
 from vlp_rvos.errors import UserError
 
 __all__ = [

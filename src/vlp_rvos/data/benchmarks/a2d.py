@@ -32,8 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import check_item, plain_name
-from vlp_rvos.data.benchmarks.tables import attempt, import_extra, read_table
+from vlp_rvos.data.benchmarks.counting import attempt, check_item
+from vlp_rvos.data.benchmarks.tables import import_extra, read_table
+from vlp_rvos.data.files import plain_name
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.video import VideoFrame, open_video
 

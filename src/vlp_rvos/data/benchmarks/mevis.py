@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import check_item, count_frames, plain_name, read_json
+from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
+from vlp_rvos.data.files import plain_name, read_json
 from vlp_rvos.data.ytvos import open_image
 from vlp_rvos.errors import UserError
 
@@ -144,28 +144,21 @@ def annotation_ids(video: ReferringVideo) -> list[int]:
 
 
 def _check_split(folder: Path, split: str) -> list[CheckItem]:
-    problem = SOURCE
-    videos: Sequence[ReferringVideo] = []
-    try:
-        videos = _read_meta(folder / "meta_expressions.json")
-    except UserError as error:
-        problem = str(error)
+    videos, hint = attempt(lambda: _read_meta(folder / "meta_expressions.json"), SOURCE)
     expressions = sum(len(video.expressions) for video in videos)
     official = expressions if expressions in EXPRESSIONS[split] else EXPRESSIONS[split][0]
     frames = sum(len(video.frames) for video in videos) or None
     items = [
-        check_item(f"{split} videos", len(videos), VIDEOS[split], problem),
+        check_item(f"{split} videos", len(videos), VIDEOS[split], hint),
         check_item(f"{split} expressions", expressions, official, SOURCE),
         check_item(f"{split} frames", count_frames(folder / "JPEGImages", videos, ".jpg"), frames, SOURCE),
     ]
     if split != "valid":
         named = {i for video in videos for i in annotation_ids(video)}
-        annotated, problem = 0, SOURCE
-        try:
-            annotated = len(named & MaskFile(folder / "mask_dict.json").places.keys())
-        except UserError as error:
-            problem = str(error)
-        items.append(check_item(f"{split} annotated objects", annotated, len(named) or None, problem))
+        marked, hint = attempt(lambda: list(MaskFile(folder / "mask_dict.json").places), SOURCE)
+        items.append(
+            check_item(f"{split} annotated objects", len(named.intersection(marked)), len(named) or None, hint)
+        )
     return items
 
 

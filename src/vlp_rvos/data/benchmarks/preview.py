@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import random
 import textwrap
-import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from vlp_rvos.data.benchmarks.base import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
+from vlp_rvos.fonts import Font, drawable, font_for
 
 __all__ = ["contact_sheet", "to_png"]
 
@@ -94,8 +94,8 @@ def _draw_tile(
     left, top = corner
     sheet.paste(picture, (left + (TILE[0] - picture.width) // 2, top + (TILE[1] - picture.height) // 2))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(FONT_SIZE)
-    lines = _wrapped(_without_accents(expression.text), font)
+    font = font_for(expression.text, FONT_SIZE)
+    lines = _wrapped(drawable(expression.text, font), font)
     for i, line in enumerate(lines):
         draw.text((left, top + TILE[1] + i * TEXT_HEIGHT), line, font=font, fill=TEXT)
     note = f"{video.name} {frame}"
@@ -147,12 +147,7 @@ def _with_mask(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.
     return result
 
 
-def _without_accents(text: str) -> str:
-    """Pillow's own font has none."""
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+def _wrapped(text: str, font: Font) -> list[str]:
     """At most `TEXT_LINES` lines that fit under a picture; what is left over becomes an ellipsis."""
     letters = max(len(text), MIN_LETTERS)
     while True:

@@ -16,13 +16,15 @@ Challenge on VOS" (2019).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import check_item, count_frames, plain_name
+from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
+from vlp_rvos.data.files import plain_name
 from vlp_rvos.data.ytvos import open_image, read_ids
 from vlp_rvos.errors import UserError
 
@@ -37,6 +39,8 @@ VOID = 255
 MAX_OBJECT_ID = 254
 ANNOTATION_FOLDERS = ("Annotations_unsupervised", "Annotations")
 VIDEOS = {"train": 60, "val": 30}
+FRAMES = {"train": 4209, "val": 1999}
+OBJECTS = {"train": 144, "val": 61}
 
 # The text files do not always call a video by its name.
 MISSPELT = {"clasic-car": "classic-car", "dog-scale": "dogs-scale", "motor-bike": "motorbike"}
@@ -56,6 +60,9 @@ class RefDavis(ReferringDataset):
         split: "train" or "val".
         name: how the data set calls itself.
 
+    Attributes:
+        annotations: folder of the images of object ids.
+
     Raises:
         UserError: a file or folder is missing, or does not follow the layout.
     """
@@ -63,7 +70,7 @@ class RefDavis(ReferringDataset):
     def __init__(self, folder: Path, split: str, name: str) -> None:
         self.name, self.split = name, split
         self._images = folder / "DAVIS" / "JPEGImages" / "480p"
-        self._annotations = _annotation_folder(folder)
+        self.annotations = _annotation_folder(folder)
         expressions = _read_expressions(folder)
         self.videos = [
             ReferringVideo(video, _frames(self._images / video), _of_video(expressions, video))
@@ -89,7 +96,7 @@ class RefDavis(ReferringDataset):
         return void
 
     def _load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return read_ids(self._annotations / video / f"{frame}.png")
+        return read_ids(self.annotations / video / f"{frame}.png")
 
     def _object_ids(self, video: str) -> range:
         """As the official evaluation has it: all ids up to the largest one of the first frame."""
@@ -131,27 +138,24 @@ def check(folder: Path, name: str) -> list[CheckItem]:
     texts = sum(_text_file(folder, annotator).is_file() for annotator in ANNOTATORS)
     items = [check_item("text annotations", texts, len(ANNOTATORS), SOURCE)]
     for split in SPLITS:
-        videos, annotations, problem = _try_to_open(folder, split, name)
-        frames = sum(len(video.frames) for video in videos) or None
+        opened, hint = attempt(partial(_opened, folder, split, name), SOURCE)
+        videos = [video for dataset in opened for video in dataset.videos]
         objects = {(video.name, x.object_ids) for video in videos for x in video.expressions}
         expressions = sum(len(video.expressions) for video in videos)
+        annotations = sum(count_frames(dataset.annotations, dataset.videos, ".png") for dataset in opened)
         items += [
-            check_item(f"{split} videos", len(videos), VIDEOS[split], problem),
+            check_item(f"{split} videos", len(videos), VIDEOS[split], hint),
+            check_item(f"{split} objects", len(objects), OBJECTS[split], SOURCE),
             # One of each annotator for every object.
-            check_item(f"{split} expressions", expressions, len(ANNOTATORS) * len(objects) or None, SOURCE),
-            check_item(f"{split} frames", frames or 0, None, SOURCE),
-            check_item(f"{split} annotations", count_frames(annotations, videos, ".png"), frames, SOURCE),
+            check_item(f"{split} expressions", expressions, len(ANNOTATORS) * OBJECTS[split], SOURCE),
+            check_item(f"{split} frames", sum(len(video.frames) for video in videos), FRAMES[split], SOURCE),
+            check_item(f"{split} annotations", annotations, FRAMES[split], SOURCE),
         ]
     return items
 
 
-def _try_to_open(folder: Path, split: str, name: str) -> tuple[Sequence[ReferringVideo], Path, str]:
-    """A split's videos, none where it cannot be read, its annotations, and what to do about it."""
-    try:
-        dataset = open_split(folder, split, name)
-    except UserError as error:
-        return [], folder, str(error)
-    return dataset.videos, _annotation_folder(folder), SOURCE
+def _opened(folder: Path, split: str, name: str) -> list[RefDavis]:
+    return [open_split(folder, split, name)]
 
 
 def _annotation_folder(folder: Path) -> Path:

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import check_item, count_frames, read_json
+from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
+from vlp_rvos.data.files import read_json
 from vlp_rvos.data.ytvos import VideoEntry, YTVOSDataset, read_ids
 from vlp_rvos.errors import UserError
 
@@ -32,6 +33,8 @@ SPLITS = ("train", "valid")
 VIDEOS = {"train": 3471, "valid": 202}
 TEST_VIDEOS = 305
 TRAIN_EXPRESSIONS = 12913
+VALIDATION_FILE = (507, 2096)
+"""Videos and expressions of the validation file, test videos included."""
 
 SOURCE = (
     "get it from the referring video object segmentation challenge of youtube-vos.org (registration is needed)"
@@ -112,11 +115,11 @@ def check(folder: Path, name: str) -> list[CheckItem]:
 
 
 def _check_train(folder: Path, name: str) -> list[CheckItem]:
-    videos, problem = _videos(folder, "train", name)
+    videos, hint = attempt(lambda: open_split(folder, "train", name).videos, SOURCE)
     frames = sum(len(video.frames) for video in videos) or None
     has_objects = (folder / "train" / "meta.json").is_file()
     return [
-        check_item("train videos", len(videos), VIDEOS["train"], problem),
+        check_item("train videos", len(videos), VIDEOS["train"], hint),
         check_item("train expressions", _expressions(videos), TRAIN_EXPRESSIONS, SOURCE),
         check_item("train meta.json", int(has_objects), 1, SOURCE),
         check_item("train frames", count_frames(folder / "train" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
@@ -125,29 +128,21 @@ def _check_train(folder: Path, name: str) -> list[CheckItem]:
 
 
 def _check_valid(folder: Path, name: str) -> list[CheckItem]:
-    videos, problem = _videos(folder, "valid", name)
+    listed, file_hint = attempt(lambda: YTVOSDataset(folder / "valid").videos, SOURCE)
+    test, test_hint = attempt(lambda: sorted(_test_videos(folder)), SOURCE)
+    videos, hint = attempt(lambda: open_split(folder, "valid", name).videos, SOURCE)
     frames = sum(len(video.frames) for video in videos) or None
-    try:
-        test = len(_test_videos(folder))
-    except UserError:
-        test = 0
     return [
-        check_item("test videos to leave out", test, TEST_VIDEOS, SOURCE),
-        check_item("valid videos", len(videos), VIDEOS["valid"], problem),
+        check_item("videos of the validation file", len(listed), VALIDATION_FILE[0], file_hint),
+        check_item("expressions of the validation file", _expressions(listed), VALIDATION_FILE[1], file_hint),
+        check_item("test videos to leave out", len(test), TEST_VIDEOS, test_hint),
+        check_item("valid videos", len(videos), VIDEOS["valid"], hint),
         check_item("valid expressions", _expressions(videos), None, SOURCE),
         check_item("valid frames", count_frames(folder / "valid" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
     ]
 
 
-def _videos(folder: Path, split: str, name: str) -> tuple[list[ReferringVideo], str]:
-    """A split's videos, none where it cannot be read, and what to do about it."""
-    try:
-        return list(open_split(folder, split, name).videos), SOURCE
-    except UserError as error:
-        return [], str(error)
-
-
-def _expressions(videos: Iterable[ReferringVideo]) -> int:
+def _expressions(videos: Iterable[ReferringVideo | VideoEntry]) -> int:
     return sum(len(video.expressions) for video in videos)
 
 

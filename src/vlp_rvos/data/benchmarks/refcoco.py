@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.benchmarks.files import check_item, plain_name, read_json
-from vlp_rvos.data.benchmarks.tables import attempt
+from vlp_rvos.data.benchmarks.counting import attempt, check_item
 from vlp_rvos.data.benchmarks.unpickle import load_plain
+from vlp_rvos.data.files import plain_name, read_json
 from vlp_rvos.data.ytvos import open_image
 from vlp_rvos.errors import UserError
 

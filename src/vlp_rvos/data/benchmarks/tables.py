@@ -1,18 +1,15 @@
-"""Comma-separated lists, counting what may be missing, and packages that only some layouts need."""
+"""Comma-separated lists, and packages that only some layouts need."""
 
 from __future__ import annotations
 
 import csv
 import importlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["attempt", "import_extra", "read_table"]
-
-Item = TypeVar("Item")
+__all__ = ["import_extra", "read_table"]
 
 
 def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[list[str]]:
@@ -55,16 +52,3 @@ def import_extra(module: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         raise UserError(f"{package} is not installed; get it with: pip install 'vlp-rvos[benchmarks]'") from error
-
-
-def attempt(read: Callable[[], Sequence[Item]], source: str) -> tuple[Sequence[Item], str]:
-    """What was read, nothing where it cannot be; and the hint for a check: what is wrong, and how to get it.
-
-    Args:
-        read: may raise `UserError`.
-        source: how to get what it reads.
-    """
-    try:
-        return read(), source
-    except UserError as error:
-        return (), str(error) if source in str(error) else f"{error}; {source}"

@@ -1,17 +1,14 @@
-"""What the readers of the layouts share: safe names, JSON files, and counting what is there."""
+"""What the readers of all layouts share: folders, JSON files and names, any of which may be somebody's mistake."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringVideo
 from vlp_rvos.errors import UserError
 
-__all__ = ["check_item", "count_frames", "existing_folder", "plain_name", "read_json"]
+__all__ = ["existing_folder", "plain_name", "read_json"]
 
 
 def existing_folder(folder: Path) -> Path:
@@ -26,7 +23,7 @@ def existing_folder(folder: Path) -> Path:
 
 
 def plain_name(name: object, file: Path) -> str:
-    """A name that may become part of a path: one that leads out of its folder is refused.
+    """A name that may become part of a path, for reading and for writing: one that leads out of its folder is refused.
 
     Args:
         name: what stands where a name must stand.
@@ -52,21 +49,3 @@ def read_json(file: Path) -> Any:
         raise UserError(f"no such file: {file}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {file}: {error}") from error
-
-
-def count_frames(folder: Path, videos: Iterable[ReferringVideo], suffix: str) -> int:
-    """How many of the videos' frames are at `<folder>/<video>/<frame><suffix>`."""
-    found = 0
-    for video in videos:
-        try:
-            there = set(os.listdir(folder / video.name))
-        except OSError:
-            continue
-        found += sum(f"{frame}{suffix}" in there for frame in video.frames)
-    return found
-
-
-def check_item(what: str, found: int, expected: int | None, hint: str) -> CheckItem:
-    """A `CheckItem` that keeps its hint only where something is missing."""
-    item = CheckItem(what, found, expected, hint)
-    return CheckItem(what, found, expected) if item.complete else item
