@@ -2,9 +2,8 @@
 
     python benchmarks/int8_linear.py --json int8_linear.json
 
-The default is the first MLP layer of ViT-B/16 for a clip of 6 frames, on one thread. It is why `QuantizedLinear` uses
-oneDNN's product: as fast as the others with a scale for every token, and without PyTorch's quantised tensors, which are
-to be removed.
+The default is the first MLP layer of ViT-B/16 for a clip of 6 frames, on one thread. `QuantizedLinear` is oneDNN's
+product with a scale for every token; `linear_dynamic` needs PyTorch's quantised tensors, which are to be removed.
 """
 
 from __future__ import annotations
