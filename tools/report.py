@@ -29,12 +29,23 @@ DOCUMENTS = (
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
     "davis16-val": "shipped, as trained",
+    "no-temporal": "without temporal prompts (and capture)",
+    "no-history": "without history",
+    "frame-only": "frame attention only",
     "no-time": "without temporal prompts, history and cubes",
+    "davis16-val-run-3": "run 3, as trained",
+    "no-time-run-3": "without temporal prompts, history and cubes",
     "davis16-val-run-1": "run 1, as trained",
     "no-temporal-run-1": "without temporal prompts (and capture)",
     "no-history-run-1": "without history",
 }
-HELD_OUT = {"held-out-run-1": "run 1", "held-out-run-3": "run 3, shipped"}
+HELD_OUT = {
+    "held-out-run-1": "run 1",
+    "held-out-run-3": "run 3",
+    "held-out-run-4": "run 4, shipped",
+    "held-out-no-history-run-4": "run 4 without history",
+    "held-out-no-time-run-4": "run 4 without temporal prompts, history and cubes",
+}
 
 
 def summarise(source: Path, target: Path) -> None:
@@ -130,7 +141,7 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("davis16-val-run-1", "davis16-val-run-2", "davis16-val"):
+    for name in ("davis16-val-run-1", "davis16-val-run-2", "davis16-val-run-3", "davis16-val"):
         scores, two = _load(name), name.replace("davis16-val", "val-two-objects")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         title = name.removeprefix("davis16-val").strip("-") or "shipped"
@@ -142,6 +153,8 @@ def held_out_table() -> str:
     """J, F, J&F of models on the three held-out training videos, whole pipeline."""
     rows = [_row("model", "J", "F", "J&F"), "|---|---|---|---|"]
     for name, title in HELD_OUT.items():
+        if not (RESULTS / f"{name}.json").exists():
+            continue
         scores = _load(name)
         rows.append(_row(title, scores["J_mean"], scores["F_mean"], scores["J&F"]))
     return "\n".join(rows)
