@@ -3,8 +3,9 @@
     python tools/gallery.py                     # docs/gallery.md and docs/gallery/*.jpg
     python tools/gallery.py --only cat -o /tmp  # one scene, elsewhere
 
-Runs `vlp-rvos segment` on each scene. Pictures, numbers and verdicts all come from what it wrote: a mask is compared
-with a rough outline of the thing that was drawn on the photograph by hand (`tools/make_examples.py`) and moves with it.
+Runs `vlp-rvos segment` for each expression. Pictures, numbers and verdicts all come from what it wrote: a mask is
+compared with a rough outline of the thing that was drawn on the photograph by hand (`tools/make_examples.py`) and moves
+with it.
 """
 
 from __future__ import annotations
@@ -74,49 +75,55 @@ class Finding:
         return f"**failure**: {'only partly right' if self.overlap >= PARTLY else 'wrong place'}{doubt}"
 
 
-def judge(masks_json: dict[str, Any], clip: str, named: dict[str, str | None]) -> list[Finding]:
-    """Compare a run's `masks.json` with the outlines."""
-    findings = []
-    for number, (expression, thing) in enumerate(named.items()):
-        objects = [frame["objects"][number] for frame in masks_json["frames"]]
-        masks = [coco_mask.decode(entry["segmentation"]).astype(bool) for entry in objects]
-        overlap = None
-        if thing is not None:
-            truths = CLIPS[clip].masks(thing)
-            pairs = zip(masks, truths, strict=True)
-            overlap = float(np.mean([(m & t).sum() / max((m | t).sum(), 1) for m, t in pairs]))
-        presence = float(np.mean([entry["presence"] for entry in objects]))
-        findings.append(Finding(expression, presence, float(np.mean(masks)), overlap))
-    return findings
+def judge(masks_json: dict[str, Any], clip: str, thing: str | None) -> Finding:
+    """Compare the `masks.json` of a run with one expression with the outline of what it names."""
+    objects = [frame["objects"][0] for frame in masks_json["frames"]]
+    masks = [coco_mask.decode(entry["segmentation"]).astype(bool) for entry in objects]
+    overlap = None
+    if thing is not None:
+        pairs = zip(masks, CLIPS[clip].masks(thing), strict=True)
+        overlap = float(np.mean([(m & t).sum() / max((m | t).sum(), 1) for m, t in pairs]))
+    presence = float(np.mean([entry["presence"] for entry in objects]))
+    return Finding(objects[0]["expression"], presence, float(np.mean(masks)), overlap)
 
 
-def contact_sheet(video: Path) -> bytes:
-    """A JPEG of evenly spaced frames, side by side."""
-    frames = [frame.image for frame in open_video(video)]
+def shown_frames(video: Path) -> list[Image.Image]:
+    """Evenly spaced frames, `WIDTH` pixels wide."""
+    frames = [Image.fromarray(frame.image) for frame in open_video(video)]
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, SHOWN).round().astype(int)]
-    height = round(WIDTH * chosen[0].shape[0] / chosen[0].shape[1])
-    sheet = Image.new("RGB", (SHOWN * WIDTH, height))
-    for column, image in enumerate(chosen):
-        sheet.paste(Image.fromarray(image).resize((WIDTH, height), Image.Resampling.LANCZOS), (column * WIDTH, 0))
+    size = WIDTH, round(WIDTH * chosen[0].height / chosen[0].width)
+    return [image.resize(size, Image.Resampling.LANCZOS) for image in chosen]
+
+
+def contact_sheet(rows: list[list[Image.Image]]) -> bytes:
+    """A JPEG of rows of frames of one size."""
+    width, height = rows[0][0].size
+    sheet = Image.new("RGB", (SHOWN * width, len(rows) * height))
+    for number, row in enumerate(rows):
+        for column, image in enumerate(row):
+            sheet.paste(image, (column * width, number * height))
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return buffer.getvalue()
 
 
 def run_scene(scene: str, model: str) -> tuple[str, bytes, list[Finding]]:
-    """Run the command: how it is typed, the contact sheet, and what was found."""
+    """Run the commands of a scene: how they are typed, the contact sheet, and what was found."""
     clip, named = SCENES[scene]
-    arguments = ["segment", f"examples/{clip}.mp4", *(part for text in named for part in ("-e", text))]
-    arguments += [] if model == "mini" else ["--model", model]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "vlp_rvos.cli", *arguments, "-o", folder]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        findings = judge(json.loads((Path(folder) / "masks.json").read_text()), clip, named)
-        sheet = contact_sheet(Path(folder) / "overlay.mp4")
-    return f"vlp-rvos {shlex.join(arguments)} -o out", sheet, findings
+    commands, rows, findings = [], [], []
+    for expression, thing in named.items():
+        arguments = ["segment", f"examples/{clip}.mp4", expression]
+        arguments += [] if model == "mini" else ["--model", model]
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "vlp_rvos.cli", *arguments, "-o", folder]
+            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            findings.append(judge(json.loads((Path(folder) / "masks.json").read_text()), clip, thing))
+            rows.append(shown_frames(Path(folder) / "overlay.mp4"))
+        commands.append(f"vlp-rvos {shlex.join(arguments)} -o out")
+    return "\n".join(commands), contact_sheet(rows), findings
 
 
-def section(scene: str, command: str, findings: list[Finding]) -> str:
+def section(scene: str, commands: str, findings: list[Finding]) -> str:
     """The part of the page about one scene."""
     rows = [
         f"| {x.expression} | {x.verdict} | {x.presence:.2f} | {100 * x.area:.1f} % | "
@@ -127,9 +134,9 @@ def section(scene: str, command: str, findings: list[Finding]) -> str:
         [
             f"## {scene}",
             "",
-            f"```bash\n{command}\n```",
+            f"```bash\n{commands}\n```",
             "",
-            f"![{SHOWN} frames of {scene}](gallery/{scene}.jpg)",
+            f"![{SHOWN} frames of {scene}, one row for each expression](gallery/{scene}.jpg)",
             "",
             "| expression | what came of it | presence | area of the mask | overlap with the outline |",
             "|---|---|---|---|---|",
@@ -163,7 +170,7 @@ def main() -> None:
         f"found where its masks overlap a rough outline, drawn by hand, by {100 * FOUND:.0f} % (IoU, mean over the\n"
         f"frames), and its presence is at least {THERE}.\n\n"
     )
-    page = intro + "\n".join(section(scene, command, findings) for scene, (command, _, findings) in results.items())
+    page = intro + "\n".join(section(scene, commands, findings) for scene, (commands, _, findings) in results.items())
     write_bytes(options.output / "gallery.md", page.encode())
 
 
