@@ -220,7 +220,9 @@ def benchmark(
     if scores.means is None:
         console.print(f"{name} {dataset.split} has no truth: {scores.frames} frames were predicted and not scored")
         return
-    console.print(_metrics_table(f"{name} {dataset.split}: {protocol.summary}", metrics))
+    # As the title of so narrow a table it would be broken into many lines.
+    console.print(Text(f"{name} {dataset.split}: {protocol.summary}"))
+    console.print(_metrics_table(metrics))
     if not protocol.in_pictures:
         for table in list(_dataset_tables(scores))[1:]:
             console.print(table)
@@ -245,7 +247,7 @@ def rle(gt: Path, pred: Path, json_file: Path | None) -> None:
     metrics = evaluate_rle(*read_rle_files(gt, pred))
     if json_file is not None:
         write_json(json_file, metrics)
-    Console().print(_metrics_table("masks", metrics))
+    Console().print(_metrics_table(metrics))
 
 
 def compare(first: Path, second: Path, html_file: Path | None) -> None:
@@ -384,8 +386,8 @@ def _mean_numbers(means: Means | None) -> list[str]:
     return _numbers(means.j.mean, means.f.mean, means.j_and_f) if means else ["", "", ""]
 
 
-def _metrics_table(title: str, metrics: Mapping[str, float | None]) -> Table:
-    table = _table(title, ["metric"], ["value"])
+def _metrics_table(metrics: Mapping[str, float | None]) -> Table:
+    table = _table("", ["metric"], ["value"])
     for name, value in metrics.items():
         if value is not None:
             _add_row(table, name, *_numbers(value))
