@@ -25,13 +25,12 @@ from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
-from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, VideoFrame, VideoSource, open_video, prefetch
+from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
 
 __all__ = ["FrameResult", "Segmenter", "Stream"]
 
 
 Box = tuple[slice, slice]
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,8 @@ class Segmenter:
     ) -> Generator[FrameResult, None, None]:
         """Segment a video, frame by frame.
 
-        A thread reads a video file or a folder at most one clip ahead of the model; other sources are read in the
-        caller's thread, and never ahead.
+        A thread reads a video file or a folder at most one clip ahead of the model; other sources are read where the
+        model runs, and never ahead of it.
 
         Args:
             video: a video file, a folder of frames, an opened source, or images (H, W, 3) uint8 RGB at 24 fps.

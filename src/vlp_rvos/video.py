@@ -37,6 +37,7 @@ __all__ = [
     "DEFAULT_FPS",
     "ArraySource",
     "Image",
+    "Size",
     "VideoFrame",
     "VideoInfo",
     "VideoSource",
