@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import tracemalloc
 import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ from torch import Tensor
 from vlp_rvos import FrameResult, Segmenter, checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.model import VLPRVOS, ClipOutput
-from vlp_rvos.runtime import TorchRuntime
+from vlp_rvos.runtime import ClipPrediction, TorchRuntime
+from vlp_rvos.segmenter import _reach, _upsampled
 from vlp_rvos.video import ArraySource, open_video
 from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter
 
@@ -220,6 +223,104 @@ def test_a_stream_frame_by_frame(segmenter: Segmenter) -> None:
     stream = segmenter.start("the dog", fps=10)
     results = [stream.step([picture])[0] for picture in noise(4)]
     assert [x.time for x in results] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+# --- masks at the video's size -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [(48, 64), (135, 240), (37, 91), (20, 30), (5, 7)])
+@pytest.mark.parametrize("level", [0.0, 1.5, 3.0, 9.0])
+def test_only_the_part_with_the_mask_is_upsampled(size: tuple[int, int], level: float) -> None:
+    logits = torch.randn(24, 40)
+    whole = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    box = _reach(logits > level, size)
+    outside = torch.ones(size, dtype=torch.bool)
+    if box is not None:
+        outside[box] = False
+        assert (_upsampled(logits, size, box) - whole[box]).abs().max() < 1e-6
+    assert not (whole[outside] > level).any()
+
+
+# --- computing ahead -----------------------------------------------------------------------------------------------
+def test_computing_ahead_changes_nothing(segmenter: Segmenter, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", noise(8))
+    plain = list(segmenter.segment(video, WORDS))
+    for ahead in (1, 3):
+        results = list(segmenter.segment(video, WORDS, ahead=ahead))
+        assert [x.index for x in results] == list(range(8))
+        assert all(np.array_equal(a.masks, b.masks) for a, b in zip(plain, results, strict=True))
+        assert all(np.array_equal(a.scores, b.scores) for a, b in zip(plain, results, strict=True))
+        assert all(np.array_equal(a.image, b.image) for a, b in zip(plain, results, strict=True))
+
+
+def test_without_whole_images(segmenter: Segmenter, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", frames(4, (160, 120)))
+    whole = list(segmenter.segment(video, WORDS))
+    small = list(segmenter.segment(video, WORDS, images=False))
+    for a, b in zip(whole, small, strict=True):
+        assert (a.image.shape, b.image.shape) == ((120, 160, 3), (48, 64, 3))
+        assert a.masks.shape == b.masks.shape == (2, 120, 160)
+        assert b.presences == pytest.approx(a.presences, abs=0.02)
+        assert (a.index, a.time, a.name) == (b.index, b.time, b.name)
+
+
+class Counting(TorchRuntime):
+    """Counts the clips that it has worked on; breaks at clip `breaks`."""
+
+    def __init__(self, breaks: int = -1) -> None:
+        super().__init__(tiny_model())
+        self.clips, self.breaks = 0, breaks
+
+    def step(self, frames: Tensor, text: object, state: object = None) -> ClipPrediction:
+        if self.clips == self.breaks:
+            raise RuntimeError("the model broke")
+        self.clips += 1
+        return super().step(frames, text, state)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_how_far_ahead_is_bounded(ahead: int) -> None:
+    runtime = Counting()
+    taken: list[int] = []
+
+    def generate() -> Iterator[np.ndarray]:
+        for i, picture in enumerate(frames(60)):
+            taken.append(i)
+            yield picture
+
+    with closing(Segmenter(runtime).segment(generate(), "a dog", ahead=ahead)) as results:
+        for number, _ in enumerate(results, start=1):
+            begun = -(-number // 3)
+            # As many as may wait, and one in the making.
+            most = begun + ahead + (1 if ahead else 0)
+            assert runtime.clips <= most
+            assert len(taken) <= 3 * most
+    assert runtime.clips == 20
+
+
+def test_a_failure_comes_after_the_results_before_it() -> None:
+    threads = threading.active_count()
+    results: list[FrameResult] = []
+    with pytest.raises(RuntimeError, match="the model broke"):
+        results.extend(Segmenter(Counting(breaks=2)).segment(frames(20), "a dog", ahead=1))
+    assert len(results) == 6
+    assert threading.active_count() == threads
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from frames(4)
+        raise OSError("the camera broke")
+
+    with pytest.raises(OSError, match="the camera broke"):
+        list(Segmenter(Counting()).segment(broken(), "a dog", ahead=1))
+    assert threading.active_count() == threads
+
+
+def test_closing_early_leaves_no_thread(segmenter: Segmenter, tmp_path: Path) -> None:
+    threads = threading.active_count()
+    results = segmenter.segment(write_video(tmp_path / "a.mp4", frames(40)), "a dog", ahead=1)
+    assert threading.active_count() == threads
+    next(results)
+    assert threading.active_count() > threads
+    results.close()
+    assert threading.active_count() == threads
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------

@@ -321,6 +321,23 @@ def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
         gc.enable()
 
 
+# --- at another size -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_file_gives_its_frames_at_another_size(tmp_path: Path, rotation: int) -> None:
+    source = open_video(write_video(tmp_path / "a.mp4", frames(3, (640, 480)), rotation=rotation))
+    size = (64, 48) if rotation else (48, 64)
+    for whole, small in zip(source, source.read(size), strict=True):
+        assert (whole.index, whole.time, whole.name) == (small.index, small.time, small.name)
+        expected = np.asarray(PillowImage.fromarray(whole.image).resize(size[::-1], PillowImage.Resampling.BILINEAR))
+        assert small.image.shape == expected.shape
+        assert np.abs(small.image.astype(int) - expected).mean() < 2.5
+
+
+def test_a_folder_does_not_scale(tmp_path: Path) -> None:
+    read = list(open_video(write_folder(tmp_path / "folder", frames(2))).read((24, 32)))
+    assert [frame.image.shape for frame in read] == [(48, 64, 3)] * 2
+
+
 # --- writing -------------------------------------------------------------------------------------------------------
 def read_back(path: Path) -> tuple[list[float], list[np.ndarray], float]:
     with av.open(str(path)) as container:

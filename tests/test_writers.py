@@ -9,6 +9,7 @@ import pytest
 from PIL import Image as PillowImage
 from pycocotools import mask as coco_mask
 
+from vlp_rvos import writers
 from vlp_rvos.errors import UserError
 from vlp_rvos.segmenter import FrameResult
 from vlp_rvos.video import VideoInfo
@@ -209,3 +210,36 @@ def test_failures_leave_earlier_results(tmp_path: Path) -> None:
         run()
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "masks.json").read_text() == (tmp_path / "overlay.mp4").read_text() == "old"
+
+
+# --- only where there are masks ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("place", [None, (0, 0), (20, 30), (44, 60)])
+def test_working_in_the_masks_box_changes_nothing(place: tuple[int, int] | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    masks = np.zeros((2, 48, 64), bool)
+    if place is not None:
+        y, x = place
+        masks[0, y : y + 9, x : x + 11] = True
+        masks[1, y + 2 : y + 12, x + 3 : x + 14] = rng.random(masks[1, y + 2 : y + 12, x + 3 : x + 14].shape) < 0.5
+    image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    scores = np.array([0.3, 0.6], np.float32)
+    one = FrameResult(0, 0.0, image, masks, scores, scores, WORDS, "00000")
+    renderer, labels = OverlayRenderer(WORDS), label_map(masks, scores)
+
+    expected = image.copy()
+    colours = overlay_colours(2)
+    expected[labels > 0] = image[labels > 0] // 2 + (colours // 2)[labels[labels > 0] - 1]
+    edge = writers._edges(labels, 1)
+    expected[edge] = colours[labels[edge] - 1]
+    renderer._draw_caption(expected)
+    assert np.array_equal(renderer.render(one), expected)
+
+    with MasksJsonWriter(tmp_path / "masks.json", INFO, WORDS, "mini", "1") as json_writer:
+        json_writer.write(one)
+    with PaletteMaskWriter(tmp_path / "masks") as mask_writer:
+        mask_writer.write(one)
+    objects = json.loads((tmp_path / "masks.json").read_text())["frames"][0]["objects"]
+    for mask, entry in zip(masks, objects, strict=True):
+        assert entry["segmentation"]["counts"] == coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
+    with PillowImage.open(tmp_path / "masks/00000.png") as written:
+        assert np.array_equal(np.asarray(written), labels)

@@ -202,7 +202,7 @@ class ReferenceGuidedEncoder(nn.Module):
         def of_expressions(videos: Tensor) -> Tensor:
             return videos if video_of is None else videos[video_of]
 
-        states = []
+        states: list[Tensor] = []
         for layer, block in enumerate(backbone.vision_blocks):
             assert isinstance(block, Block)
             if layer == self.shared_layers:

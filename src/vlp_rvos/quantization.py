@@ -63,7 +63,7 @@ class QuantizedLinear(nn.Module):
             products.mul_(scales.to(dtype))
         else:
             torch.addcmul(self.bias.to(dtype), products, scales.to(dtype), out=products)
-        return products.unflatten(0, x.shape[:-1])
+        return products.view(*x.shape[:-1], -1)
 
 
 def quantized(model: VLPRVOS) -> VLPRVOS:

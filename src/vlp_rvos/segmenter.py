@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -23,9 +25,12 @@ from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
-from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, VideoFrame, VideoSource, open_video
+from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
 
 __all__ = ["FrameResult", "Segmenter", "Stream"]
+
+
+Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class FrameResult:
     Attributes:
         index: number of the frame (see `VideoFrame.index`).
         time: seconds from the start of the video.
-        image: (H, W, 3) uint8 RGB, the frame itself.
+        image: (H, W, 3) uint8 RGB, the frame itself; at the network's size where `segment` was to leave images out.
         masks: (E, H, W) bool, one for each expression.
         scores: (E,) float in [0, 1]: mean foreground probability inside the mask, times presence; 0 where the mask
             is empty [D].
@@ -52,6 +57,16 @@ class FrameResult:
     presences: npt.NDArray[np.float32]
     expressions: tuple[str, ...]
     name: str
+
+    @cached_property
+    def box(self) -> Box:
+        """(rows, columns): the part of the frame that holds all masks; without any pixel in a mask it is empty."""
+        rows = np.flatnonzero(self.masks.any(axis=(0, 2)))
+        if not rows.size:
+            return slice(0, 0), slice(0, 0)
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(self.masks[:, top:bottom].any(axis=(0, 1)))
+        return slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -149,14 +164,24 @@ class Segmenter:
         every: int = 1,
         start: float | None = None,
         end: float | None = None,
+        *,
+        images: bool = True,
+        ahead: int = 0,
     ) -> Generator[FrameResult, None, None]:
-        """Segment a video, frame by frame; nothing is read ahead of the clip that is being worked on.
+        """Segment a video, frame by frame.
+
+        A thread reads a video file or a folder at most one clip ahead of the model; other sources are read where the
+        model runs, and never ahead of it.
 
         Args:
             video: a video file, a folder of frames, an opened source, or images (H, W, 3) uint8 RGB at 24 fps.
             expressions: what to find; several give several masks.
             every: take every Nth frame.
             start, end: seconds; frames with start <= time < end are taken.
+            images: False leaves the whole frames of a video file out of the results: it is decoded straight to what
+                the network sees, which is faster, and rounds colours a little differently.
+            ahead: clips that may wait while the caller is busy with the results of an earlier one; another one is in
+                the making, in a thread that ends with the iterator. 0 computes nothing ahead, and needs no thread.
 
         Returns:
             A lazy iterator. Where the video breaks off, the results up to there come first and then a
@@ -174,7 +199,7 @@ class Segmenter:
             source = open_video(video, every=every, start=start, end=end)
         else:
             source = ArraySource(video, every=every, start=start, end=end)
-        return self._segment(source, self.start(expressions))
+        return self._segment(source, self.start(expressions), images, ahead)
 
     def start(self, expressions: str | Sequence[str], fps: float = DEFAULT_FPS) -> Stream:
         """Begin a live source.
@@ -188,10 +213,22 @@ class Segmenter:
         """
         return Stream(self, expressions, fps)
 
-    def _segment(self, source: VideoSource, stream: Stream) -> Generator[FrameResult, None, None]:
-        frames = iter(source)
-        while clip := list(itertools.islice(frames, self.config.clip_length)):
-            yield from stream.results(clip)
+    def _segment(
+        self, source: VideoSource, stream: Stream, images: bool, ahead: int
+    ) -> Generator[FrameResult, None, None]:
+        # Masks are made on this side of the thread: beside the model, and only one frame's at a time.
+        with closing(prefetch(self._predictions(source, stream, images), ahead)) as predictions:
+            for prediction in predictions:
+                yield from stream.results(prediction)
+
+    def _predictions(self, source: VideoSource, stream: Stream, images: bool) -> Generator[_Prediction, None, None]:
+        shown = None if images or not source.scales else (source.info.height, source.info.width)
+        with closing(source.read(shown and self._network_size(*shown))) as frames:
+            while clip := list(itertools.islice(frames, self.config.clip_length)):
+                yield stream.predict(clip, shown)
+
+    def _network_size(self, height: int, width: int) -> Size:
+        return self.config.frame_size(height, width, self.runtime.size_multiple)
 
 
 class Stream:
@@ -234,58 +271,122 @@ class Stream:
             images = frames[first : first + self.segmenter.config.clip_length]
             numbers = itertools.count(self._next_index)
             clip = [VideoFrame(i, i / self.fps, image, f"{i:05d}") for i, image in zip(numbers, images, strict=False)]
-            results += self.results(clip)
+            results += self.results(self.predict(clip))
             self._next_index += len(images)
         return results
 
-    def results(self, clip: Sequence[VideoFrame]) -> Iterator[FrameResult]:
-        """Segment one clip; the masks are made frame by frame, as they are asked for."""
-        logits, presences = self._forward([frame.image for frame in clip])
-        for t, frame in enumerate(clip):
-            masks, scores = self._masks(logits[:, t], presences[:, t], frame.image.shape[:2])
-            presence = presences[:, t].cpu().numpy()
-            yield FrameResult(
-                frame.index, frame.time, frame.image, masks, scores, presence, self.expressions, frame.name
-            )
-
     @torch.inference_mode()
-    def _forward(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
-        """Mask logits (E, T, h, w) and presences (E, T); the state moves on."""
+    def predict(self, clip: Sequence[VideoFrame], size: Size | None = None) -> _Prediction:
+        """Run the model on one clip; the state moves on.
+
+        Args:
+            clip: the frames.
+            size: (H, W) of the masks, where it is not that of the images.
+        """
         runtime = self.segmenter.runtime
-        shape = images[0].shape
-        for image in images:
+        shape = clip[0].image.shape
+        for image in (frame.image for frame in clip):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != shape:
                 raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
-        size = self.segmenter.config.frame_size(shape[0], shape[1], runtime.size_multiple)
-        frames = torch.stack([_resized(image, size, runtime.device) for image in images])[None]
+        height, width = size or shape[:2]
+        network = self.segmenter._network_size(height, width)
+        frames = torch.stack([_resized(frame.image, network, runtime.device) for frame in clip])[None]
         prediction = runtime.step(frames, self._text, self._state)
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
-        return logits, torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
+        presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
+        return _Prediction(clip, (height, width), logits.cpu(), presences.cpu())
+
+    def results(self, prediction: _Prediction) -> Iterator[FrameResult]:
+        """The results of one clip; the masks are made frame by frame, as they are asked for."""
+        for t, frame in enumerate(prediction.clip):
+            presences = prediction.presences[:, t]
+            masks, scores = self._masks(prediction.logits[:, t], presences, prediction.size)
+            yield FrameResult(
+                frame.index, frame.time, frame.image, masks, scores, presences.numpy(), self.expressions, frame.name
+            )
 
     @torch.inference_mode()
     def _masks(
-        self, logits: Tensor, presence: Tensor, size: tuple[int, ...]
+        self, logits: Tensor, presences: Tensor, size: Size
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-        """One frame: logits (E, h, w) and presence (E,) -> masks (E, H, W) at the video's own size, scores (E,)."""
-        threshold = self.segmenter.threshold
-        # Logits are resized, not masks: the outline stays smooth at the video's size. [O]
-        logits = F.interpolate(logits[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-        masks = logits > math.log(threshold / (1 - threshold))
-        masks &= (presence >= self.segmenter.presence_threshold)[:, None, None]
-        scores = [
-            (one[mask].sigmoid().mean() * p).item() if mask.any() else 0.0
-            for one, mask, p in zip(logits, masks, presence, strict=True)
-        ]
-        return masks.cpu().numpy(), np.array(scores, dtype=np.float32)
+        """One frame: logits (E, h, w) and presences (E,) -> masks (E, H, W) at the video's own size, scores (E,)."""
+        cut = math.log(self.segmenter.threshold / (1 - self.segmenter.threshold))
+        masks = np.zeros((len(logits), *size), dtype=bool)
+        scores = np.zeros(len(logits), dtype=np.float32)
+        for i, (one, presence) in enumerate(zip(logits, presences, strict=True)):
+            if presence >= self.segmenter.presence_threshold and (box := _reach(one > cut, size)):
+                # Logits are resized, not masks: the outline stays smooth at the video's size. [O]
+                part = _upsampled(one, size, box)
+                inside = part > cut
+                if inside.any():
+                    masks[i][box] = inside.numpy()
+                    scores[i] = (part[inside].sigmoid().mean() * presence).item()
+        return masks, scores
 
 
-def _resized(image: Image, size: tuple[int, int], device: torch.device) -> Tensor:
+@dataclass(frozen=True)
+class _Prediction:
+    """What the model says of one clip: logits (E, T, h, w) and presences (E, T) on the CPU; masks are of `size`."""
+
+    clip: Sequence[VideoFrame]
+    size: Size
+    logits: Tensor
+    presences: Tensor
+
+
+def _resized(image: Image, size: Size, device: torch.device) -> Tensor:
     """(H, W, 3) uint8 -> (3, h, w) float in [0, 1]."""
     # A copy where the array cannot be written: torch has no read-only tensors.
-    array = image if image.flags.writeable else image.copy()
-    pixels = torch.from_numpy(array).to(device).permute(2, 0, 1)[None].float() / 255
-    return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)[0]
+    pixels = torch.from_numpy(image if image.flags.writeable else image.copy()).to(device)
+    height, width, _ = pixels.shape
+    # Rows first, as long ones: channel by channel it takes several times as long.
+    rows = pixels.reshape(1, 1, height, width * 3).float()
+    if height != size[0]:
+        rows = F.interpolate(rows, (size[0], width * 3), mode="bilinear", align_corners=False, antialias=True)
+    picture = rows.reshape(1, size[0], width, 3).permute(0, 3, 1, 2)
+    if width != size[1]:
+        picture = F.interpolate(picture, size, mode="bilinear", align_corners=False, antialias=True)
+    return picture[0] / 255
+
+
+@lru_cache(maxsize=8)
+def _taps(length: int, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Bilinear resizing along one side, as `F.interpolate` does it: for each of the `target` places the two places
+    among `length` that it lies between, and the weight of each."""
+    # The scale is a float32 there, and multiplied and added without rounding between.
+    scale = torch.tensor(length / target).double()
+    places = ((torch.arange(target).double() + 0.5) * scale - 0.5).float().clamp(min=0)
+    first = places.long().clamp(max=length - 1)
+    weight = (places - first).clamp(max=1)
+    return first, (first + 1).clamp(max=length - 1), 1 - weight, weight
+
+
+def _reach(positive: Tensor, size: Size) -> Box | None:
+    """What a box of `size` has to hold so that no place outside depends on any of `positive` (h, w); None: on none."""
+    box = []
+    for side, target in enumerate(size):
+        used = positive.any(dim=1 - side).nonzero()
+        if not len(used):
+            return None
+        first, second, _, _ = _taps(positive.shape[side], target)
+        inside = ((second >= used[0]) & (first <= used[-1])).nonzero()
+        # Where a frame is smaller than the network's input, no place may depend on them.
+        if not len(inside):
+            return None
+        box.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    return box[0], box[1]
+
+
+def _upsampled(logits: Tensor, size: Size, box: Box) -> Tensor:
+    """The part `box` of what `F.interpolate` (bilinear) makes of logits (h, w) at `size`."""
+    (top, bottom, above, below), (left, right, before, behind) = (
+        [tap[part] for tap in _taps(length, target)]
+        for length, target, part in zip(logits.shape, size, box, strict=True)
+    )
+    rows = slice(int(top[0]), int(bottom[-1]) + 1)
+    wide = logits[rows, left] * before + logits[rows, right] * behind
+    return wide[top - rows.start] * above[:, None] + wide[bottom - rows.start] * below[:, None]
 
 
 def _check_values(size: int | None, threshold: float, presence_threshold: float) -> None:

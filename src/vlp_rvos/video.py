@@ -15,7 +15,7 @@ import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from PIL import Image as PillowImage
 from PIL import ImageOps
@@ -36,19 +37,23 @@ __all__ = [
     "DEFAULT_FPS",
     "ArraySource",
     "Image",
+    "Size",
     "VideoFrame",
     "VideoInfo",
     "VideoSource",
     "VideoWriter",
     "open_video",
+    "prefetch",
 ]
 
 Image = npt.NDArray[np.uint8]
+Size = tuple[int, int]
 Item = TypeVar("Item")
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 DEFAULT_FPS = 24.0
-PREFETCHED_FRAMES = 4
+# A clip of the presets: while the model works on one, the next one is decoded.
+PREFETCHED_FRAMES = 6
 # Every decoder thread holds frames of its own, so their number is part of the memory bound.
 DECODER_THREADS = 4
 # Seeking costs a second opening of the file, which pays only where there is much to skip.
@@ -65,7 +70,7 @@ class VideoFrame:
     Attributes:
         index: number of the frame, counted from the first one at or after `start`; with `every=N` 0, N, 2N, ...
         time: seconds from the start of the video (not from `start`).
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB, or of the size that `VideoSource.read` was asked for.
         name: file stem for a folder of frames, otherwise the index with five digits.
     """
 
@@ -99,6 +104,9 @@ class _Break(Exception):
     """The frames end here, before they should."""
 
 
+Load = Callable[[Size | None], Image]
+
+
 class VideoSource(ABC):
     """A video that can be iterated, lazily, as often as wanted.
 
@@ -108,10 +116,12 @@ class VideoSource(ABC):
     Attributes:
         info: what is known beforehand.
         problem: after an iteration: None, or what was wrong with the video.
+        scales: frames can come at another size for less than making and resizing the whole image costs.
     """
 
     info: VideoInfo
     problem: str | None = None
+    scales = False
     prefetched = PREFETCHED_FRAMES
 
     def __init__(self, every: int = 1, start: float | None = None, end: float | None = None) -> None:
@@ -124,20 +134,35 @@ class VideoSource(ABC):
         self.every, self.start, self.end = every, start, end
 
     def __iter__(self) -> Iterator[VideoFrame]:
+        return self.read()
+
+    def read(self, size: Size | None = None) -> Generator[VideoFrame, None, None]:
+        """Iterate; a source with `scales` can give its frames at another size than the video's own.
+
+        The colour conversion is the decoder's at either size, and rounds: colours differ by about one level of 255
+        from those of a whole image that is resized. `UserError` and warnings are as in a plain iteration.
+
+        Args:
+            size: (height, width) of the images; ignored by sources without `scales`.
+        """
         empty = True
-        for frame in _prefetch(self._selected(), self.prefetched):
-            empty = False
-            yield frame
+        with closing(prefetch(self._selected(size if self.scales else None), self.prefetched)) as frames:
+            for frame in frames:
+                empty = False
+                yield frame
         if empty:
             raise UserError(f"{self.info.name}: {self.problem or self._nothing_selected()}")
         if self.problem:
             warnings.warn(VLPRVOSWarning(f"{self.info.name}: {self.problem}"), stacklevel=2)
 
     @abstractmethod
-    def _read(self) -> Iterator[tuple[float, str | None, Callable[[], Image]]]:
-        """All frames as (time, name, function that gives the image); both this and the function may raise `_Break`."""
+    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
+        """All frames as (time, name, function that gives the image); both this and the function may raise `_Break`.
 
-    def _selected(self) -> Generator[VideoFrame, None, None]:
+        The function takes a size only where the source has `scales`, otherwise None, the video's own.
+        """
+
+    def _selected(self, size: Size | None) -> Generator[VideoFrame, None, None]:
         self.problem = None
         index, time = 0, 0.0
         # Container times are rounded to their time base: a frame at 2.0 s may read 1.99999.
@@ -148,7 +173,7 @@ class VideoSource(ABC):
                     return
                 if time >= start:
                     if index % self.every == 0:
-                        yield VideoFrame(index, time, load(), name or f"{index:05d}")
+                        yield VideoFrame(index, time, load(size), name or f"{index:05d}")
                     index += 1
         except _Break as reason:
             self.problem = f"stopped at frame {index} ({time:.2f} s): {reason}"
@@ -191,9 +216,9 @@ class ArraySource(VideoSource):
         self.frames = frames
         self.info = VideoInfo("frames", 0, 0, fps, None, None)
 
-    def _read(self) -> Iterator[tuple[float, str | None, Callable[[], Image]]]:
+    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
         for index, image in enumerate(self.frames):
-            yield index / self.info.fps, None, lambda image=image: image  # type: ignore[misc]
+            yield index / self.info.fps, None, lambda _, image=image: image  # type: ignore[misc]
 
 
 def open_video(
@@ -255,9 +280,9 @@ class _FolderSource(VideoSource):
         frames = self._selected_frames(fps, duration)
         self.info = VideoInfo(path.resolve().name, width, height, fps, duration, frames)
 
-    def _read(self) -> Iterator[tuple[float, str | None, Callable[[], Image]]]:
+    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
         for index, file in enumerate(self.files):
-            yield index / self.info.fps, file.stem, lambda file=file: self._load(file)  # type: ignore[misc]
+            yield index / self.info.fps, file.stem, lambda _, file=file: self._load(file)  # type: ignore[misc]
 
     def _load(self, file: Path) -> Image:
         image = _load_image(file)
@@ -273,6 +298,9 @@ class _FolderSource(VideoSource):
 
 
 class _FileSource(VideoSource):
+    # The colour conversion scales in the same pass.
+    scales = True
+
     def __init__(self, path: Path, every: int, start: float | None, end: float | None) -> None:
         super().__init__(every, start, end)
         self.path = path
@@ -300,11 +328,15 @@ class _FileSource(VideoSource):
         frames = total if whole else self._selected_frames(fps, duration)
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
 
-    def _read(self) -> Iterator[tuple[float, str | None, Callable[[], Image]]]:
+    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
         for time, frame in self._frames():
-            yield time, None, lambda frame=frame: self._image(frame)  # type: ignore[misc]
+            yield time, None, lambda size, frame=frame: self._image(frame, size)  # type: ignore[misc]
 
-    def _image(self, frame: av.VideoFrame) -> Image:
+    def _image(self, frame: av.VideoFrame, size: Size | None) -> Image:
+        if size is not None:
+            height, width = size[::-1] if _lies(self._turn) else size
+            small = frame.reformat(width, height, "rgb24", interpolation=Interpolation.BILINEAR)
+            return _turned(small, self._turn)
         image = _turned(frame, self._turn)
         width, height = self.info.width, self.info.height
         if image.shape[:2] != (height, width):
@@ -437,11 +469,17 @@ def _display_matrix(frame: av.VideoFrame) -> Matrix:
     return (a, b, c, d)
 
 
+def _lies(matrix: Matrix) -> bool:
+    """Whether rows of the coded frame are columns of the shown one."""
+    a, b, c, d = matrix
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
 def _turned(frame: av.VideoFrame, matrix: Matrix) -> Image:
     """The frame as RGB, as a viewer shows it; turned by the nearest multiple of 90 degrees."""
     image = frame.to_ndarray(format="rgb24")
     a, b, c, d = matrix
-    if abs(b) + abs(c) > abs(a) + abs(d):
+    if _lies(matrix):
         image, a, d = image.swapaxes(0, 1), c, b
     image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(image, dtype=np.uint8)
@@ -478,8 +516,13 @@ class _ImageErrors:
             raise _Break(f"{self.file.name} cannot be read as an image") from error
 
 
-def _prefetch(items: Generator[Item, None, None], depth: int) -> Iterator[Item]:
-    """Run an iterator `depth` items ahead in a thread that ends with this generator."""
+def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
+    """Run a generator ahead in a thread that ends, and ends the generator, with this one.
+
+    Args:
+        items: what it raises is raised here, in its turn.
+        depth: how many items may wait; one more is in the making. 0 runs nothing ahead, and no thread.
+    """
     if depth == 0:
         yield from items
         return
@@ -576,7 +619,7 @@ class VideoWriter(AtomicWriter):
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
         if "libx264" in av.codecs_available:
             stream = self._container.add_stream(
-                "libx264", rate=rate, options={"preset": "veryfast", "crf": "20", "bf": "0"}
+                "libx264", rate=rate, options={"preset": "superfast", "crf": "20", "bf": "0"}
             )
         else:
             stream = self._container.add_stream(

@@ -44,6 +44,8 @@ __all__ = [
 MAX_OBJECTS = 255
 BOX_OPACITY = 0.55
 MAX_CAPTION = 200
+# Masks are mostly runs: higher levels of zlib take several times as long for little.
+PNG_LEVEL = 1
 
 
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
@@ -71,18 +73,27 @@ class OverlayRenderer:
         texts = (" ".join(x.split()) for x in expressions)
         self.expressions = [x if len(x) <= MAX_CAPTION else x[: MAX_CAPTION - 3] + "..." for x in texts]
         self.colours = overlay_colours(len(self.expressions))
+        self._half = np.concatenate([np.zeros((1, 3), np.uint8), self.colours // 2])
         self._caption: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
         self._shape: tuple[int, ...] = ()
 
     def render(self, result: FrameResult) -> Image:
         """A new image (H, W, 3) uint8 RGB of the frame's size."""
         image = result.image.copy()
-        labels = label_map(result.masks, result.scores)
-        inside = labels > 0
-        # Half of the frame and half of the colour, without leaving uint8.
-        image[inside] = image[inside] // 2 + (self.colours // 2)[labels[inside] - 1]
-        edge = _edges(labels, max(1, round(2 * min(labels.shape) / 720)))
-        image[edge] = self.colours[labels[edge] - 1]
+        thickness = max(1, round(2 * min(image.shape[:2]) / 720))
+        # Outlines are made of what differs: they need to see what is around the masks.
+        box = tuple(
+            slice(max(0, part.start - thickness), min(side, part.stop + thickness))
+            for part, side in zip(result.box, image.shape, strict=False)
+        )
+        part, labels = image[box], label_map(result.masks[:, *box], result.scores)
+        inside = (labels > 0).view(np.uint8)
+        # Half of the frame and half of the colour, without leaving uint8; by channel, because loops over 3 are slow.
+        for channel in range(3):
+            part[..., channel] >>= inside
+            part[..., channel] += self._half[:, channel].take(labels)
+        edge = _edges(labels, thickness)
+        part[edge] = self.colours[labels[edge] - 1]
         self._draw_caption(image)
         return image
 
@@ -155,9 +166,11 @@ class PaletteMaskWriter(ResultWriter):
     def write(self, result: FrameResult) -> None:
         if len(result.masks) > MAX_OBJECTS:
             raise UserError(f"{len(result.masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
-        image = PillowImage.fromarray(label_map(result.masks, result.scores))
+        labels = np.zeros(result.masks.shape[1:], dtype=np.uint8)
+        labels[result.box] = label_map(result.masks[:, *result.box], result.scores)
+        image = PillowImage.fromarray(labels)
         image.putpalette(self._palette)
-        image.save(self._part / f"{result.name}.png")
+        image.save(self._part / f"{result.name}.png", compress_level=PNG_LEVEL)
 
     def close(self) -> None:
         old = self._part.with_suffix(".old")
@@ -216,7 +229,11 @@ class MasksJsonWriter(ResultWriter):
         self._file.write(json.dumps(header, ensure_ascii=False)[:-1] + ', "frames": [')
 
     def write(self, result: FrameResult) -> None:
-        masks = np.asfortranarray(result.masks.transpose(1, 2, 0), dtype=np.uint8)
+        rows, columns = result.box
+        # The encoder wants columns one after the other; turning them is the work, and most of a frame is empty.
+        turned = np.zeros((len(result.masks), *result.masks.shape[:0:-1]), dtype=np.uint8)
+        turned[:, columns, rows] = result.masks[:, rows, columns].transpose(0, 2, 1)
+        codes = coco_mask.encode(turned.transpose(2, 1, 0))
         objects = [
             {
                 "id": i + 1,
@@ -226,7 +243,7 @@ class MasksJsonWriter(ResultWriter):
                 "segmentation": {"size": list(map(int, rle["size"])), "counts": rle["counts"].decode("ascii")},
             }
             for i, (rle, expression, score, presence) in enumerate(
-                zip(coco_mask.encode(masks), result.expressions, result.scores, result.presences, strict=True)
+                zip(codes, result.expressions, result.scores, result.presences, strict=True)
             )
         ]
         frame: dict[str, Any] = {"index": result.index, "time": round(result.time, 6), "name": result.name}

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 OVERLAY, MASKS, MASKS_JSON = "overlay.mp4", "masks", "masks.json"
+# The results of a clip are written while the model works on the next one; more would only take memory.
+CLIPS_AHEAD = 1
 
 
 def run(
@@ -101,7 +104,8 @@ def run(
                 if overlay:
                     rate = source.info.fps / every
                     writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, expressions, rate)))
-                results = stack.enter_context(closing(segmenter.segment(source, expressions)))
+                results = segmenter.segment(source, expressions, images=overlay, ahead=CLIPS_AHEAD)
+                stack.enter_context(closing(results))
                 for result in _with_progress(results, source):
                     for writer in writers:
                         writer.write(result)
@@ -156,7 +160,7 @@ class _Summary:
     def add(self, result: FrameResult) -> None:
         self.frames += 1
         for i, sums in enumerate(self.sums):
-            area = float(result.masks[i].mean())
+            area = np.count_nonzero(result.masks[i]) / result.masks[i].size
             sums["mean_score"] += float(result.scores[i])
             sums["mean_presence"] += float(result.presences[i])
             sums["mean_area"] += area

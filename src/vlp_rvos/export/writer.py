@@ -94,7 +94,7 @@ def _write_onnx(graph: ExportGraph, file: Path) -> None:
         torch.no_grad(),
         _quiet(),
         symbolic_config.patch(backed_size_oblivious=True),
-        dynamo_config.patch(fake_tensor_cache_enabled=False),
+        dynamo_config.patch(fake_tensor_cache_enabled=False),  # type: ignore[attr-defined]
     ):
         program = torch.export.export(
             graph,

@@ -1,0 +1,113 @@
+"""The whole `vlp-rvos segment` command on a generated clip, against the model alone on the same frames.
+
+    python benchmarks/segment_command.py --threads 2 --json segment.json --plot segment.png
+
+Decoding, resizing, the model, masks at the video's size, overlay and files, in turns with the model on network inputs
+that are at hand. All in one process with one loaded model; loading it is counted by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import itertools
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from memory_length import make_clip
+
+from vlp_rvos.backbones import random_backbone
+from vlp_rvos.benchmarking.overhead import alternate
+from vlp_rvos.benchmarking.report import Row, write_report
+from vlp_rvos.checkpoint import shipped_models
+from vlp_rvos.commands import segment
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.segmenter import Segmenter
+from vlp_rvos.video import open_video
+
+WORDS = "the square"
+
+
+def load(name: str) -> Segmenter:
+    """Random weights where none are shipped: they change no cost."""
+    if name in shipped_models() or Path(name).exists():
+        return Segmenter.from_pretrained(name, device="cpu")
+    torch.manual_seed(0)
+    return Segmenter(VLPRVOS(random_backbone(name), ModelConfig.preset(name)), name)
+
+
+def network_inputs(segmenter: Segmenter, video: Path) -> list[torch.Tensor]:
+    """(1, T, 3, h, w) in [0, 1] of every clip."""
+    source = open_video(video)
+    size = segmenter.config.frame_size(source.info.height, source.info.width, segmenter.runtime.size_multiple)
+    frames = source.read(size)
+    clips = []
+    while clip := list(itertools.islice(frames, segmenter.config.clip_length)):
+        clips.append(torch.stack([torch.from_numpy(x.image).permute(2, 0, 1) / 255 for x in clip])[None].contiguous())
+    return clips
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--width", type=int, default=1920)
+    parser.add_argument("--height", type=int, default=1080)
+    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    began = time.perf_counter()
+    segmenter = load(arguments.model)
+    loading = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as name:
+        video, output = Path(name) / "clip.mp4", Path(name) / "out"
+        make_clip(video, arguments.frames / 25, arguments.width, arguments.height, 25)
+        clips = network_inputs(segmenter, video)
+        text = segmenter.runtime.encode_text([WORDS])
+
+        def model() -> None:
+            state: object = None
+            with torch.inference_mode():
+                for clip in clips:
+                    state = segmenter.runtime.step(clip, text, state).state
+
+        def command(overlay: bool) -> None:
+            with contextlib.redirect_stdout(io.StringIO()):
+                segment.run(video, [WORDS], output, overlay=overlay)
+            shutil.rmtree(output)
+
+        with patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenter):
+            seconds = alternate(
+                {"model": model, "command": lambda: command(True), "command, no overlay": lambda: command(False)},
+                arguments.rounds,
+            )
+    size = f"{arguments.width}x{arguments.height}"
+    rows = [
+        Row(
+            f"{arguments.model}: whole segment command, {size} / model alone",
+            seconds["command"] / seconds["model"],
+            1.15,
+        ),
+        Row(f"{arguments.model}: the same without overlay", seconds["command, no overlay"] / seconds["model"], 1.15),
+    ]
+    details = {
+        "frames": sum(clip.shape[1] for clip in clips),
+        "input": list(clips[0].shape[-2:]),
+        "rounds": arguments.rounds,
+        "median_seconds": seconds,
+        "loading_seconds": loading,
+    }
+    write_report(rows, details, arguments.json, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Start-up: `vlp-rvos --help`, in turns with a bare Python.
+
+python benchmarks/startup.py --json startup.json --plot startup.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from vlp_rvos.benchmarking.overhead import alternate
+from vlp_rvos.benchmarking.report import Row, write_report
+
+
+def starting(*arguments: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    forms = {"help": starting("-m", "vlp_rvos.cli", "--help"), "python": starting("-c", "pass")}
+    seconds = alternate(forms, arguments.rounds)
+    rows = [
+        Row("start-up: vlp-rvos --help", seconds["help"], 0.5, "s"),
+        Row("start-up: vlp-rvos --help / bare Python", seconds["help"] / seconds["python"]),
+    ]
+    write_report(rows, {"rounds": arguments.rounds, "median_seconds": seconds}, arguments.json, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
