@@ -58,7 +58,7 @@ class _Operations(TorchDispatchMode):
     """Adds up what every operation costs, under the name that `part` has at the time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.part = "rest"
         self.paused = False
         self.costs: dict[str, Cost] = {}

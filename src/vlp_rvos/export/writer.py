@@ -93,8 +93,8 @@ def _write_onnx(graph: ExportGraph, file: Path) -> None:
     with (
         torch.no_grad(),
         _quiet(),
-        symbolic_config.patch(backed_size_oblivious=True),
-        dynamo_config.patch(fake_tensor_cache_enabled=False),  # type: ignore[attr-defined]
+        symbolic_config.patch(backed_size_oblivious=True),  # type: ignore[attr-defined]
+        dynamo_config.patch(fake_tensor_cache_enabled=False),
     ):
         program = torch.export.export(
             graph,
