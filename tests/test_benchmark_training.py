@@ -26,6 +26,7 @@ TINY = {
     "prompt_layers": 1,
     "prompt_heads": 2,
     "shallow_layers": [1],
+    "shared_layers": 0,
     "str_blocks": 1,
     "str_heads": 2,
     "head_width": 16,

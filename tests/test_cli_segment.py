@@ -350,12 +350,12 @@ def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest
             (Path("c.yaml"), Path("o"), True, "cpu", ["a=1", "b.c=2"]),
         ),
         ("pretrain c.yaml -o o --set a=1", "pretrain", "run", (Path("c.yaml"), Path("o"), ["a=1"])),
-        ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, Files())),
+        ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, Files(), False)),
         (
             "evaluate masks p g --skip-ends --json f",
             "evaluate",
             "masks",
-            (Path("p"), Path("g"), True, Files(Path("f"))),
+            (Path("p"), Path("g"), True, Files(Path("f")), False),
         ),
         (
             "evaluate run d --model m -o o --json f --skip-ends --device cpu --size 64 --set history=false",

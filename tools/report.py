@@ -92,7 +92,7 @@ def align_table() -> str:
 
 def runs_table() -> str:
     """Cost and held-out result of each training run of mini."""
-    names = ("iou", "iou_video", "iou_still", "iou_pasted", "iou_several", "presence_accuracy")
+    names = ("iou", "iou_present", "iou_video", "iou_still", "iou_pasted", "iou_several", "presence_accuracy")
     rows = [_row("run", "steps", "videos seen", "minutes", "seed", *names), "|---" * (5 + len(names)) + "|"]
     for file in sorted(RESULTS.glob("run-*.json")):
         run = json.loads(file.read_text())
