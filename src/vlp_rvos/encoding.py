@@ -196,7 +196,7 @@ class ReferenceGuidedEncoder(nn.Module):
         prompts = text.prompts
         positions = None if self.positions is None else self.positions(length)
         none = prompts.temporal.new_zeros(length, 0, width)
-        temporal = (none if positions is None else positions[:, None]).to(x).expand(len(x), -1, -1, -1)
+        temporal = (none if positions is None else positions[:, None]).to(x).expand(x.shape[0], -1, -1, -1)
         words_visible = _repeated(text.mask, length)[:, None, None, :]
 
         def of_expressions(videos: Tensor) -> Tensor:
@@ -208,9 +208,9 @@ class ReferenceGuidedEncoder(nn.Module):
             if layer == self.shared_layers:
                 x, temporal, states = of_expressions(x), of_expressions(temporal), [of_expressions(s) for s in states]
                 if self.history is not None:
-                    past = self.history(history, len(x)).to(x)[:, None].expand(-1, length, -1, -1)
+                    past = self.history(history, x.shape[0]).to(x)[:, None].expand(-1, length, -1, -1)
                     x = torch.cat([x, past], 2)
-            batch, carried = len(x), x.shape[2]
+            batch, _, carried, _ = x.shape
             fresh = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
             temporal = temporal + prompts.temporal[layer].to(x)
             tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
