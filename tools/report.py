@@ -29,9 +29,6 @@ DOCUMENTS = (
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
     "davis16-val": "shipped, as trained",
-    "no-temporal": "without temporal prompts (and capture)",
-    "no-history": "without history",
-    "frame-only": "frame attention only",
     "no-time": "without temporal prompts, history and cubes",
     "davis16-val-run-3": "run 3, as trained",
     "no-time-run-3": "without temporal prompts, history and cubes",
@@ -44,6 +41,8 @@ HELD_OUT = {
     "held-out-run-3": "run 3",
     "held-out-run-4": "run 4, shipped",
     "held-out-no-history-run-4": "run 4 without history",
+    "held-out-no-temporal-run-4": "run 4 without temporal prompts (and capture)",
+    "held-out-frame-only-run-4": "run 4 with frame attention only",
     "held-out-no-time-run-4": "run 4 without temporal prompts, history and cubes",
 }
 
