@@ -159,6 +159,18 @@ def held_out_table() -> str:
     return "\n".join(rows)
 
 
+def listening_table() -> str:
+    """Pairs of things of which the words name one, and how often what is not there is noticed."""
+    rows = [_row("run", "pairs by name", "pairs by motion", "absent noticed", "asked"), "|---|---|---|---|---|"]
+    for file in sorted(RESULTS.glob("listening-*.json")):
+        found = json.loads(file.read_text())
+        pairs, presence = found["pairs"], found["presence"]
+        asked = f"{pairs['category']['count']}, {pairs['motion']['count']}, {presence['absent']}"
+        shares = (pairs["category"]["right"], pairs["motion"]["right"], presence["absent_caught"])
+        rows.append(_row(file.stem.removeprefix("listening-"), *shares, asked))
+    return "\n".join(rows)
+
+
 def ablation_table() -> str:
     """One training for each row and seed, each with one part changed (`vlp-rvos ablate`)."""
     from vlp_rvos.training.ablation import table
@@ -176,6 +188,7 @@ def fill() -> None:
         "switches": switches_table,
         "heldout": held_out_table,
         "models": models_table,
+        "listening": listening_table,
         "ablation": ablation_table,
     }
     for document in DOCUMENTS:

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from clips import noise, tiny_model, write_video
+from stubs import TinyBackbone
+
+from vlp_rvos import Segmenter, checkpoint, cli
+from vlp_rvos.backbones.base import TextBatch
+from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
+from vlp_rvos.export import folder, writer
+from vlp_rvos.export.cache import cache_folder, cached_export
+from vlp_rvos.export.folder import new_folder, read_manifest
+from vlp_rvos.export.graphs import ExportGraph
+from vlp_rvos.export.runtimes import ExportedRuntime, load_exported
+from vlp_rvos.export.words import find_tokenizer, open_tokenizer
+from vlp_rvos.export.writer import export_model
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.runtime import TorchRuntime
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+openvino = pytest.importorskip("openvino")
+
+WORDS = ["a red car", "the small dog that jumps over the fence", "it"]
+FORMATS = ["onnx", "openvino"]
+
+
+class WordyBackbone(TinyBackbone):
+    """With BERT's words, which exported models can have."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(vocabulary=30522, **options)  # type: ignore[arg-type]
+        self.words = WordPieceTokenizer(MINILM_VOCABULARY.locate())
+
+    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
+        return self.words(expressions, self.max_words)
+
+
+def wordy_model(changes: dict[str, object] | None = None, **backbone: object) -> VLPRVOS:
+    config = tiny_model().config.replace(**(changes or {}))
+    torch.manual_seed(0)
+    sizes = {"pyramid": True, "vision_layers": 2, "text_layers": 1}
+    model = VLPRVOS(WordyBackbone(**{**sizes, **backbone}), config)
+    with torch.no_grad():
+        for gate in model.encoder.gates:
+            gate.fill_(0.5)
+        # Logits of a fresh model hardly leave their bias.
+        model.mask_head.logits.weight.mul_(20)
+    return model.eval()
+
+
+@contextmanager
+def traced_once() -> Iterator[None]:
+    """One model's graphs are traced for the first format only: that takes nearly all of the time of an export."""
+    trace, traced = writer._write_onnx, {}
+
+    def write(graph: ExportGraph, file: Path) -> None:
+        if graph.name not in traced:
+            trace(graph, file)
+            traced[graph.name] = file.read_bytes()
+        file.write_bytes(traced[graph.name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "_write_onnx", write)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> VLPRVOS:
+    """With all parts, and cubes that do not divide the grid; one model, because tracing takes long."""
+    return wordy_model({"cube_size": 3}, layer_scale=True)
+
+
+@pytest.fixture(scope="module")
+def exported(model: VLPRVOS, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp("exported") / name for name in FORMATS}
+    with traced_once():
+        for name, path in folders.items():
+            assert export_model(model, path, name) < 1e-4  # type: ignore[arg-type]
+    return folders
+
+
+# --- the same as PyTorch -------------------------------------------------------------------------------------------
+def assert_same(model: VLPRVOS, runtime: ExportedRuntime, expressions: int, lengths: Sequence[int]) -> None:
+    reference = TorchRuntime(model)
+    texts = [x.encode_text(WORDS[:expressions]) for x in (reference, runtime)]
+    states: list[object] = [None, None]
+    for size, length in zip(itertools.cycle([(64, 48), (16, 32)]), lengths, strict=False):
+        frames = torch.rand(1, length, 3, *size)
+        outputs = [
+            x.step(frames, text, state) for x, text, state in zip((reference, runtime), texts, states, strict=True)
+        ]
+        states = [out.state for out in outputs]
+        expected, found = outputs
+        assert expected.mask_logits.std() > 0.1
+        torch.testing.assert_close(found.mask_logits, expected.mask_logits, rtol=1e-4, atol=1e-4)
+        if expected.presence_logits is None:
+            assert found.presence_logits is None
+        else:
+            torch.testing.assert_close(found.presence_logits, expected.presence_logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_length_size_and_number_of_expressions(model: VLPRVOS, exported: dict[str, Path], name: str) -> None:
+    runtime = ExportedRuntime(exported[name])
+    for expressions, lengths in ((1, [1, 3, 2]), (3, [3, 1]), (2, [2, 2])):
+        assert_same(model, runtime, expressions, lengths)
+
+
+@pytest.mark.slow
+def test_with_all_parts_switched_off(tmp_path: Path) -> None:
+    prompts = dict.fromkeys(("language_prompts", "vision_prompts", "temporal_prompts"), 0)
+    parts = dict.fromkeys(("history", "reference_guided", "vlff", "score_map", "shallow", "presence"), False)
+    model = wordy_model({**prompts, **parts, "str_blocks": 1, "attention": "full"}, causal=True, vision_layers=1)
+    export_model(model, tmp_path / "out", "onnx")
+    assert_same(model, ExportedRuntime(tmp_path / "out"), 2, [3, 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_segmenter_runs_it(model: VLPRVOS, exported: dict[str, Path], name: str) -> None:
+    pictures = noise(7, (90, 50))
+    expected = list(Segmenter(model).segment(pictures, WORDS))
+    segmenter = Segmenter.from_pretrained(exported[name])
+    assert segmenter.name == name
+    assert segmenter.config == model.config
+    for a, b in zip(segmenter.segment(pictures, WORDS), expected, strict=True):
+        assert np.mean(a.masks != b.masks) < 1e-3
+        assert a.scores == pytest.approx(b.scores, abs=1e-3)
+        assert a.presences == pytest.approx(b.presences, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_openvino_in_half_precision(model: VLPRVOS, exported: dict[str, Path]) -> None:
+    pictures = noise(4, (90, 50))
+    half = Segmenter.from_pretrained(exported["openvino"], precision="bf16").segment(pictures, WORDS)
+    for a, b in zip(half, Segmenter(model).segment(pictures, WORDS), strict=True):
+        assert np.mean(a.masks != b.masks) < 0.05
+
+
+@pytest.mark.slow
+def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str, Path]) -> None:
+    fresh = wordy_model({"cube_size": 3}, layer_scale=True)
+    assert {name: type(x) for name, x in model.named_modules()} == {name: type(x) for name, x in fresh.named_modules()}
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
+    assert [x.requires_grad for x in model.parameters()] == [x.requires_grad for x in fresh.parameters()]
+
+
+# --- the folder ----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_the_folder_is_complete_and_small(model: VLPRVOS, exported: dict[str, Path]) -> None:
+    for name, path in exported.items():
+        assert {x.name for x in path.iterdir()} == {*folder.GRAPH_FILES[name], "export.json"}  # type: ignore[index]
+        assert not list(path.parent.glob(".*"))
+        manifest = read_manifest(path)
+        assert manifest.runtime == name
+        assert manifest.size_multiple == 16
+        assert ModelConfig.from_dict(manifest.config) == model.config
+
+
+def write_folder_without_graphs(path: Path, runtime: str) -> Path:
+    path.mkdir(exist_ok=True)
+    names = folder.GRAPH_FILES[runtime]  # type: ignore[index]
+    for name in names:
+        (path / name).write_text(name)
+    hashes = {name: folder.file_hash(path / name) for name in names}
+    tokenizer = find_tokenizer(WordyBackbone())
+    folder.Manifest(runtime, "tiny", tiny_model().config.to_dict(), tokenizer, 16, 16, hashes).write(path)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A folder for ONNX Runtime in which all is right but the graphs."""
+    return write_folder_without_graphs(tmp_path / "model", "onnx")
+
+
+def change(path: Path, **values: object) -> None:
+    manifest = path / "export.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | values))
+
+
+def test_what_is_wrong_with_a_folder_is_said_in_one_line(written: Path) -> None:
+    good = (written / "export.json").read_text()
+    for values, words in (
+        ({"format": "other"}, "not the manifest of an exported model"),
+        ({"format_version": 2}, "exported in format 2, this version reads 1; export the model again"),
+        ({"hashes": {"text.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
+        ({"hashes": {"text.onnx": "0", "../clip.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
+        ({"hashes": {"text.onnx": "0", "clip.onnx": "0"}}, "text.onnx: not what was exported"),
+        ({"runtime": "tensorrt"}, "'runtime' must be one of onnx, openvino"),
+        ({"tokenizer": ["other", [1]]}, "unknown tokenizer 'other'"),
+        ({"tokenizer": ["wordpiece", [1, 2, 3]]}, "another vocabulary"),
+        ({"config": {"width": 0}}, "width is 0"),
+    ):
+        change(written, **values)
+        with pytest.raises(UserError, match=words) as caught:
+            ExportedRuntime(written)
+        assert "\n" not in str(caught.value)
+        (written / "export.json").write_text(good)
+    folder.check_files(written, read_manifest(written))
+    with (written / "clip.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(UserError, match=r"clip\.onnx: not what was exported"):
+        ExportedRuntime(written)
+    (written / "clip.onnx").unlink()
+    with pytest.raises(UserError, match=r"clip\.onnx: missing"):
+        ExportedRuntime(written)
+    (written / "export.json").write_text("{")
+    with pytest.raises(UserError, match=r"no readable export\.json"):
+        ExportedRuntime(written)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(written: Path, tmp_path: Path) -> None:
+    os.replace(written / "clip.onnx", tmp_path / "elsewhere.onnx")
+    (written / "clip.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(UserError, match="a link that leaves the folder"):
+        ExportedRuntime(written)
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(written: Path, tmp_path: Path) -> None:
+    before = {x.name: x.read_bytes() for x in written.iterdir()}
+    with suppress(RuntimeError), new_folder(written) as part:
+        (part / "clip.onnx").touch()
+        raise RuntimeError
+    assert {x.name: x.read_bytes() for x in written.iterdir()} == before
+    with new_folder(written) as part:
+        (part / "new").touch()
+    assert [x.name for x in written.iterdir()] == ["new"]
+    with new_folder(tmp_path / "deep/empty") as part:
+        (part / "new").touch()
+    assert [x.name for x in tmp_path.iterdir() if x.name.startswith(".")] == []
+
+
+def test_what_is_not_an_export_is_not_replaced(model: VLPRVOS, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(UserError, match="not an exported model: choose another folder"):
+        export_model(model, tmp_path, "onnx")
+    with pytest.raises(UserError, match="choose another folder"):
+        export_model(model, tmp_path / "holiday.jpg", "onnx")
+    assert [x.name for x in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_wrong_export_is_not_written(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_write_onnx", lambda _, file: file.touch())
+    monkeypatch.setattr(writer, "ExportedRuntime", lambda _: None)
+    for difference in (0.5, float("nan")):
+        monkeypatch.setattr(writer, "_difference", lambda *_, value=difference: value)
+        with pytest.raises(VLPRVOSError, match="differs from PyTorch"):
+            export_model(model, tmp_path / "out", "onnx")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "2.6.1+cpu")
+        with pytest.raises(UserError, match=r"export needs torch 2\.\d+ or newer, this is 2\.6\.1"):
+            export_model(model, tmp_path / "out", "onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
+    with pytest.raises(UserError, match=r"onnxruntime missing; install with: pip install 'vlp-rvos\[export\]'"):
+        load_exported("mini", "onnx")
+
+
+def test_tokenizers() -> None:
+    assert find_tokenizer(WordyBackbone())[0] == "wordpiece"
+    assert open_tokenizer(*find_tokenizer(WordyBackbone()))(["a dog"], 8).ids.shape == (1, 4)
+    with pytest.raises(UserError, match="tiny has a tokenizer of its own"):
+        find_tokenizer(TinyBackbone())
+
+
+# --- choosing it ---------------------------------------------------------------------------------------------------
+def test_options_that_do_not_go_together(written: Path) -> None:
+    for options, words in (
+        ({"runtime": "openvino"}, "exported for onnx, not for openvino"),
+        ({"runtime": "torch"}, "exported for onnx, not for torch"),
+        ({"precision": "bf16"}, "precision 'bf16': onnx models run in fp32"),
+        ({"precision": "int8", "device": "cpu"}, "precision 'int8': onnx models run in fp32"),
+        ({"device": "cuda:7"}, "device 'cuda:7'"),
+        ({"overrides": {"history": False}}, "settings of an exported model"),
+        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            Segmenter.from_pretrained(written, **options)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_precision_is_said_before_minutes_of_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlp_rvos.export.cache.cached_export", lambda *_: pytest.fail("exports"))
+    for runtime, precision, has in (("onnx", "bf16", "fp32"), ("openvino", "int8", "fp32 or bf16")):
+        with pytest.raises(UserError, match=f"precision '{precision}': {runtime} models run in {has}"):
+            load_exported("mini", runtime, precision)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checkpoint, "load_model", lambda path, overrides: (path, overrides))
+    calls = []
+
+    def export(given: tuple[Path, object], path: Path, runtime: str) -> float:
+        calls.append((*given, runtime))
+        with new_folder(path) as part:
+            write_folder_without_graphs(part, runtime)
+        return 0.0
+
+    monkeypatch.setattr(writer, "export_model", export)
+    file = tmp_path / "mine.safetensors"
+    checkpoint.save_trained(file, model, {})
+    with pytest.warns(VLPRVOSWarning, match="exporting mine for onnx, once"):
+        first = cached_export(file, "onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cached_export(file, "onnx") == first
+    assert first.parent == tmp_path / "cache/vlp-rvos/exported"
+    assert calls == [(file, None, "onnx")]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folders = [first, cached_export(file, "openvino"), cached_export(file, "onnx", {"history": False})]
+        assert calls[1:] == [(file, None, "openvino"), (file, {"history": False}, "onnx")]
+        (first / "text.onnx").write_text("damaged")
+        assert cached_export(file, "onnx") == first
+        checkpoint.save_trained(file, model, {"steps": 1})
+        folders.append(cached_export(file, "onnx"))
+    assert calls[3:] == [(file, None, "onnx")] * 2
+    assert len({*folders}) == 4
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache/vlp-rvos/exported"
+
+
+@pytest.mark.slow
+def test_the_commands(
+    model: VLPRVOS,
+    exported: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
+    monkeypatch.setattr(writer, "_write_onnx", lambda _, file: shutil.copy(exported["onnx"] / file.name, file))
+    out = tmp_path / "exported"
+    assert cli.main(["export", "mini", "-o", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"wrote {out} (onnx, ")
+    assert printed.err == ""
+    video = write_video(tmp_path / "a.mp4", noise(4))
+    arguments = ["segment", str(video), "the dog", "--no-overlay", "-o", str(tmp_path / "masks"), "--model"]
+    assert cli.main([*arguments, str(out)]) == 0
+    assert cli.main([*arguments, str(out), "--runtime", "openvino"]) == 2
+    assert "exported for onnx" in capsys.readouterr().err
+    assert cli.main(["export", "mini", "-o", str(video)]) == 2
+    assert cli.main(["export", "mini", "-o", str(out), "--format", "tensorrt"]) == 2
+
+
+# --- the shipped model ---------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_mini_finds_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    video, words = Path(__file__).parents[1] / "examples/cat.mp4", ["the cat", "the wall behind it"]
+    options = {"every": 2, "end": 1.0}
+    expected = list(Segmenter.from_pretrained("mini", device="cpu").segment(video, words, **options))
+    assert any(x.masks[0].any() for x in expected)
+    with traced_once():
+        for name in FORMATS:
+            found = Segmenter.from_pretrained("mini", runtime=name).segment(video, words, **options)  # type: ignore[arg-type]
+            for a, b in zip(found, expected, strict=True):
+                union = (a.masks | b.masks).sum()
+                assert (a.masks & b.masks).sum() >= 0.99 * union
+                assert a.presences == pytest.approx(b.presences, abs=1e-3)
