@@ -216,6 +216,20 @@ def test_nothing_is_said_of_twins() -> None:
     assert texts(lambda rng: twins.describe(0, rng)) == []
 
 
+def test_what_is_told_by_motion_is_told_by_nothing_else() -> None:
+    def pair(**more: object) -> Scene:
+        moving = thing("dog", track(0.2, to=(0.5, 0.5)), Motion(dx=0.3), "red", **more)
+        return Scene([moving, thing("dog", track(0.8, to=(0.5, 0.5)), Motion(dx=-0.3), "blue")])
+
+    free, bound = (texts(lambda rng, scene=scene: scene.describe(0, rng)) for scene in (pair(), pair(by_motion=True)))  # type: ignore[misc]
+    assert any("red" in text for text in free)
+    assert bound
+    assert all(tells_motion(text) for text in bound)
+    assert not any(re.search("red|left", text) for text in bound)
+    alone = Scene([thing("dog", track(0.2), Motion(dx=0.3), by_motion=True)])
+    assert {"dog", "the dog", "a dog"} & set(texts(lambda rng: alone.describe(0, rng)))
+
+
 def test_unclear_rivals_need_a_difference() -> None:
     """A truck may be taken for a car, so "the car" alone is not said beside one."""
     scene = Scene([thing("car", track(0.2), colour="red"), thing("truck", track(0.8), colour="blue")])

@@ -18,6 +18,7 @@ from coco_folder import Shape, write_coco
 from PIL import Image
 
 from vlp_rvos.data.mixture import Mixture, MixtureConfig, Source, build_mixture, render_sheet
+from vlp_rvos.data.paraphrase import tells_motion
 from vlp_rvos.data.video_clips import video_clip
 from vlp_rvos.data.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
@@ -105,6 +106,38 @@ def test_a_single_picture_is_asked_about_without_motion_words(config: MixtureCon
     assert not re.search(moving, text)
     assert re.search(r"\b(left|right)\b", text)
     assert {"still", "pasted", "absent"} <= {kind for sample in samples for kind in sample.kinds}
+
+
+def test_twins_differ_in_motion_only(config: MixtureConfig) -> None:
+    changed = replace(config, sources=(Source("stills", "stills"),), hold_out=(), twins=1.0, absent=0.0, clip_length=6)
+    mixture = build_mixture(changed)
+    told = 0
+    for index in range(20):
+        sample = mixture.sample(index)
+        pasted = [text for text, kind in zip(sample.expressions, sample.kinds, strict=True) if kind == "pasted"]
+        # "a dog" is enough where nothing else could be meant.
+        told += sum(tells_motion(text) for text in pasted)
+        assert all(tells_motion(text) or not re.search("left|right|middle|red|blue|green", text) for text in pasted)
+    assert told > 10
+
+
+def test_riders_and_what_they_ride_are_two_things(tmp_path: Path) -> None:
+    shapes = [Shape("person", (20, 10, 60, 80), COLOURS[0]), Shape("bicycle", (90, 20, 150, 70), COLOURS[1])]
+    write_coco(tmp_path, [shapes] * 4)
+    config = MixtureConfig(
+        str(tmp_path), (Source("stills", "."),), height=64, width=96, mounted=1.0, hold_out_share=0.0, absent=0.0
+    )
+    mixture = build_mixture(replace(config, clips=1, clip_length=1))
+    assert list(mixture.cutouts.mounts) == ["bicycle"]
+    pasted = []
+    for index in range(12):
+        sample = mixture.sample(index)
+        masks = [mask for mask, kind in zip(sample.masks, sample.kinds, strict=True) if kind == "pasted"]
+        assert all(not (a & b).any() for k, a in enumerate(masks) for b in masks[:k])
+        pasted += [text for text, kind in zip(sample.expressions, sample.kinds, strict=True) if kind == "pasted"]
+    text = " | ".join(pasted)
+    assert re.search("person|human|individual", text)
+    assert re.search("bicycle|bike|vehicle", text)
 
 
 def test_samples_depend_on_the_index_alone(config: MixtureConfig) -> None:

@@ -24,6 +24,7 @@ from vlp_rvos.data.pseudo_clips import (
     photometric,
     random_camera,
     random_path,
+    riding_path,
     widened,
 )
 from vlp_rvos.data.scenes import Part, SceneClip
@@ -199,6 +200,24 @@ def test_motions_are_what_they_are_called(kind: str) -> None:
         inside = [(0 < p[0] < SIZE[1]) for p in path.position]
         if kind in ("enter", "leave"):
             assert (inside[0], inside[-1]) == ((False, True) if kind == "enter" else (True, False))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_riders_stay_on_what_they_ride(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mount = random_path(9, SIZE, (20, 30), rng)
+    rider = riding_path(mount, (20, 30), (60, 20), rng)
+    assert rider.motion == mount.motion
+    assert np.array_equal(rider.angle, mount.angle)
+    assert np.ptp(rider.scale / mount.scale) < 1e-9
+    # In the mount's own frame, in its pixels: always the same place, the feet on it and the head above.
+    cos, sin = np.cos(mount.angle), np.sin(mount.angle)
+    offset = (rider.position - mount.position) / mount.scale[:, None]
+    above = -sin * offset[:, 0] + cos * offset[:, 1]
+    assert np.ptp(above) < 1e-9
+    tall = 60 * rider.scale[0] / mount.scale[0]
+    assert -10 < above[0] + tall / 2 < 10
+    assert above[0] - tall / 2 < -5
 
 
 def test_garments_are_cut_out_with_their_person(bank: StillBank) -> None:

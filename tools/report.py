@@ -25,6 +25,8 @@ DOCUMENTS = (
     "src/vlp_rvos/weights/mini.md",
     "src/vlp_rvos/weights/mini-backbone.md",
     "docs/experiments.md",
+    "docs/training.md",
+    "docs/performance.md",
 )
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
@@ -178,6 +180,46 @@ def ablation_table() -> str:
     return table(_load("ablation")) if (RESULTS / "ablation.json").exists() else "Not measured yet."
 
 
+def loader_table() -> str:
+    """What one loading process prepares of what the model takes, stage by stage (`benchmarks/loader_speed.py`)."""
+    result = _load("loader-speed")
+    names = ("model", "clips x frames", "size", "videos a second, model", "videos a second, one process", "ratio")
+    rows = [
+        f"{result['machine']}, {result['threads']} threads, {result['precision']}:",
+        "",
+        _row(*names),
+        "|---" * len(names) + "|",
+    ]
+    for setting in result["settings"]:
+        mixture = setting["sources"]["mixture"]
+        height, width = setting["size"]
+        rows.append(
+            _row(
+                setting["model"],
+                f"{setting['clips']} x {setting['clip_length']}",
+                f"{height}x{width}",
+                f"{setting['model_samples_per_second']:.2f}",
+                f"{mixture['samples_per_second']:.1f}",
+                f"{mixture['ratio']:.0f}",
+            )
+        )
+    return "\n".join(rows)
+
+
+def evaluation_table() -> str:
+    """J and F of a split against the plain form, one mask after the other (`benchmarks/evaluation_speed.py`)."""
+    result = _load("evaluation-speed")
+    rows = [
+        f"{result['machine']}, {result['masks']} masks, largest difference {result['largest_difference']}:",
+        "",
+        _row("form", "masks a second", "against plain"),
+        "|---|---|---|",
+    ]
+    plain = result["masks_per_second"]["plain"]
+    rows += [_row(name, f"{rate:.0f}", f"{rate / plain:.0f}") for name, rate in result["masks_per_second"].items()]
+    return "\n".join(rows)
+
+
 def fill() -> None:
     """Write every marked table."""
     tables = {
@@ -190,6 +232,8 @@ def fill() -> None:
         "models": models_table,
         "listening": listening_table,
         "ablation": ablation_table,
+        "loader": loader_table,
+        "evaluation": evaluation_table,
     }
     for document in DOCUMENTS:
         path = ROOT / document

@@ -59,6 +59,7 @@ class CutoutBank:
     videos: Sequence[tuple[YTVOSDataset, tuple[str, ...]]] = ()
     max_side: int = 260
     by_category: dict[str, list[_Candidate]] = field(init=False, default_factory=dict)
+    mounts: dict[str, list[_Candidate]] = field(init=False, default_factory=dict)
 
     # Things that make no sense without their surroundings, or are hardly ever whole.
     UNFIT = STUFF | frozenset({"dining table", "sink", "bed", "oven", "cyclist", "refrigerator", "microwave", "toilet"})
@@ -67,8 +68,11 @@ class CutoutBank:
         for k, bank in enumerate(self.banks):
             for image in bank.images:
                 for annotation in bank.coco.annotations_of(image):
+                    candidate = _Candidate(k, image, annotation)
                     if self._is_whole(image, annotation):
-                        self.by_category.setdefault(annotation.category, []).append(_Candidate(k, image, annotation))
+                        self.by_category.setdefault(annotation.category, []).append(candidate)
+                    if annotation.category in _MOUNTS and self._is_mount(image, annotation):
+                        self.mounts.setdefault(annotation.category, []).append(candidate)
 
     def _is_whole(self, image: CocoImage, annotation: CocoAnnotation) -> bool:
         if annotation.crowd or annotation.supercategory in (CLOTHING, "street") or annotation.category in self.UNFIT:
@@ -79,6 +83,12 @@ class CutoutBank:
         grounded = top + height < image.height - 2 or annotation.category == "person"
         solid = annotation.area > 0.36 * width * height and min(width, height) >= 24
         return inside and grounded and solid and 0.012 < share < 0.6
+
+    @staticmethod
+    def _is_mount(image: CocoImage, annotation: CocoAnnotation) -> bool:
+        """Whole or not: there are few of them, a bicycle is mostly holes, and its rider hides its borders."""
+        share, sides = annotation.area / (image.width * image.height), annotation.box[2:]
+        return not annotation.crowd and min(sides) >= 36 and 0.004 < share < 0.6
 
     @property
     def categories(self) -> list[str]:
@@ -91,6 +101,15 @@ class CutoutBank:
         weights = np.sqrt([min(len(self.by_category[name]), 150) for name in names])
         weights *= [1.0 if name in _MOVERS else 0.4 for name in names]
         return str(rng.choice(names, p=weights / weights.sum()))
+
+    def draw_mount(self, rng: np.random.Generator, side: int) -> Cutout | None:
+        """Something that people ride, at most `side` pixels on its longer side, or None where there is none."""
+        if not self.mounts:
+            return None
+        names = sorted(self.mounts)
+        weights = np.array([_MOUNTS[name] for name in names])
+        candidates = self.mounts[str(rng.choice(names, p=weights / weights.sum()))]
+        return self._cut(candidates[int(rng.integers(len(candidates)))], min(side, self.max_side), rng)
 
     def draw(self, category: str, rng: np.random.Generator, side: int) -> Cutout:
         """A thing of a category, at most `side` pixels on its longer side, sometimes mirrored or recoloured."""
@@ -182,6 +201,9 @@ _MOVERS = words(
     kite frisbee skateboard surfboard umbrella
     """
 ) | {"sports ball", "teddy bear"}
+
+#: what people ride -> how often
+_MOUNTS = {"bicycle": 5.0, "motorcycle": 2.5, "horse": 1.0, "elephant": 0.5, "skateboard": 0.5}
 
 _RECOLOURABLE = words(
     """

@@ -187,13 +187,13 @@ class Scene:
             return say(spoken, [colour] if colour else [], rng, article="the" if rng.random() < 0.7 else None)
         if thing.owner is not None:
             return self._describe_worn(noun, index, rivals, rng)
-        if noun in ("object", "thing"):
-            candidates = [a for a in self._attributes(noun, index, rivals) if a.slot == "motion"]
-        else:
-            candidates = self._attributes(noun, index, rivals)
+        candidates = self._attributes(noun, index, rivals)
+        only_motion = noun in ("object", "thing") or (thing.by_motion and bool(rivals))
+        if only_motion:
+            candidates = [a for a in candidates if a.slot == "motion"]
         true = [a for a in candidates if a.test(index)]
         order = [true[k] for k in rng.permutation(len(true))]
-        wanted = int(rng.choice([0, 1, 2], p=[0.4, 0.42, 0.18])) if noun not in ("object", "thing") else 1
+        wanted = 1 if only_motion else int(rng.choice([0, 1, 2], p=[0.4, 0.42, 0.18]))
         chosen: list[Attribute] = []
         left = set(rivals)
         for attribute in order:
@@ -207,7 +207,7 @@ class Scene:
                 left = left - excluded
             if not left and len(chosen) >= wanted:
                 break
-        if left or (noun in ("object", "thing") and not chosen):
+        if left or (only_motion and not chosen):
             return None
         article = None if rivals or rng.random() < 0.6 else "a"
         return say(noun, chosen, rng, article=article or ("the" if rng.random() < 0.75 else None))

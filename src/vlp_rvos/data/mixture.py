@@ -29,6 +29,7 @@ from vlp_rvos.data.pseudo_clips import (
     photometric,
     random_camera,
     random_path,
+    riding_path,
     widened,
 )
 from vlp_rvos.data.scenes import Sample, SceneClip
@@ -102,6 +103,8 @@ class MixtureConfig:
         expressions: most expressions of one sample.
         absent: share of expressions that refer to nothing, where they are made; benchmarks bring their own.
         paste_on_stills, paste_on_videos: how often cut-outs are pasted.
+        twins: share of the stills' clips with two cut-outs of one category that only their motion tells apart.
+        mounted: share of the stills' clips and pictures with a pasted person on something that people ride.
         portrait: share of samples with height and width exchanged. It is decided for eight samples in a row, so that
             batches of 1, 2, 4 or 8 have one size.
         hold_out: names of videos, of sources of that kind, that are kept for validation.
@@ -121,6 +124,8 @@ class MixtureConfig:
     absent: float = 0.18
     paste_on_stills: float = 0.7
     paste_on_videos: float = 0.5
+    twins: float = 0.0
+    mounted: float = 0.0
     portrait: float = 0.0
     hold_out: tuple[str, ...] = ()
     hold_out_share: float = 0.08
@@ -132,7 +137,7 @@ class MixtureConfig:
         sides = [side for side in (self.height, self.width) if side != 0]
         if min(self.clip_length, self.clips, self.expressions) < 1 or min(sides, default=32) < 32:
             raise ValueError("clip_length, clips and expressions must be at least 1, height and width at least 32")
-        for name in ("absent", "paste_on_stills", "paste_on_videos", "portrait", "hold_out_share"):
+        for name in ("absent", "paste_on_stills", "paste_on_videos", "twins", "mounted", "portrait", "hold_out_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
 
@@ -269,8 +274,7 @@ class Mixture(IterableDataset[Sample]):
             if isinstance(clip, Sample):
                 return clip
             clip.frames = photometric(clip.frames, rng)
-            first = [k for k, part in enumerate(clip.parts) if part.kind == "video" and part.askable]
-            references = clip.ask(rng, config.expressions, config.absent, first)
+            references = clip.ask(rng, config.expressions, config.absent)
             enough = len(references) == config.expressions or attempt >= _MAX_TRIES // 2
             if enough and any(reference.members for reference in references):
                 return clip.sample(references)
@@ -294,6 +298,7 @@ class Mixture(IterableDataset[Sample]):
         if clip is None:
             return None
         clip.absent = self._elsewhere
+        clip.first = [k for k, part in enumerate(clip.parts) if part.askable]
         if set(self.cutouts.categories) - _COMMON and rng.random() < self.config.paste_on_videos:
             if len(names) > 1 and rng.random() < 0.2:
                 moving = self.cutouts.draw_moving(frames, rng, frozenset({name}))
@@ -316,9 +321,46 @@ class Mixture(IterableDataset[Sample]):
         camera = random_camera(still.labels.shape, size, frames, rng, _focus(still, rng))
         moved, labels = affine_clip(still.pixels, still.labels, camera)
         clip = SceneClip(moved, labels, still.parts, (*still.absent, *self._elsewhere))
-        if self.cutouts.categories and rng.random() < self.config.paste_on_stills:
+        if not self.cutouts.categories:
+            return clip
+        if frames > 1 and rng.random() < self.config.twins:
+            self._paste_twins(clip, size, rng, camera)
+        elif rng.random() < self.config.mounted:
+            self._paste_mounted(clip, size, rng, camera)
+        elif rng.random() < self.config.paste_on_stills:
             self._paste_several(clip, size, rng, camera)
         return clip
+
+    def _paste_twins(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
+        """Two cut-outs of one category; most often they cross the picture in opposite directions."""
+        frames, category = self.config.frames, self.cutouts.draw_category(rng)
+        opposite, direction = rng.random() < 0.7, rng.choice([-1, 1])
+        for turn in range(2):
+            cutout = self.cutouts.draw(category, rng, max(size))
+            while True:
+                path = random_path(frames, size, cutout.labels.shape[1:], rng, "across" if opposite else None)
+                if not opposite or path.motion.dx * direction * (-1) ** turn > 0.2:
+                    break
+            clip.first.append(len(clip.parts))
+            paste(clip, cutout, path, camera, _light(rng))
+            clip.parts[clip.first[-1]].by_motion = True
+
+    def _paste_mounted(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
+        """A person on something that people ride, as two things."""
+        mount = self.cutouts.draw_mount(rng, max(size))
+        if mount is None or "person" not in self.cutouts.by_category:
+            return
+        rider = self.cutouts.draw("person", rng, max(size))
+        shapes = mount.labels.shape[1:], rider.labels.shape[1:]
+        kind = str(rng.choice(["still", "across", "free", "closer", "away"], p=[0.25, 0.45, 0.1, 0.1, 0.1]))
+        path = random_path(self.config.frames, size, shapes[0], rng, kind)
+        both = [(mount, path), (rider, riding_path(path, *shapes, rng))]
+        light = _light(rng)
+        for k in rng.permutation(2):
+            clip.first.append(len(clip.parts))
+            paste(clip, both[k][0], both[k][1], camera, light)
+        if rng.random() < 0.5:
+            clip.first.reverse()
 
     def _paste_several(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
         frames = self.config.frames

@@ -35,6 +35,7 @@ __all__ = [
     "photometric",
     "random_camera",
     "random_path",
+    "riding_path",
     "widened",
 ]
 
@@ -124,6 +125,26 @@ MOTION_KINDS: dict[str, float] = {
     "enter": 0.04,
     "leave": 0.04,
 }
+
+
+def riding_path(
+    mount: PastePath, mount_shape: tuple[int, int], rider_shape: tuple[int, int], rng: np.random.Generator
+) -> PastePath:
+    """The way of a rider who sits or stands on something that moves.
+
+    Args:
+        mount: the way of what is ridden.
+        mount_shape, rider_shape: (h, w) of the cut-outs.
+        rng: source of all choices.
+    """
+    tall = rng.uniform(0.8, 1.5) * max(mount_shape[0], 0.45 * mount_shape[1])
+    factor = tall / rider_shape[0]
+    aside = rng.normal(0, 0.1) * mount_shape[1]
+    # The feet are between the middle and the bottom of the mount.
+    above = rng.uniform(0.05, 0.4) * mount_shape[0] - tall / 2
+    cos, sin = np.cos(mount.angle), np.sin(mount.angle)
+    offset = np.stack([cos * aside - sin * above, sin * aside + cos * above], -1)
+    return replace(mount, position=mount.position + mount.scale[:, None] * offset, scale=factor * mount.scale)
 
 
 def paste(clip: SceneClip, cutout: Cutout, path: PastePath, camera: Camera | None, light: float = 1.0) -> None:

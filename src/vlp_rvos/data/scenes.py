@@ -6,7 +6,7 @@ a set of labels, so that a person may contain the pixels of a coat, and what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +63,7 @@ class Part:
     depth: int | None = None
     weight: float = 1.0
     kind: str = "still"
+    by_motion: bool = False
 
 
 @dataclass
@@ -74,12 +75,14 @@ class SceneClip:
         labels: (F, H, W) int16, 0 belongs to nothing.
         parts: the things.
         absent: nouns that nothing in the background deserves.
+        first: indices of the parts that are asked about before all others.
     """
 
     frames: Tensor
     labels: Labels
     parts: list[Part]
     absent: tuple[str, ...] = ()
+    first: list[int] = field(default_factory=list)
 
     def new_label(self) -> int:
         """A label that is not in use."""
@@ -109,6 +112,7 @@ class SceneClip:
                     phrases=part.phrases,
                     askable=part.askable,
                     depth=part.depth,
+                    by_motion=part.by_motion,
                 )
             )
         return Scene(things, self.absent)
@@ -153,7 +157,6 @@ class SceneClip:
         rng: np.random.Generator,
         count: int,
         absent_share: float,
-        first: Iterable[int] = (),
     ) -> list[Reference]:
         """Chooses what is asked about this clip.
 
@@ -161,7 +164,6 @@ class SceneClip:
             rng: source of all choices.
             count: number of expressions.
             absent_share: how often an expression refers to nothing.
-            first: indices of things that are asked about before all others.
 
         Returns:
             Up to `count` references with different texts; fewer when the scene does not give more.
@@ -169,7 +171,7 @@ class SceneClip:
         scene = self.scene()
         targets = scene.targets
         weights = np.array([self._eagerness(scene, i) for i in targets])
-        order: list[int] = [i for i in first if i in targets]
+        order: list[int] = [i for i in self.first if i in targets]
         if targets:
             drawn = rng.choice(targets, size=len(targets), replace=False, p=weights / weights.sum())
             order += [int(i) for i in drawn if i not in order]
@@ -179,7 +181,7 @@ class SceneClip:
             if len(found) == count:
                 break
             roll = rng.random()
-            must = bool(order) and attempt == 0 and bool(first)
+            must = bool(order) and attempt == 0 and bool(self.first)
             if roll < absent_share and not must:
                 reference = scene.describe_nothing(rng)
             elif roll > 0.93 and not must:

@@ -129,6 +129,7 @@ class Thing:
         phrases: complete expressions that are known to be true of it, for example from a data set.
         askable: whether it may be asked about; others only count as rivals.
         depth: order of drawing where known: the higher hides the lower.
+        by_motion: told from its rivals by how it moves, and by nothing else.
     """
 
     category: str
@@ -140,6 +141,7 @@ class Thing:
     phrases: tuple[str, ...] = ()
     askable: bool = True
     depth: int | None = None
+    by_motion: bool = False
     extra_names: tuple[str, ...] = field(default=())
 
     @cached_property
