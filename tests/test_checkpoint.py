@@ -268,3 +268,18 @@ def test_shipped_models_are_the_package_s_checkpoints(
         load_model("tower")
     with pytest.raises(UserError, match="without trained weights"):
         load_model("clip-b16")
+
+
+def test_what_is_changed_in_use_is_kept_for_training(model: VLPRVOS, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(path, model, {}, use={"attention": "frame"})
+    assert peek(path).use == {"attention": "frame"}
+    assert load_model(path).config == TINY.replace(attention="frame")
+    assert load_model(path, {"history": False}).config == TINY.replace(attention="frame", history=False)
+    as_trained = load_model(path, {"attention": "cube_frame"})
+    assert as_trained.config == TINY
+    assert torch.equal(predict(as_trained), predict(model))
+    load_trained(VLPRVOS(TinyBackbone(), TINY), path)
+    with pytest.raises(UserError, match="attention"):
+        save_trained(tmp_path / "other.safetensors", model, {}, use={"attention": "none"})
+    assert not (tmp_path / "other.safetensors").exists()

@@ -30,8 +30,11 @@ DOCUMENTS = (
 )
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
-    "davis16-val": "shipped, as trained",
-    "no-time": "without temporal prompts, history and cubes",
+    "davis16-val": "shipped",
+    "cubes": "with cube heads, as trained",
+    "no-time": "without temporal prompts, history and cubes, with small parts of the masks kept",
+    "davis16-val-run-4": "run 4, as trained",
+    "no-time-run-4": "without temporal prompts, history and cubes",
     "davis16-val-run-3": "run 3, as trained",
     "no-time-run-3": "without temporal prompts, history and cubes",
     "davis16-val-run-1": "run 1, as trained",
@@ -41,11 +44,18 @@ SWITCHES = {
 HELD_OUT = {
     "held-out-run-1": "run 1",
     "held-out-run-3": "run 3",
-    "held-out-run-4": "run 4, shipped",
+    "held-out-run-4": "run 4",
     "held-out-no-history-run-4": "run 4 without history",
     "held-out-no-temporal-run-4": "run 4 without temporal prompts (and capture)",
     "held-out-frame-only-run-4": "run 4 with frame attention only",
     "held-out-no-time-run-4": "run 4 without temporal prompts, history and cubes",
+    "held-out-run-5-alone": "run 5 alone",
+    "held-out-all-parts-run-5": "run 5 averaged with run 4",
+    "held-out-cubes-run-5": "and small parts of the masks dropped",
+    "held-out-run-5": "and all heads inside frames: shipped",
+    "held-out-no-temporal-run-5": "with cubes and small parts dropped, without temporal prompts (and capture)",
+    "held-out-no-history-run-5": "with cubes and small parts dropped, without history",
+    "held-out-no-time-run-5": "shipped without temporal prompts, history and cubes",
 }
 
 
@@ -142,11 +152,10 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("davis16-val-run-1", "davis16-val-run-2", "davis16-val-run-3", "davis16-val"):
-        scores, two = _load(name), name.replace("davis16-val", "val-two-objects")
+    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", ""):
+        scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
-        title = name.removeprefix("davis16-val").strip("-") or "shipped"
-        rows.append(_row(title, *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))
+        rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))
     return "\n".join(rows)
 
 

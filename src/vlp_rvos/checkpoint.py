@@ -54,7 +54,8 @@ class CheckpointInfo:
         backbone: name for `load_backbone`.
         backbone_fingerprint: `backbone_fingerprint` of the backbone that it was trained on.
         backbone_weights: where that backbone came from; None where the name alone says it.
-        config: the fields of `ModelConfig`.
+        config: the fields of `ModelConfig`, as it was trained.
+        use: fields of `ModelConfig` that are changed where the model is used and not trained on.
         training: what the training left: steps, time, seed, validation.
     """
 
@@ -64,6 +65,7 @@ class CheckpointInfo:
     backbone_fingerprint: str
     backbone_weights: str | None
     config: dict[str, Any]
+    use: dict[str, Any]
     training: dict[str, Any]
 
 
@@ -91,6 +93,7 @@ def save_trained(
     metadata: Mapping[str, object],
     *,
     state: Mapping[str, Tensor] | None = None,
+    use: Mapping[str, object] | None = None,
     backbone_weights: str | None = None,
     half: bool = False,
 ) -> None:
@@ -101,13 +104,14 @@ def save_trained(
         model: whose config, backbone and (without `state`) parameters are saved.
         metadata: about the training, as JSON can hold it.
         state: trained tensors to save in place of the model's own (an average); exactly its keys.
+        use: fields of the config that `load_model` changes.
         backbone_weights: where the backbone came from, for backbones that need to be told.
         half: store floating-point tensors in half precision; they are loaded as fp32 again.
 
     Raises:
         ValueError: `state` has other keys than the model's trained parameters.
         VLPRVOSError: a value does not fit half precision.
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or `use` does not fit the config.
     """
     own = model.trained_state_dict()
     if state is not None and state.keys() != own.keys():
@@ -124,6 +128,9 @@ def save_trained(
         "config": json.dumps(model.config.to_dict()),
         "training": json.dumps(dict(metadata)),
     }
+    if use:
+        model.config.replace(**use)
+        header["use"] = json.dumps(dict(use))
     if backbone_weights is not None:
         header["backbone_weights"] = backbone_weights
     replace_file(path, lambda temporary: save_file(tensors, temporary, metadata=header))
@@ -155,8 +162,8 @@ def load_model(
 
     Args:
         name_or_path: a shipped model (`shipped_models`) or a checkpoint file.
-        overrides: `ModelConfig` field -> value, in place of what the checkpoint says. A part that is switched off
-            so leaves its parameters unused; nothing else may be missing or left over.
+        overrides: `ModelConfig` field -> value, in place of what the checkpoint says, for training or for use. A part
+            that is switched off so leaves its parameters unused; nothing else may be missing or left over.
         device: to put it on.
         backbone_weights: where to load the frozen backbone from, in place of what the checkpoint says.
 
@@ -172,9 +179,10 @@ def load_model(
     stored = VLPRVOS(backbone, config)
     _check_backbone(info, backbone, path)
     _fill(stored, state, path)
-    if not overrides:
+    changes = {**info.use, **(overrides or {})}
+    if not changes:
         return stored.to(device).eval()
-    model = VLPRVOS(backbone, config.replace(**overrides))
+    model = VLPRVOS(backbone, config.replace(**changes))
     wanted = model.trained_state_dict()
     _fill(model, {name: tensor for name, tensor in state.items() if name in wanted}, path)
     return model.to(device).eval()
@@ -262,6 +270,7 @@ def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:
         values = dict(header) | {
             "format_version": int(header["format_version"]),
             "config": json.loads(header["config"]),
+            "use": json.loads(header.get("use", "{}")),
             "training": json.loads(header["training"]),
         }
     except (KeyError, ValueError) as error:

@@ -125,6 +125,10 @@ def segment(
     presence_threshold: Annotated[
         float, typer.Option(help="Presence below which a frame has no mask; 0 switches this off.")
     ] = 0.0,
+    min_part: Annotated[
+        float | None,
+        typer.Option(help="Drop parts of a mask that are smaller than this share of its largest; 0 keeps all."),
+    ] = None,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print a machine readable summary on standard output.")] = False,
 ) -> None:
@@ -146,6 +150,7 @@ def segment(
         runtime=runtime.value,
         threshold=threshold,
         presence_threshold=presence_threshold,
+        min_part=min_part,
         overlay=overlay,
         json_summary=json,
     )

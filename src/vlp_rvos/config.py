@@ -50,6 +50,8 @@ class ModelConfig:
         pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
         presence: predict whether the target is in the frame and in the clip.
         tune_backbone: train the layers of both towers too, which the method keeps frozen.
+        min_part: a connected part of a mask with less than this share of its largest part is dropped, in use only; 0
+            keeps all parts. [D]
     """
 
     width: int = 256
@@ -80,6 +82,7 @@ class ModelConfig:
     pyramid: bool = True
     presence: bool = True
     tune_backbone: bool = False
+    min_part: float = 0.0
 
     def __post_init__(self) -> None:
         positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
@@ -89,6 +92,7 @@ class ModelConfig:
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
         for name in counts:
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
+        _require(0 <= self.min_part <= 1, f"min_part is {self.min_part}: it is a share from 0 to 1")
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
         _require(self.prompt_width % self.prompt_heads == 0, "prompt_width must be a multiple of prompt_heads")
         _require(self.head_width % 16 == 0, f"head_width {self.head_width} must be a multiple of 16")
@@ -187,5 +191,6 @@ PRESETS: dict[str, ModelConfig] = {
         str_heads=6,
         mlp_ratio=2.0,
         head_width=64,
+        min_part=0.25,
     ),
 }

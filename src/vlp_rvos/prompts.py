@@ -124,6 +124,12 @@ class TemporalPositions(nn.Module):
         return F.interpolate(self.table.T[None], size=frames, mode="linear", align_corners=True)[0].T
 
 
+def _finished(block: Block, temporal: Tensor, heads: Tensor) -> Tensor:
+    """The rest of a layer for temporal prompts (B, T, n, d_v), after attention (B, heads, T*n, d_v/heads)."""
+    x = temporal.flatten(1, 2) + block.project_out(heads)
+    return (x + block.mlp(block.norm2(x))).unflatten(1, temporal.shape[1:3])  # type: ignore[no-any-return]
+
+
 class TemporalCapture(nn.Module):
     """Parameter-reusing temporal capture [P; exact form D]: one frozen layer used once more, across the frames.
 
@@ -161,9 +167,7 @@ class TemporalCapture(nn.Module):
         heads = torch.einsum("bhqd,hed->bhqe", gathered, weights[2])
         heads = heads + block.qkv.bias.unflatten(0, (3, block.heads, 1, -1))[2]
 
-        temporal = temporal.flatten(1, 2) + block.project_out(heads)
-        temporal = temporal + block.mlp(block.norm2(temporal))
-        return temporal.unflatten(1, (frames, count))  # type: ignore[no-any-return]
+        return _finished(block, temporal, heads)
 
 
 class SharedTemporalCapture(nn.Module):
@@ -186,15 +190,13 @@ class SharedTemporalCapture(nn.Module):
         Returns:
             (B, T, n, d_v).
         """
-        batch, frames, count, width = temporal.shape
+        batch, frames, _, width = temporal.shape
         q = block.project_q(block.norm1(temporal + positions[:, None]).flatten(1, 2))
         k, v = (x.unflatten(0, (batch, frames)).transpose(1, 2).flatten(2, 3) for x in (keys, values))
         of_frames = F.linear(positions.to(q), block.qkv.weight[width : 2 * width].to(q))
         of_frames = of_frames.unflatten(-1, (block.heads, -1)).transpose(0, 1)
         bias = (q @ of_frames.mT * q.shape[-1] ** -0.5).repeat_interleave(keys.shape[2], -1)
-        temporal = temporal.flatten(1, 2) + block.project_out(attend(q, k, v, bias.to(q.dtype)))
-        temporal = temporal + block.mlp(block.norm2(temporal))
-        return temporal.unflatten(1, (frames, count))  # type: ignore[no-any-return]
+        return _finished(block, temporal, attend(q, k, v, bias.to(q.dtype)))
 
 
 class HistoryPrompts(nn.Module):

@@ -24,6 +24,7 @@ from torch import Tensor
 from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
+from vlp_rvos.parts import without_small_parts
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
 from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
 
@@ -93,6 +94,8 @@ class Segmenter:
         name: of the model, for the outputs.
         version: of the model, for the outputs.
         size: network input size in pixels, in place of the model's own `config.input_size`.
+        min_part: in place of the model's own `config.min_part`: parts of a mask with less than this share of its
+            largest part are dropped, 0 keeps all.
         threshold: foreground probability from which a pixel belongs to the mask, in (0, 1).
         presence_threshold: below this presence a frame's mask is empty; 0 switches the gate off.
 
@@ -114,10 +117,12 @@ class Segmenter:
         size: int | None = None,
         threshold: float = 0.5,
         presence_threshold: float = 0.0,
+        min_part: float | None = None,
     ) -> None:
         _check_values(size, threshold, presence_threshold)
         self.runtime = model if isinstance(model, Runtime) else TorchRuntime(model)
-        self.config = self.runtime.config if size is None else self.runtime.config.replace(input_size=size)
+        changes = {"input_size": size, "min_part": min_part}
+        self.config = self.runtime.config.replace(**{k: v for k, v in changes.items() if v is not None})
         self.name, self.version = name, version
         self.threshold, self.presence_threshold = threshold, presence_threshold
 
@@ -132,6 +137,7 @@ class Segmenter:
         presence_threshold: float = 0.0,
         overrides: Mapping[str, object] | None = None,
         runtime: RuntimeName = "auto",
+        min_part: float | None = None,
     ) -> Self:
         """Load a model that comes with the package, a checkpoint, or an exported model.
 
@@ -139,7 +145,7 @@ class Segmenter:
             model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder of `vlp-rvos export`.
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
             precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32.
-            size, threshold, presence_threshold: see the class.
+            size, threshold, presence_threshold, min_part: see the class.
             overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
             runtime: "torch", "onnx" or "openvino"; see `vlp_rvos.runtime.load_runtime`.
 
@@ -155,6 +161,7 @@ class Segmenter:
             size=size,
             threshold=threshold,
             presence_threshold=presence_threshold,
+            min_part=min_part,
         )
 
     def segment(
@@ -246,6 +253,7 @@ class Stream:
             raise UserError("no expression: say what to find, for example 'the red car'")
         self.fps = fps
         self._text = segmenter.runtime.encode_text(self.expressions)
+        self._cut = math.log(segmenter.threshold / (1 - segmenter.threshold))
         self.reset()
 
     def reset(self) -> None:
@@ -295,7 +303,10 @@ class Stream:
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
-        return _Prediction(clip, (height, width), logits.cpu(), presences.cpu())
+        logits = without_small_parts(logits.cpu().flatten(0, 1), self._cut, self.segmenter.config.min_part).view_as(
+            logits
+        )
+        return _Prediction(clip, (height, width), logits, presences.cpu())
 
     def results(self, prediction: _Prediction) -> Iterator[FrameResult]:
         """The results of one clip; the masks are made frame by frame, as they are asked for."""
@@ -311,7 +322,7 @@ class Stream:
         self, logits: Tensor, presences: Tensor, size: Size
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
         """One frame: logits (E, h, w) and presences (E,) -> masks (E, H, W) at the video's own size, scores (E,)."""
-        cut = math.log(self.segmenter.threshold / (1 - self.segmenter.threshold))
+        cut = self._cut
         masks = np.zeros((len(logits), *size), dtype=bool)
         scores = np.zeros(len(logits), dtype=np.float32)
         for i, (one, presence) in enumerate(zip(logits, presences, strict=True)):

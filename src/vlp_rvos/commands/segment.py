@@ -50,6 +50,7 @@ def run(
     runtime: str = "auto",
     threshold: float = 0.5,
     presence_threshold: float = 0.0,
+    min_part: float | None = None,
     overlay: bool = True,
     json_summary: bool = False,
 ) -> None:
@@ -63,7 +64,7 @@ def run(
         output: folder for the results.
         model: name of a shipped model, a checkpoint file, or a folder of `vlp-rvos export`.
         every, start, end, fps: see `open_video`.
-        size, device, precision, runtime, threshold, presence_threshold: see `Segmenter.from_pretrained`.
+        size, device, precision, runtime, threshold, presence_threshold, min_part: see `Segmenter.from_pretrained`.
         overlay: write the overlay video.
         json_summary: print a summary as JSON on standard output, and nothing else there.
 
@@ -91,6 +92,7 @@ def run(
                 threshold,
                 presence_threshold,
                 runtime=cast("RuntimeName", runtime),
+                min_part=min_part,
             )
             from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter, ResultWriter
 

@@ -1,0 +1,53 @@
+"""Stray parts of masks: what is small beside the largest connected part is rarely what was meant. [D]"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["without_small_parts"]
+
+_CELL = 4
+_FAR_BELOW = 10.0
+
+
+def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
+    """Mask logits with small connected parts pushed far below the cut.
+
+    Parts are looked for on a grid of 4 x 4 pixels, cells that touch at a corner being connected, and weighed by their
+    probability.
+
+    Args:
+        logits: (N, h, w) float32, h and w multiples of 4.
+        cut: logit from which a pixel belongs to the mask.
+        share: parts that weigh less than this share of a mask's heaviest part are dropped; 0 keeps all.
+
+    Returns:
+        (N, h, w); the same tensor where nothing is dropped.
+    """
+    coarse = F.avg_pool2d(logits[:, None], _CELL)
+    inside = coarse > cut
+    if share <= 0 or not inside.any():
+        return logits
+    number, cells = len(logits), inside[0].numel()
+    # Every cell takes the highest number around it until each part has one number.
+    index = torch.arange(1, cells + 1, device=logits.device, dtype=torch.float32).view(1, *inside.shape[1:])
+    labels = torch.where(inside, index, 0)
+    while True:
+        spread = torch.where(inside, F.max_pool2d(labels, 3, 1, 1), 0)
+        if torch.equal(spread, labels):
+            break
+        labels = spread
+    names = labels.flatten(1).long()
+    weights = torch.zeros(number, cells + 1, device=logits.device)
+    weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
+    weights[:, 0] = 0
+    kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view_as(inside) & inside
+    dropped = inside & ~kept
+    if not dropped.any():
+        return logits
+    # The outline of a part lies in cells of which the mean is below the cut.
+    around = (F.max_pool2d(dropped.float(), 3, 1, 1) > 0) & ~kept
+    around = around.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0]
+    return torch.where(around, logits.clamp(max=cut - _FAR_BELOW), logits)

@@ -1,0 +1,66 @@
+"""Stray parts of masks are dropped by their share of the largest part, and nothing else changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vlp_rvos import Segmenter
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.errors import UserError
+from vlp_rvos.parts import without_small_parts
+
+
+def two_parts(small: int = 8, logit: float = 3.0) -> torch.Tensor:
+    """A square of 24 pixels and one of `small`, far from each other."""
+    logits = torch.full((1, 64, 96), -3.0)
+    logits[:, 8:32, 8:32] = logit
+    logits[:, 44 : 44 + small, 72 : 72 + small] = logit
+    return logits
+
+
+@pytest.mark.parametrize(("share", "parts"), [(0.0, 2), (0.1, 2), (0.12, 1), (1.0, 1)])
+def test_the_share_decides(share: float, parts: int) -> None:
+    """8 x 8 is a ninth of 24 x 24."""
+    before = two_parts()
+    after = without_small_parts(before, 0.0, share)
+    assert torch.equal(after[:, :40], before[:, :40])
+    assert bool((after[:, 40:] > 0).any()) == (parts == 2)
+    assert (after <= before).all()
+
+
+def test_equal_parts_stay_and_masks_do_not_see_each_other() -> None:
+    both, single = two_parts(small=16)[:, :64], torch.full((1, 64, 96), -3.0)
+    single[:, 44:52, 72:80] = 3.0
+    stacked = torch.cat([both, single, torch.full((1, 64, 96), -3.0)])
+    assert torch.equal(without_small_parts(stacked, 0.0, 0.4), stacked)
+
+
+def test_corners_connect_and_winding_parts_are_one() -> None:
+    logits = torch.full((1, 64, 64), -3.0)
+    for step in range(0, 56, 4):
+        logits[:, step : step + 4, step : step + 4] = 3.0
+    logits[:, 52:56, 0:56] = 3.0
+    assert torch.equal(without_small_parts(logits, 0.0, 1.0), logits)
+
+
+def test_the_cut_counts() -> None:
+    weak = two_parts(small=20)
+    weak[:, 44:] = weak[:, 44:].clamp(max=-0.5)
+    assert torch.equal(without_small_parts(weak, 0.0, 1.0), weak), "it is not in the mask at this cut"
+    assert (without_small_parts(weak, -1.0, 1.0)[:, 44:] < -1).all()
+
+
+def test_the_default_model_drops_them_and_may_be_told_not_to() -> None:
+    assert ModelConfig.preset("mini").min_part > 0
+    assert ModelConfig().min_part == 0
+    with pytest.raises(UserError, match="min_part"):
+        ModelConfig(min_part=1.5)
+    segmenter = Segmenter.from_pretrained("mini", min_part=0.0)
+    assert segmenter.config.min_part == 0
+    frames = np.random.default_rng(0).integers(0, 255, (2, 48, 80, 3), dtype=np.uint8)
+    kept = [frame.mask for frame in segmenter.segment(frames, "the dog")]
+    dropping = Segmenter(segmenter.runtime, min_part=1.0)
+    for all_parts, one in zip(kept, dropping.segment(frames, "the dog"), strict=True):
+        assert not (one.mask & ~all_parts).any()

@@ -1,0 +1,53 @@
+"""Average the weights of two trainings of one model, of which the second went on where the first ended.
+
+    python tools/average.py FIRST.safetensors SECOND.safetensors --share 0.5 -o average.safetensors --use min_part=0.25
+
+Either may be the name of a shipped model. The header is the second's, and says what was averaged; `--use` changes
+fields of its config where the model is used and not trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from vlp_rvos.checkpoint import load_model, peek, save_trained
+from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.evaluation.run import parse_overrides
+
+
+def average(first: str, second: str, share: float, output: Path, use: Mapping[str, object]) -> None:
+    """Write `(1 - share) * first + share * second` in half precision.
+
+    Raises:
+        VLPRVOSError: a model cannot be read or the result not be written, or the two have different configs.
+    """
+    old, model = (load_model(name, peek(name).config) for name in (first, second))
+    if old.config != model.config:
+        raise VLPRVOSError(f"{first} and {second} have different configs: their weights mean different things")
+    before = old.trained_state_dict()
+    state = {name: before[name].lerp(after, share) for name, after in model.trained_state_dict().items()}
+    origin = {"averaged": {"first": Path(first).name, "second": Path(second).name, "share": share}}
+    save_trained(output, model, {**peek(second).training, **origin}, state=state, use=use, half=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first")
+    parser.add_argument("second")
+    parser.add_argument("--share", type=float, default=0.5, help="of the second, 0 to 1")
+    parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        average(arguments.first, arguments.second, arguments.share, arguments.output, parse_overrides(arguments.use))
+    except VLPRVOSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
