@@ -30,6 +30,13 @@ def test_the_share_decides(share: float, parts: int) -> None:
     assert (after <= before).all()
 
 
+def test_sides_need_not_be_multiples_of_a_cell() -> None:
+    before = two_parts()[:, :62, :94]
+    after = without_small_parts(before, 0.0, 0.5)
+    assert after.shape == before.shape
+    assert (after[:, 40:] < 0).all()
+
+
 def test_equal_parts_stay_and_masks_do_not_see_each_other() -> None:
     both, single = two_parts(small=16)[:, :64], torch.full((1, 64, 96), -3.0)
     single[:, 44:52, 72:80] = 3.0

@@ -19,16 +19,18 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     probability.
 
     Args:
-        logits: (N, h, w) float32, h and w multiples of 4.
+        logits: (N, h, w) float32.
         cut: logit from which a pixel belongs to the mask.
         share: parts that weigh less than this share of a mask's heaviest part are dropped; 0 keeps all.
 
     Returns:
         (N, h, w); the same tensor where nothing is dropped.
     """
-    coarse = F.avg_pool2d(logits[:, None], _CELL)
+    if share <= 0:
+        return logits
+    coarse = F.avg_pool2d(logits[:, None], _CELL, ceil_mode=True)
     inside = coarse > cut
-    if share <= 0 or not inside.any():
+    if not inside.any():
         return logits
     number, cells = len(logits), inside[0].numel()
     # Every cell takes the highest number around it until each part has one number.
@@ -50,4 +52,5 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     # The outline of a part lies in cells of which the mean is below the cut.
     around = (F.max_pool2d(dropped.float(), 3, 1, 1) > 0) & ~kept
     around = around.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0]
+    around = around[:, : logits.shape[1], : logits.shape[2]]
     return torch.where(around, logits.clamp(max=cut - _FAR_BELOW), logits)
