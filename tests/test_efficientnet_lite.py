@@ -7,8 +7,14 @@ import io
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from vlp_rvos.backbones.efficientnet_lite import EfficientNetLite, load_efficientnet_lite
+from vlp_rvos.backbones.efficientnet_lite import (
+    FRAMES_AT_ONCE,
+    ConvSame,
+    EfficientNetLite,
+    load_efficientnet_lite,
+)
 from vlp_rvos.backbones.packaged import STEM
 
 
@@ -67,3 +73,29 @@ def test_other_weights_are_refused(state: dict[str, torch.Tensor], change: objec
     change(changed)  # type: ignore[operator]
     with pytest.raises(ValueError, match=message):
         load_efficientnet_lite(changed)
+
+
+@pytest.mark.parametrize("size", [(5, 6), (6, 5), (5, 5), (6, 6)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_padding_the_kernel_is_padding_the_map(size: tuple[int, int], kernel: int) -> None:
+    conv = ConvSame(4, 4, kernel, 2, groups=4)
+    images = torch.rand(2, 4, *size)
+    height, width = (max(kernel - (n % 2 or 2), 0) for n in size)
+    padded = F.pad(images, (width // 2, width - width // 2, height // 2, height - height // 2))
+    torch.testing.assert_close(conv(images), F.conv2d(padded, conv.weight, conv.bias, 2, groups=4))
+
+
+def test_frames_are_independent_of_how_many_come_together(net: EfficientNetLite) -> None:
+    images = torch.randn(2 * FRAMES_AT_ONCE + 1, 3, 64, 96)
+    with torch.inference_mode():
+        together, one = net.forward_features(images), net.forward_features(images[-1:])
+    for stride, level in together.items():
+        assert len(level) == len(images)
+        torch.testing.assert_close(level[-1:], one[stride], atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_pass(net: EfficientNetLite) -> None:
+    images = torch.randn(1, 3, 64, 64, requires_grad=True)
+    net(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.any()

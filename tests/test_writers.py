@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from vlp_rvos import writers
 from vlp_rvos.errors import UserError
 from vlp_rvos.segmenter import FrameResult
-from vlp_rvos.video import VideoInfo
+from vlp_rvos.video import VideoInfo, VideoWriter, open_video
 from vlp_rvos.writers import (
     MasksJsonWriter,
     OverlayRenderer,
@@ -243,3 +243,49 @@ def test_working_in_the_masks_box_changes_nothing(place: tuple[int, int] | None,
         assert entry["segmentation"]["counts"] == coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
     with PillowImage.open(tmp_path / "masks/00000.png") as written:
         assert np.array_equal(np.asarray(written), labels)
+
+
+@pytest.mark.parametrize(("name", "code"), [("ITU709", 1), ("ITU601", 5)])
+def test_drawing_on_planes_is_drawing_on_the_image(name: str, code: int) -> None:
+    image = np.empty((120, 160, 3), np.uint8)
+    image[:] = np.linspace(40, 200, 160, dtype=np.uint8)[:, None]
+    masks = np.zeros((2, 120, 160), bool)
+    masks[0, 41:83, 51:90] = masks[1, 60:111, 80:139] = True
+    scores = np.array([0.9, 0.8], np.float32)
+    picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+    picture = picture.reformat(format="yuv420p", dst_colorspace=name, dst_color_range="MPEG")
+    picture.colorspace = code
+    before = picture.to_ndarray()
+    result = FrameResult(0, 0.0, image, masks, scores, scores, WORDS, "00000", picture)
+    renderer = OverlayRenderer(WORDS)
+
+    planes = av.VideoFrame.from_ndarray(renderer.render_planes(result), format="yuv420p")
+    shown = planes.reformat(format="rgb24", src_colorspace=name, src_color_range="MPEG").to_ndarray()
+
+    difference = np.abs(shown.astype(int) - renderer.render(result))
+    assert np.median(difference) <= 2
+    assert difference[64:76, 56:76].max() <= 6, "inside a mask"
+    assert (picture.to_ndarray() == before).all(), "the decoded frame is left as it was"
+
+
+def test_an_overlay_of_decoded_frames(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "in.mp4", fps=10) as writer:
+        for i in range(3):
+            writer.write(np.full((64, 96, 3), (90, 60, 40), np.uint8), i / 10)
+    source = open_video(tmp_path / "in.mp4")
+    assert source.planar
+    masks, scores = np.zeros((2, 64, 96), bool), np.zeros(2, np.float32)
+    with OverlayWriter(tmp_path / "out.mp4", WORDS, 10) as overlay:
+        for frame in source.read((32, 48)):
+            assert frame.image.shape == (32, 48, 3)
+            overlay.write(
+                FrameResult(
+                    frame.index, frame.time, frame.image, masks, scores, scores, WORDS, frame.name, frame.picture
+                )
+            )
+    written = open_video(tmp_path / "out.mp4")
+    assert [frame.time for frame in written] == pytest.approx([0, 0.1, 0.2])
+    last = list(written)[-1].image
+    assert np.abs(last[-8:, -8:].astype(int) - (90, 60, 40)).max() <= 4
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].codec_context.colorspace == 1, "taken over from the input"

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
+import av
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -48,6 +49,7 @@ class FrameResult:
         presences: (E,) float in [0, 1]: probability that the expression's target is in the frame [D].
         expressions: the E expressions.
         name: the frame's file stem, or its index with five digits.
+        picture: see `VideoFrame`.
     """
 
     index: int
@@ -58,6 +60,7 @@ class FrameResult:
     presences: npt.NDArray[np.float32]
     expressions: tuple[str, ...]
     name: str
+    picture: av.VideoFrame | None = None
 
     @cached_property
     def box(self) -> Box:
@@ -314,7 +317,15 @@ class Stream:
             presences = prediction.presences[:, t]
             masks, scores = self._masks(prediction.logits[:, t], presences, prediction.size)
             yield FrameResult(
-                frame.index, frame.time, frame.image, masks, scores, presences.numpy(), self.expressions, frame.name
+                frame.index,
+                frame.time,
+                frame.image,
+                masks,
+                scores,
+                presences.numpy(),
+                self.expressions,
+                frame.name,
+                frame.picture,
             )
 
     @torch.inference_mode()

@@ -25,7 +25,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
-from av.video.reformatter import Interpolation
+from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 from PIL import Image as PillowImage
 from PIL import ImageOps
@@ -72,12 +72,15 @@ class VideoFrame:
         time: seconds from the start of the video (not from `start`).
         image: (H, W, 3) uint8 RGB, or of the size that `VideoSource.read` was asked for.
         name: file stem for a folder of frames, otherwise the index with five digits.
+        picture: the frame as it was decoded, at the video's own size and not to be changed, where `image` is of
+            another size and the source is `planar`.
     """
 
     index: int
     time: float
     image: Image
     name: str
+    picture: av.VideoFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class _Break(Exception):
     """The frames end here, before they should."""
 
 
-Load = Callable[[Size | None], Image]
+Load = Callable[[Size | None], tuple[Image, av.VideoFrame | None]]
 
 
 class VideoSource(ABC):
@@ -117,11 +120,13 @@ class VideoSource(ABC):
         info: what is known beforehand.
         problem: after an iteration: None, or what was wrong with the video.
         scales: frames can come at another size for less than making and resizing the whole image costs.
+        planar: frames that come at another size come with their `picture`.
     """
 
     info: VideoInfo
     problem: str | None = None
     scales = False
+    planar = False
     prefetched = PREFETCHED_FRAMES
 
     def __init__(self, every: int = 1, start: float | None = None, end: float | None = None) -> None:
@@ -157,7 +162,7 @@ class VideoSource(ABC):
 
     @abstractmethod
     def _read(self) -> Iterator[tuple[float, str | None, Load]]:
-        """All frames as (time, name, function that gives the image); both this and the function may raise `_Break`.
+        """All frames as (time, name, function that gives image and picture); this and the function may raise `_Break`.
 
         The function takes a size only where the source has `scales`, otherwise None, the video's own.
         """
@@ -173,7 +178,8 @@ class VideoSource(ABC):
                     return
                 if time >= start:
                     if index % self.every == 0:
-                        yield VideoFrame(index, time, load(size), name or f"{index:05d}")
+                        image, picture = load(size)
+                        yield VideoFrame(index, time, image, name or f"{index:05d}", picture)
                     index += 1
         except _Break as reason:
             self.problem = f"stopped at frame {index} ({time:.2f} s): {reason}"
@@ -218,7 +224,7 @@ class ArraySource(VideoSource):
 
     def _read(self) -> Iterator[tuple[float, str | None, Load]]:
         for index, image in enumerate(self.frames):
-            yield index / self.info.fps, None, lambda _, image=image: image  # type: ignore[misc]
+            yield index / self.info.fps, None, lambda _, image=image: (image, None)  # type: ignore[misc]
 
 
 def open_video(
@@ -282,7 +288,7 @@ class _FolderSource(VideoSource):
 
     def _read(self) -> Iterator[tuple[float, str | None, Load]]:
         for index, file in enumerate(self.files):
-            yield index / self.info.fps, file.stem, lambda _, file=file: self._load(file)  # type: ignore[misc]
+            yield index / self.info.fps, file.stem, lambda _, file=file: (self._load(file), None)  # type: ignore[misc]
 
     def _load(self, file: Path) -> Image:
         image = _load_image(file)
@@ -324,6 +330,8 @@ class _FileSource(VideoSource):
             raise UserError(f"{path} has no frames that can be decoded")
         self._turn = _display_matrix(frame)
         height, width = _turned(frame, self._turn).shape[:2]
+        limited = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
+        self.planar = limited and self._turn == (1, 0, 0, 1) and height % 2 == width % 2 == 0
         whole = total and every == 1 and start is None and end is None
         frames = total if whole else self._selected_frames(fps, duration)
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
@@ -332,17 +340,19 @@ class _FileSource(VideoSource):
         for time, frame in self._frames():
             yield time, None, lambda size, frame=frame: self._image(frame, size)  # type: ignore[misc]
 
-    def _image(self, frame: av.VideoFrame, size: Size | None) -> Image:
+    def _image(self, frame: av.VideoFrame, size: Size | None) -> tuple[Image, av.VideoFrame | None]:
         if size is not None:
             height, width = size[::-1] if _lies(self._turn) else size
             small = frame.reformat(width, height, "rgb24", interpolation=Interpolation.BILINEAR)
-            return _turned(small, self._turn)
+            # A frame of the usual kind passes without a copy.
+            picture = frame.reformat(self.info.width, self.info.height, "yuv420p") if self.planar else None
+            return _turned(small, self._turn), picture
         image = _turned(frame, self._turn)
         width, height = self.info.width, self.info.height
         if image.shape[:2] != (height, width):
             # Adaptive streams change their resolution on the way; the masks have one.
             image = np.asarray(PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR))
-        return image
+        return image, None
 
     def _frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
         if self.start is not None and self.start >= SEEK_FROM_SECONDS:
@@ -599,19 +609,35 @@ class VideoWriter(AtomicWriter):
         """
         if self._stream is None:
             self._open(image.shape, time)
-        assert self._stream is not None
-        assert self._container is not None
         if image.shape != self._shape:
             raise ValueError(f"frame of shape {image.shape} in a video of {self._shape}")
         if self.padded:
             image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        self._encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"), time)
+
+    def write_planes(self, planes: Image, time: float, like: av.VideoFrame) -> None:
+        """Append a frame that needs no conversion of colours.
+
+        Args:
+            planes: (3 * H / 2, W) uint8, Y over U over V in limited range, as `av.VideoFrame.to_ndarray` gives them.
+            time: see `write`.
+            like: a frame with the same meaning of colours; the file takes it over from the first frame.
+        """
+        if self._stream is None:
+            self._open((like.height, like.width), time, like)
+        if planes.shape != (self._shape[0] * 3 // 2, self._shape[1]):
+            raise ValueError(f"planes of shape {planes.shape} in a video of {self._shape}")
+        self._encode(av.VideoFrame.from_ndarray(planes, format="yuv420p"), time)
+
+    def _encode(self, frame: av.VideoFrame, time: float) -> None:
+        assert self._stream is not None
+        assert self._container is not None
         self._ticks = max(round((time - self._first_time) / WRITER_TIME_BASE), self._ticks + 1)
         frame.pts, frame.time_base = self._ticks, WRITER_TIME_BASE
         self._container.mux(self._stream.encode(frame))
 
-    def _open(self, shape: tuple[int, ...], time: float) -> None:
+    def _open(self, shape: tuple[int, ...], time: float, like: av.VideoFrame | None = None) -> None:
         height, width = shape[:2]
         self._shape, self._first_time, self.padded = shape, time, bool(height % 2 or width % 2)
         self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
@@ -631,6 +657,9 @@ class VideoWriter(AtomicWriter):
         context.time_base = WRITER_TIME_BASE
         # Code 1 is BT.709 in all three; range 1 is the limited one.
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        if like is not None:
+            context.colorspace, context.color_primaries = like.colorspace, like.color_primaries
+            context.color_trc = like.color_trc
         self._stream = stream
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Colorspace
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 from pycocotools import mask as coco_mask
@@ -43,6 +44,8 @@ __all__ = [
 
 MAX_OBJECTS = 255
 BOX_OPACITY = 0.55
+# Weights of red and blue in the luma; files that say nothing mean the older ones.
+BT709, BT601 = (0.2126, 0.0722), (0.299, 0.114)
 MAX_CAPTION = 200
 # Masks are mostly runs: higher levels of zlib take several times as long for little.
 PNG_LEVEL = 1
@@ -73,37 +76,63 @@ class OverlayRenderer:
         texts = (" ".join(x.split()) for x in expressions)
         self.expressions = [x if len(x) <= MAX_CAPTION else x[: MAX_CAPTION - 3] + "..." for x in texts]
         self.colours = overlay_colours(len(self.expressions))
-        self._half = np.concatenate([np.zeros((1, 3), np.uint8), self.colours // 2])
         self._caption: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
         self._shape: tuple[int, ...] = ()
 
     def render(self, result: FrameResult) -> Image:
         """A new image (H, W, 3) uint8 RGB of the frame's size."""
         image = result.image.copy()
-        thickness = max(1, round(2 * min(image.shape[:2]) / 720))
-        # Outlines are made of what differs: they need to see what is around the masks.
-        box = tuple(
-            slice(max(0, part.start - thickness), min(side, part.stop + thickness))
-            for part, side in zip(result.box, image.shape, strict=False)
-        )
-        part, labels = image[box], label_map(result.masks[:, *box], result.scores)
-        inside = (labels > 0).view(np.uint8)
-        # Half of the frame and half of the colour, without leaving uint8; by channel, because loops over 3 are slow.
+        box, labels, edge = self._drawing(result)
+        # By channel, because loops over 3 are slow.
         for channel in range(3):
-            part[..., channel] >>= inside
-            part[..., channel] += self._half[:, channel].take(labels)
-        edge = _edges(labels, thickness)
-        part[edge] = self.colours[labels[edge] - 1]
+            _paint(image[..., channel][box], labels, edge, self.colours[:, channel])
         self._draw_caption(image)
         return image
 
+    def render_planes(self, result: FrameResult) -> Image:
+        """The same on the frame as it was decoded: (3 * H / 2, W) uint8, see `VideoWriter.write_planes`.
+
+        Colours come at half of the size, each from the upper left one of four pixels.
+
+        Args:
+            result: with its `picture`.
+        """
+        assert result.picture is not None
+        planes = np.asarray(result.picture.to_ndarray(format="yuv420p"), np.uint8)
+        height, width = result.masks.shape[1:]
+        box, labels, edge = self._drawing(result)
+        kr_kb = BT709 if result.picture.colorspace == Colorspace.ITU709 else BT601
+        colours = np.rint(_luma_and_chroma(self.colours, kr_kb)).astype(np.uint8)
+        caption, opacity = self._caption_of((height, width))
+        caption = _luma_and_chroma(caption, kr_kb)
+        chroma = planes[height:].reshape(2, height // 2, width // 2)
+        for channel, (plane, step) in enumerate(((planes[:height], 1), (chroma[0], 2), (chroma[1], 2))):
+            part = plane[tuple(slice(x.start // step, x.stop // step) for x in box)]
+            _paint(part, labels[::step, ::step], edge[::step, ::step], colours[:, channel])
+            _blend(plane, caption[::step, ::step, channel], opacity[::step, ::step, 0])
+        return planes
+
+    def _drawing(self, result: FrameResult) -> tuple[tuple[slice, ...], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """The part of the frame to draw on, and there: labels, and which pixels are outline; both (h, w)."""
+        size = result.masks.shape[1:]
+        thickness = max(1, round(2 * min(size) / 720))
+        # Outlines are made of what differs: they need to see what is around the masks. Four pixels share one colour.
+        box = tuple(
+            slice(max(0, part.start - thickness) // 2 * 2, min(side, -(-(part.stop + thickness) // 2) * 2))
+            for part, side in zip(result.box, size, strict=True)
+        )
+        labels = label_map(result.masks[:, *box], result.scores)
+        return box, labels, _edges(labels, thickness)
+
     def _draw_caption(self, image: Image) -> None:
-        if self._caption is None or self._shape != image.shape:
-            self._shape = image.shape
-            self._caption = self._make_caption(image.shape[0], image.shape[1])
-        box, opacity = self._caption
-        corner = image[: box.shape[0], : box.shape[1]]
-        corner[:] = np.rint((1 - opacity) * corner + opacity * box)
+        colours, opacity = self._caption_of(image.shape)
+        _blend(image, colours, opacity)
+
+    def _caption_of(self, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        if self._caption is None or self._shape != shape:
+            self._shape = shape
+            self._caption = self._make_caption(shape[0], shape[1])
+        return self._caption
 
     def _make_caption(self, height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Colours (h, w, 3) in [0, 255] and opacity (h, w, 1) in [0, 1] of the box with the expressions."""
@@ -141,7 +170,10 @@ class OverlayWriter(ResultWriter):
         self.video = VideoWriter(path, fps)
 
     def write(self, result: FrameResult) -> None:
-        self.video.write(self.renderer.render(result), result.time)
+        if result.picture is None:
+            self.video.write(self.renderer.render(result), result.time)
+        else:
+            self.video.write_planes(self.renderer.render_planes(result), result.time, result.picture)
 
     def close(self) -> None:
         self.video.close()
@@ -259,6 +291,33 @@ class MasksJsonWriter(ResultWriter):
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _paint(
+    plane: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.uint8],
+    edge: npt.NDArray[np.bool_],
+    colours: npt.NDArray[np.uint8],
+) -> None:
+    """Objects half, outlines wholly in the colours (E,) on one channel (h, w), in place and without leaving uint8."""
+    plane >>= (labels > 0).view(np.uint8)
+    plane += np.concatenate([np.zeros(1, np.uint8), colours // 2]).take(labels)
+    plane[edge] = colours[labels[edge] - 1]
+
+
+def _blend(image: Image, colours: npt.NDArray[np.float32], opacity: npt.NDArray[np.float32]) -> None:
+    corner = image[: colours.shape[0], : colours.shape[1]]
+    corner[:] = np.rint((1 - opacity) * corner + opacity * colours)
+
+
+def _luma_and_chroma(rgb: npt.NDArray[Any], kr_kb: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """RGB (..., 3) in [0, 255] -> Y, U, V (..., 3) in limited range."""
+    kr, kb = kr_kb
+    red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    u, v = (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)
+    planes = np.stack([16 + 219 / 255 * luma, 128 + 224 / 255 * u, 128 + 224 / 255 * v], -1)
+    return planes.astype(np.float32, copy=False)
 
 
 def _edges(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.bool_]:

@@ -29,6 +29,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 BATCH_NORM_EPS = 1e-3
+FRAMES_AT_ONCE = 3
 
 
 def _round_channels(channels: int, multiplier: float) -> int:
@@ -46,10 +47,11 @@ class ConvSame(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         height, width = (max(kernel - (n % stride or stride), 0) for n in x.shape[-2:])
-        if height % 2 == 0 and width % 2 == 0:
-            return F.conv2d(x, self.weight, self.bias, stride, (height // 2, width // 2), groups=self.groups)
-        x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return F.conv2d(x, self.weight, self.bias, stride, groups=self.groups)
+        weight, padding = self.weight, ((height + 1) // 2, (width + 1) // 2)
+        if height % 2 or width % 2:
+            # A zero row or column before the kernel takes the pixel that is too much; padding the map would copy it.
+            weight = F.pad(weight, (width % 2, 0, height % 2, 0))
+        return F.conv2d(x, weight, self.bias, stride, padding, groups=self.groups)
 
 
 class InvertedResidual(nn.Module):
@@ -64,9 +66,10 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else F.relu6(self.expand(x))
-        y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.residual else y  # type: ignore[no-any-return]
+        # In place, which no convolution's gradient minds: new memory for maps of this size costs more than the sums.
+        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        y = self.project(F.relu6(self.depthwise(y), inplace=True))
+        return y.add_(x) if self.residual else y  # type: ignore[no-any-return]
 
 
 class EfficientNetLite(nn.Module):
@@ -102,7 +105,15 @@ class EfficientNetLite(nn.Module):
 
     def forward_features(self, images: Tensor) -> dict[int, Tensor]:
         """Normalised images (N, 3, H, W) -> the last map of each stride 4, 8, 16, 32: (N, C, H/stride, W/stride)."""
-        x = F.relu6(self.stem(images))
+        # Large maps of few frames stay nearer to the processor. A GPU, and a graph of any length, take all at once.
+        whole = images.device.type != "cpu" or torch.compiler.is_exporting()
+        if whole or len(images) <= FRAMES_AT_ONCE:
+            return self._forward_features(images)
+        parts = [self._forward_features(part) for part in images.split(FRAMES_AT_ONCE)]
+        return {stride: torch.cat([part[stride] for part in parts]) for stride in parts[0]}
+
+    def _forward_features(self, images: Tensor) -> dict[int, Tensor]:
+        x = F.relu6(self.stem(images), inplace=True)
         maps: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -113,7 +124,7 @@ class EfficientNetLite(nn.Module):
 
     def classify(self, deepest: Tensor) -> Tensor:
         """Stride-32 map (N, C, h, w) -> logits of the 1000 ImageNet classes at every place, (N, 1000, h, w)."""
-        x = F.relu6(self.head(deepest))
+        x = F.relu6(self.head(deepest), inplace=True)
         weight = self.classifier.weight[:, :, None, None]
         return F.conv2d(x, weight, self.classifier.bias)
 

@@ -106,7 +106,8 @@ def run(
                 if overlay:
                     rate = source.info.fps / every
                     writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, expressions, rate)))
-                results = segmenter.segment(source, expressions, images=overlay, ahead=CLIPS_AHEAD)
+                whole = overlay and not source.planar
+                results = segmenter.segment(source, expressions, images=whole, ahead=CLIPS_AHEAD)
                 stack.enter_context(closing(results))
                 for result in _with_progress(results, source):
                     for writer in writers:
