@@ -61,6 +61,8 @@ def wordy_model(changes: dict[str, object] | None = None, **backbone: object) ->
             gate.fill_(0.5)
         # Logits of a fresh model hardly leave their bias.
         model.mask_head.logits.weight.mul_(20)
+        if model.motion is not None:
+            model.motion.leave.weight.normal_()
     return model.eval()
 
 
@@ -83,7 +85,7 @@ def traced_once() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def model() -> VLPRVOS:
     """With all parts, and cubes that do not divide the grid; one model, because tracing takes long."""
-    return wordy_model({"cube_size": 3}, layer_scale=True)
+    return wordy_model({"cube_size": 3, "motion": True}, layer_scale=True)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +158,7 @@ def test_openvino_in_half_precision(model: VLPRVOS, exported: dict[str, Path]) -
 
 @pytest.mark.slow
 def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str, Path]) -> None:
-    fresh = wordy_model({"cube_size": 3}, layer_scale=True)
+    fresh = wordy_model({"cube_size": 3, "motion": True}, layer_scale=True)
     assert {name: type(x) for name, x in model.named_modules()} == {name: type(x) for name, x in fresh.named_modules()}
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
     assert [x.requires_grad for x in model.parameters()] == [x.requires_grad for x in fresh.parameters()]

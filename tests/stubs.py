@@ -120,10 +120,12 @@ class TinyBackbone(Backbone):
 
     def embed_frames(self, images: Tensor) -> FrameTokens:
         grid = self.check_size(*images.shape[-2:])
-        x = self.patches(images) + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
+        matching = self.patches(images)
+        x = matching + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
         cls = self.cls_token.to(x.dtype).expand(x.shape[0], 1, -1)
         pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}
-        return FrameTokens(torch.cat([cls, x.flatten(2).transpose(1, 2)], 1), grid, pyramid)
+        tokens = torch.cat([cls, x.flatten(2).transpose(1, 2)], 1)
+        return FrameTokens(tokens, grid, matching.flatten(2).transpose(1, 2), pyramid)
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
         if self.bias_scale is None:

@@ -181,6 +181,16 @@ def test_filling_a_model_of_the_same_config(saved: Path, model: VLPRVOS) -> None
     assert torch.equal(predict(other), predict(model))
 
 
+def test_filling_a_model_with_other_parts(saved: Path, model: VLPRVOS, caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(1)
+    other = VLPRVOS(TinyBackbone(), TINY.replace(motion=True, presence=False)).eval()
+    load_trained(other, saved)
+    assert "motion.enter.bias" in caplog.text
+    assert "presence_head" in caplog.text
+    # Motion adds nothing before it is trained.
+    assert torch.equal(predict(other), predict(model))
+
+
 def test_filling_a_model_of_another_config_names_the_keys(saved: Path) -> None:
     with pytest.raises(UserError, match=r"of another shape|missing"):
         load_trained(VLPRVOS(TinyBackbone(), TINY.replace(width=64)), saved)

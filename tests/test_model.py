@@ -19,6 +19,8 @@ def build(**changes: object) -> VLPRVOS:
     model = VLPRVOS(TinyBackbone(pyramid=True, relative_bias=True), tiny_config(**changes))
     for gate in model.encoder.gates:
         torch.nn.init.constant_(gate, 0.5)
+    if model.motion is not None:
+        torch.nn.init.normal_(model.motion.leave.weight)
     return model
 
 
@@ -72,6 +74,7 @@ SWITCHES: list[dict[str, object]] = [
     *({name: 0} for name in ("language_prompts", "vision_prompts", "temporal_prompts")),
     *({"attention": kind} for kind in ("cube", "frame", "full")),
     {"str_blocks": 0, "shallow_layers": []},
+    {"motion": True},
     {"vlff": False, "score_map": False, "shallow": False, "presence": False},
     {"language_prompts": 0, "vision_prompts": 0, "temporal_prompts": 0, "history": False, "reference_guided": False},
 ]
@@ -148,6 +151,12 @@ def test_a_frame_knows_the_others_only_through_the_parts_for_it() -> None:
     assert first_frame_moves(attention="frame", shallow=False)
     assert not first_frame_moves(attention="frame", shallow=False, temporal_capture=False)
     assert first_frame_moves(attention="cube_frame", shallow=False, temporal_capture=False)
+    assert first_frame_moves(attention="frame", shallow=False, temporal_capture=False, motion=True)
+
+
+def test_motion_belongs_to_the_temporal_prompts() -> None:
+    assert build(motion=True).motion is not None
+    assert build(motion=True, temporal_prompts=0).motion is None
 
 
 def test_bfloat16_autocast() -> None:

@@ -2,8 +2,9 @@
 
     python tools/average.py FIRST.safetensors SECOND.safetensors --share 0.5 -o average.safetensors --use min_part=0.25
 
-Either may be the name of a shipped model. The header is the second's, and says what was averaged; `--use` changes
-fields of its config where the model is used and not trained on.
+Either may be the name of a shipped model. Parts that only the second has are taken as they are, parts that only the
+first has are left out. The header is the second's, and says what was averaged; `--use` changes fields of its config
+where the model is used and not trained on.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ def average(first: str, second: str, share: float, output: Path, use: Mapping[st
     """Write `(1 - share) * first + share * second` in half precision.
 
     Raises:
-        VLPRVOSError: a model cannot be read or the result not be written, or the two have different configs.
+        VLPRVOSError: a model cannot be read or the result not be written, or what the two have in common is of
+            different shape.
     """
     old, model = (load_model(name, peek(name).config) for name in (first, second))
-    if old.config != model.config:
-        raise VLPRVOSError(f"{first} and {second} have different configs: their weights mean different things")
-    before = old.trained_state_dict()
-    state = {name: before[name].lerp(after, share) for name, after in model.trained_state_dict().items()}
+    before, state = old.trained_state_dict(), model.trained_state_dict()
+    for name in before.keys() & state.keys():
+        if before[name].shape != state[name].shape:
+            raise VLPRVOSError(f"{first} and {second} have a {name} of different shape: they are not the same model")
+        state[name] = before[name].lerp(state[name], share)
     origin = {"averaged": {"first": Path(first).name, "second": Path(second).name, "share": share}}
     save_trained(output, model, {**peek(second).training, **origin}, state=state, use=use, half=True)
 

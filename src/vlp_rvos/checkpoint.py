@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -41,6 +42,7 @@ __all__ = [
 FORMAT = "vlp-rvos"
 FORMAT_VERSION = 1
 
+_log = logging.getLogger(__name__)
 _fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
@@ -189,7 +191,10 @@ def load_model(
 
 
 def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
-    """Fill a model of the same config and backbone from a checkpoint, for example to fine-tune it.
+    """Fill a model on the same backbone from a checkpoint, for example to fine-tune it.
+
+    The configs may differ in what is switched on: a part that only the model has keeps its start, a part that only the
+    checkpoint has is left out. Both are logged.
 
     Raises:
         UserError: unknown or broken file, another backbone, or parameters that do not fit.
@@ -198,6 +203,12 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     _check_backbone(info, model.backbone, path)
+    if _config(info, path) != model.config:
+        own = model.trained_state_dict()
+        for names, outcome in ((own.keys() - state, "start anew"), (state.keys() - own, "are left out")):
+            if names:
+                _log.warning("%s is of another config: %s %s", path.name, ", ".join(sorted(names)), outcome)
+        state = {name: state.get(name, tensor) for name, tensor in own.items()}
     _fill(model, state, path)
     return info
 

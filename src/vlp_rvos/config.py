@@ -34,6 +34,8 @@ class ModelConfig:
         temporal_capture: temporal prompts gather from all frames after each vision layer.
         capture: "plain" takes the frames' tokens through the layer once more; "shared" uses the keys and values that
             its self-attention has just computed.
+        motion: where each patch moves is read off the frozen features and joins the fusion. It belongs to the temporal
+            prompts: without them there is none. [D]
         shared_layers: vision layers, counted from the first, that run once for all expressions about a video: history
             and words enter after them.
         reference_guided: frame tokens attend to the words inside the vision tower.
@@ -67,6 +69,7 @@ class ModelConfig:
     history: bool = True
     temporal_capture: bool = True
     capture: CaptureKind = "plain"
+    motion: bool = False
     shared_layers: int = 0
     reference_guided: bool = True
     vlff: bool = True
@@ -191,6 +194,7 @@ PRESETS: dict[str, ModelConfig] = {
         str_heads=6,
         mlp_ratio=2.0,
         head_width=64,
+        motion=True,
         min_part=0.25,
     ),
 }

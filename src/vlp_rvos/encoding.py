@@ -68,12 +68,14 @@ class EncodedFrames:
         patches: (B, T, N, d_v) finished patch tokens.
         shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, not normed.
         grid: (h, w) of the patches.
+        matching: (V, T, N, C) frozen features of the patches without their places.
         pyramid: stride -> (V, T, C, H/stride, W/stride), the backbone's finer frozen maps.
     """
 
     patches: Tensor
     shallow: list[Tensor]
     grid: tuple[int, int]
+    matching: Tensor
     pyramid: dict[int, Tensor]
 
 
@@ -180,7 +182,8 @@ class ReferenceGuidedEncoder(nn.Module):
         patches = backbone.finish_vision(states[-1])
         shallow = [states[layer - 1] for layer in self.shallow_layers]
         pyramid = {stride: level.unflatten(0, (videos, length)) for stride, level in embedded.pyramid.items()}
-        return EncodedFrames(patches, shallow, embedded.grid, pyramid)
+        matching = embedded.matching.unflatten(0, (videos, length))
+        return EncodedFrames(patches, shallow, embedded.grid, matching, pyramid)
 
     def _run_layers(
         self,

@@ -105,7 +105,12 @@ class VLFF(nn.Module):
         self.norm = nn.LayerNorm(d)
 
     def forward(
-        self, backbone: Backbone, patches: Tensor, grid: tuple[int, int], text: TextFeatures
+        self,
+        backbone: Backbone,
+        patches: Tensor,
+        grid: tuple[int, int],
+        text: TextFeatures,
+        motion: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Fuse.
 
@@ -114,6 +119,7 @@ class VLFF(nn.Module):
             patches: (B, T, N, d_v) finished.
             grid: (h, w).
             text: of B expressions.
+            motion: (B, T, N, d) of the patches, added to them; None adds nothing.
 
         Returns:
             Fused features (B, T, N, d), words (B, S, d) or None where the config has no reader of them, score
@@ -123,7 +129,8 @@ class VLFF(nn.Module):
         score = None
         if self.score_map is not None:
             score = self.score_map(backbone.project_vision(patches), text.sentence_shared)
-        v, s = self.vision(patches).flatten(1, 2), self.sentence(text.sentence)[:, None]
+        v, s = self.vision(patches), self.sentence(text.sentence)[:, None]
+        v = (v if motion is None else v + motion).flatten(1, 2)
         w = None if self.words is None else self.words(text.words)
         if self.fused:
             informed = w if self.vision_to_words is None else w + self.vision_to_words(w, v)

@@ -18,6 +18,7 @@ from vlp_rvos.encoding import ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.errors import UserError
 from vlp_rvos.fusion import VLFF
 from vlp_rvos.head import MaskHead, PresenceHead
+from vlp_rvos.motion import MotionFeatures
 from vlp_rvos.prompts import masked_mean
 from vlp_rvos.reasoning import SpatialTemporalReasoning
 
@@ -64,6 +65,8 @@ class VLPRVOS(nn.Module):
         self.config = config
         self.backbone = backbone
         self.encoder = ReferenceGuidedEncoder(config, backbone)
+        moves = config.motion and config.temporal_prompts > 0
+        self.motion = MotionFeatures(config.width) if moves else None
         self.fusion = VLFF(config, backbone)
         self.reasoning = SpatialTemporalReasoning(config, backbone.vision_width)
         self.mask_head = MaskHead(config, backbone)
@@ -107,7 +110,10 @@ class VLPRVOS(nn.Module):
         encoded = self.encoder(self.backbone, images, text, history, video_of)
         grid, batch, length = encoded.grid, text.mask.shape[0], frames.shape[1]
 
-        features, words, score = self.fusion(self.backbone, encoded.patches, grid, text)
+        motion = None if self.motion is None else self.motion(encoded.matching, grid)
+        if motion is not None and video_of is not None:
+            motion = motion[video_of]
+        features, words, score = self.fusion(self.backbone, encoded.patches, grid, text, motion)
         features = self.reasoning(features, grid, encoded.shallow, words, text.mask)
         mask_logits = self.mask_head(features, grid, encoded.pyramid, video_of, tuple(frames.shape[-2:])).float()
 

@@ -48,11 +48,14 @@ class FrameTokens:
     Attributes:
         tokens: (N, 1 + h*w, d_v), the CLS token first, then the patches row by row.
         grid: (h, w) of the patch tokens.
+        matching: (N, h*w, C) features of the patches without their places, by which a patch is found again in other
+            frames.
         pyramid: finer frozen feature maps, where the backbone has them: stride -> (N, C, H/stride, W/stride).
     """
 
     tokens: Tensor
     grid: tuple[int, int]
+    matching: Tensor
     pyramid: dict[int, Tensor] = field(default_factory=dict)
 
 

@@ -199,7 +199,7 @@ class ClipBackbone(Backbone):
         patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
         tokens = torch.cat([cls, patches], dim=1) + self._positions(grid).to(patches.dtype)
-        return FrameTokens(self.vision_norm_pre(tokens), grid)
+        return FrameTokens(self.vision_norm_pre(tokens), grid, patches)
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         """Position embeddings of CLS and patches, (1 + h*w, d_v); as pretrained on the pretraining grid."""

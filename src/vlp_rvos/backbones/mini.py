@@ -146,7 +146,9 @@ class MiniBackbone(Backbone):
         patches = self.join(torch.cat(parts, -1))
         patches = patches + sine_positions(height, width, self.vision_width, patches.device).to(patches.dtype)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
-        return FrameTokens(torch.cat([cls, patches], 1), (height, width), {s: maps[s] for s in (8, 4) if s in maps})
+        matching = maps[16].flatten(2).transpose(1, 2)
+        pyramid: dict[int, Tensor] = {stride: maps[stride] for stride in (8, 4) if stride in maps}
+        return FrameTokens(torch.cat([cls, patches], 1), (height, width), matching, pyramid)
 
     def embed_frames(self, images: Tensor) -> FrameTokens:
         self.check_size(*images.shape[-2:])

@@ -188,7 +188,7 @@ class VlmoBackbone(Backbone):
         patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
         image_type = self.modality_embedding.weight[_IMAGE_TYPE].to(patches.dtype)
-        return FrameTokens(torch.cat([cls, patches], dim=1) + image_type, grid)
+        return FrameTokens(torch.cat([cls, patches], dim=1) + image_type, grid, patches)
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor:
         """See `Backbone.vision_bias`. On another grid than the pretraining one the table is resized, bicubic [D]."""

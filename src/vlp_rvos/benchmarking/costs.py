@@ -30,6 +30,7 @@ PARTS = {
     "text": "words, once for a video",
     "tower": "bare frozen vision tower",
     "encoder": "prompts, capture and reference guidance on top of the tower",
+    "motion": "motion of the patches",
     "fusion": "vision-language fusion",
     "reasoning": "spatial-temporal reasoning",
     "mask_head": "mask head",
@@ -168,7 +169,8 @@ class PaperModel:
         found["tower"] = sum(costs.values(), Cost())
         history = torch.empty(expressions, length, self.config.width, device="meta")
         video_of = torch.zeros(expressions, dtype=torch.int64, device="meta")
-        parts = {name: getattr(self.model, name) for name in ("encoder", "fusion", "reasoning", "mask_head")}
+        names = ("encoder", "motion", "fusion", "reasoning", "mask_head")
+        parts = {name: part for name in names if (part := getattr(self.model, name)) is not None}
         with counted(parts) as costs:
             self.model(images[None], text, history, video_of)
         return {**found, **costs, "encoder": costs["encoder"] - found["tower"]}
