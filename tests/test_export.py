@@ -16,7 +16,14 @@ NO_TESTS = 5
 
 @pytest.mark.slow
 def test_export() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).with_name("export_checks.py"))]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--show-capture=no",
+        str(Path(__file__).with_name("export_checks.py")),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode == NO_TESTS:
         pytest.skip("the packages for it are not installed")

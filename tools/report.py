@@ -31,8 +31,11 @@ DOCUMENTS = (
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 SWITCHES = {
     "davis16-val": "shipped",
-    "cubes": "with cube heads, as trained",
-    "no-time": "without temporal prompts, history and cubes, with small parts of the masks kept",
+    "no-motion": "without motion of the patches",
+    "no-time": "without temporal prompts (so without motion) and history",
+    "davis16-val-run-5": "run 5 averaged with run 4, all heads inside frames",
+    "cubes-run-5": "with cube heads, as trained",
+    "no-time-run-5": "without temporal prompts, history and cubes, with small parts of the masks kept",
     "davis16-val-run-4": "run 4, as trained",
     "no-time-run-4": "without temporal prompts, history and cubes",
     "davis16-val-run-3": "run 3, as trained",
@@ -52,10 +55,16 @@ HELD_OUT = {
     "held-out-run-5-alone": "run 5 alone",
     "held-out-all-parts-run-5": "run 5 averaged with run 4",
     "held-out-cubes-run-5": "and small parts of the masks dropped",
-    "held-out-run-5": "and all heads inside frames: shipped",
+    "held-out-run-5": "and all heads inside frames",
     "held-out-no-temporal-run-5": "with cubes and small parts dropped, without temporal prompts (and capture)",
     "held-out-no-history-run-5": "with cubes and small parts dropped, without history",
-    "held-out-no-time-run-5": "shipped without temporal prompts, history and cubes",
+    "held-out-no-time-run-5": "all heads inside frames, without temporal prompts and history",
+    "held-out-run-6-alone": "run 6 alone",
+    "held-out-run-6": "run 6 averaged with run 5: shipped",
+    "held-out-no-motion": "shipped without motion of the patches",
+    "held-out-no-temporal": "shipped without temporal prompts (and motion)",
+    "held-out-no-history": "shipped without history",
+    "held-out-no-time": "shipped without temporal prompts (and motion) and history",
 }
 
 
@@ -152,7 +161,7 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", ""):
+    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", ""):
         scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))

@@ -49,8 +49,12 @@ class ConvSame(nn.Conv2d):
         height, width = (max(kernel - (n % stride or stride), 0) for n in x.shape[-2:])
         weight, padding = self.weight, ((height + 1) // 2, (width + 1) // 2)
         if height % 2 or width % 2:
-            # A zero row or column before the kernel takes the pixel that is too much; padding the map would copy it.
-            weight = F.pad(weight, (width % 2, 0, height % 2, 0))
+            if torch.compiler.is_compiling():
+                # A runtime's convolution can pad each side by itself.
+                x, padding = F.pad(x, (width // 2, padding[1], height // 2, padding[0])), (0, 0)
+            else:
+                # A zero row or column before the kernel takes the pixel that is too much: a padded map is a copy.
+                weight = F.pad(weight, (width % 2, 0, height % 2, 0))
         return F.conv2d(x, weight, self.bias, stride, padding, groups=self.groups)
 
 
@@ -106,7 +110,7 @@ class EfficientNetLite(nn.Module):
     def forward_features(self, images: Tensor) -> dict[int, Tensor]:
         """Normalised images (N, 3, H, W) -> the last map of each stride 4, 8, 16, 32: (N, C, H/stride, W/stride)."""
         # Large maps of few frames stay nearer to the processor. A GPU, and a graph of any length, take all at once.
-        whole = images.device.type != "cpu" or torch.compiler.is_exporting()
+        whole = images.device.type != "cpu" or torch.compiler.is_compiling()
         if whole or len(images) <= FRAMES_AT_ONCE:
             return self._forward_features(images)
         parts = [self._forward_features(part) for part in images.split(FRAMES_AT_ONCE)]
