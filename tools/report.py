@@ -201,6 +201,22 @@ def ablation_table() -> str:
     return table(_load("ablation")) if (RESULTS / "ablation.json").exists() else "Not measured yet."
 
 
+def runtimes_table() -> str:
+    """`mini` on all that can run it (`benchmarks/runtimes.py`)."""
+    result = _load("runtimes-mini")
+    size = f"{result['height']}x{result['width']}"
+    rows = [
+        f"{result['threads']} threads, a clip of {result['frames']} at {size}, one expression:",
+        "",
+        _row("form", "ms a clip", "time against torch fp32", "IoU of the masks with torch fp32"),
+        "|---" * 4 + "|",
+    ]
+    for form, seconds in result["seconds_per_clip"].items():
+        ratio, iou = (f"{result[name][form]:.3f}" for name in ("clip_over_torch_fp32", "mask_iou"))
+        rows.append(_row(form, f"{1000 * seconds:.0f}", ratio, iou))
+    return "\n".join(rows)
+
+
 def loader_table() -> str:
     """What one loading process prepares of what the model takes, stage by stage (`benchmarks/loader_speed.py`)."""
     result = _load("loader-speed")
@@ -253,6 +269,7 @@ def fill() -> None:
         "models": models_table,
         "listening": listening_table,
         "ablation": ablation_table,
+        "runtimes": runtimes_table,
         "loader": loader_table,
         "evaluation": evaluation_table,
     }
