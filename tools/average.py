@@ -32,10 +32,11 @@ def average(
     before, state = old.trained_state_dict(), model.trained_state_dict()
     if unknown := [module for module in whole if not any(name.startswith(f"{module}.") for name in state)]:
         raise VLPRVOSError(f"{second} has no module {unknown[0]}")
+    modules = tuple(f"{module}." for module in whole)
     for name in before.keys() & state.keys():
         if before[name].shape != state[name].shape:
             raise VLPRVOSError(f"{first} and {second} have a {name} of different shape: they are not the same model")
-        if not name.startswith(tuple(f"{module}." for module in whole)):
+        if not name.startswith(modules):
             state[name] = before[name].lerp(state[name], share)
     names = {"first": Path(first).name, "second": Path(second).name}
     origin = {"averaged": {**names, "share": share, "whole": list(whole)}}

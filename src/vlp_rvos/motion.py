@@ -1,7 +1,7 @@
 """Where each patch goes: displacements between frames, read off features that are frozen and know no places.
 
-`docs/method.md` section 1 [D]. Shapes: V videos, T frames, N = h*w patches, C channels of the matched features, d_v
-width of the vision tower.
+`docs/method.md` section 1 [D]. Shapes: V videos, T frames, N = h*w patches, C channels of the matched features, d
+width of what is trained.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def patch_velocities(matching: Tensor, grid: tuple[int, int]) -> Tensor:
         (V, T, N, 2): x and y in shares of the picture's width and height a frame; 0 where the clip has one frame.
     """
     length, device = matching.shape[1], matching.device
+    features = matching.float()
     # What all places share says nothing about which is which.
-    features = matching.float() - matching.float().mean((1, 2), keepdim=True)
+    features = features - features.mean((1, 2), keepdim=True)
     unit = F.normalize(features / (features.square().mean((1, 2), keepdim=True).sqrt() + 1e-6), dim=-1)
 
     places = torch.cartesian_prod(*(torch.arange(side, device=device) for side in grid)).flip(-1).float()

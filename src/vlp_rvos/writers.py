@@ -14,6 +14,7 @@ import textwrap
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -76,8 +77,8 @@ class OverlayRenderer:
         texts = (" ".join(x.split()) for x in expressions)
         self.expressions = [x if len(x) <= MAX_CAPTION else x[: MAX_CAPTION - 3] + "..." for x in texts]
         self.colours = overlay_colours(len(self.expressions))
-        self._caption: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
-        self._shape: tuple[int, ...] = ()
+        # Frames of one video share it.
+        self._caption = lru_cache(maxsize=1)(self._make_caption)
 
     def render(self, result: FrameResult) -> Image:
         """A new image (H, W, 3) uint8 RGB of the frame's size."""
@@ -103,8 +104,7 @@ class OverlayRenderer:
         box, labels, edge = self._drawing(result)
         kr_kb = BT709 if result.picture.colorspace == Colorspace.ITU709 else BT601
         colours = np.rint(_luma_and_chroma(self.colours, kr_kb)).astype(np.uint8)
-        caption, opacity = self._caption_of((height, width))
-        caption = _luma_and_chroma(caption, kr_kb)
+        caption, opacity = self._caption(height, width, kr_kb)
         chroma = planes[height:].reshape(2, height // 2, width // 2)
         for channel, (plane, step) in enumerate(((planes[:height], 1), (chroma[0], 2), (chroma[1], 2))):
             part = plane[tuple(slice(x.start // step, x.stop // step) for x in box)]
@@ -125,17 +125,16 @@ class OverlayRenderer:
         return box, labels, _edges(labels, thickness)
 
     def _draw_caption(self, image: Image) -> None:
-        colours, opacity = self._caption_of(image.shape)
+        colours, opacity = self._caption(*image.shape[:2])
         _blend(image, colours, opacity)
 
-    def _caption_of(self, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        if self._caption is None or self._shape != shape:
-            self._shape = shape
-            self._caption = self._make_caption(shape[0], shape[1])
-        return self._caption
+    def _make_caption(
+        self, height: int, width: int, kr_kb: tuple[float, float] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The box with the expressions: colours (h, w, 3) in [0, 255], opacity (h, w, 1) in [0, 1].
 
-    def _make_caption(self, height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Colours (h, w, 3) in [0, 255] and opacity (h, w, 1) in [0, 1] of the box with the expressions."""
+        Colours are RGB, or with the weights of red and blue in the luma Y, U, V.
+        """
         size = max(10, round(min(height, width) / 24))
         font = font_for("".join(self.expressions), size)
         margin = max(2, size // 3)
@@ -153,7 +152,8 @@ class OverlayRenderer:
             place = (margin, margin + i * step)
             ImageDraw.Draw(box).text(place, line, font=font, fill=colour)
             ImageDraw.Draw(opacity).text(place, line, font=font, fill=255)
-        return np.asarray(box, np.float32), np.asarray(opacity, np.float32)[..., None] / np.float32(255)
+        colours = np.asarray(box, np.float32) if kr_kb is None else _luma_and_chroma(np.asarray(box), kr_kb)
+        return colours, np.asarray(opacity, np.float32)[..., None] / np.float32(255)
 
 
 class OverlayWriter(ResultWriter):
