@@ -3,10 +3,11 @@
     python benchmarks/runtimes.py --model mini --threads 2 --json runtimes.json --plot runtimes.png
     python benchmarks/runtimes.py --model clip-b16 --threads 2 --json clip.json
 
-The forms alternate in one process on the same real frames, text and state; seconds are medians, and a ratio below 1 is
-faster than PyTorch in fp32. Exported forms come from a temporary folder. Presets that come without weights get random
-ones, which change no cost, and only PyTorch's forms unless others are asked for; their masks are cut at the median
-logit, because what a fresh model says is all on one side of 0. The plot needs `pip install 'vlp-rvos[bench]'`.
+The forms alternate in one process on the same real frames, text and state, with memory kept as the commands keep it;
+seconds are medians, and a ratio below 1 is faster than PyTorch in fp32. Exported forms come from a temporary folder.
+Presets that come without weights get random ones, which change no cost, and only PyTorch's forms unless others are
+asked for; their masks are cut at the median logit, because what a fresh model says is all on one side of 0. The plot
+needs `pip install 'vlp-rvos[bench]'`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos import checkpoint
+from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.atomic import replace_file, write_bytes
 from vlp_rvos.backbones import random_backbone
 from vlp_rvos.benchmarking.overhead import alternate
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="a PNG file")
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     trained = has_weights(arguments.model)
     model = load(arguments.model)

@@ -202,7 +202,7 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(written: Path) -> None:
     good = (written / "export.json").read_text()
     for values, words in (
         ({"format": "other"}, "not the manifest of an exported model"),
-        ({"format_version": 2}, "exported in format 2, this version reads 1; export the model again"),
+        ({"format_version": 1}, "exported in format 1, this version reads 2; export the model again"),
         ({"hashes": {"text.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
         ({"hashes": {"text.onnx": "0", "../clip.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
         ({"hashes": {"text.onnx": "0", "clip.onnx": "0"}}, "text.onnx: not what was exported"),

@@ -138,7 +138,7 @@ def test_parts_of_a_table_add_up(config: Path, tmp_path: Path, capsys: pytest.Ca
     [
         (["--rows", "fool"], "no such row: fool; use full, frame, tuned"),
         (["--seeds", "one"], "'one' is not a number"),
-        (["--minutes", "0"], "time_limit_minutes must be positive"),
+        (["--steps", "0"], "steps must be positive"),
         (["--set", "rows=[]"], "at least one row"),
         (["--set", "seeds=[1, 1]"], "may come twice"),
         (["--set", "rows=[{name: A b, title: x}]"], "it names a folder"),
@@ -198,14 +198,15 @@ def test_table() -> None:
 def test_the_shipped_table_is_valid() -> None:
     whole = load_ablation(Path("mini"))
     base = load_config(Path(whole.base))
+    full = ModelConfig.preset("mini").replace(**whole.train["model"]["overrides"])
     for row in whole.rows:
         config = ablation._train_config(whole, row, 1, Path("out"))
         assert (config.seed, config.data.seed, config.data.hold_out) == (1, 1, base.data.hold_out)
         model = ModelConfig.preset("mini").replace(**config.model.overrides)
-        assert (model != ModelConfig.preset("mini")) == bool(row.model)
+        assert (model != full) == bool(row.model)
         assert (config.model.backbone_weights is None) == row.aligned
-        # One budget for all.
-        assert (config.steps, config.time_limit_minutes) == (base.steps, 10)
+        # One budget for all, which no clock cuts short.
+        assert (config.steps, config.time_limit_minutes) == (whole.train["steps"], None)
     assert not any("val" in Path(source.folder).parts for source in base.data.sources)
     with pytest.raises(UserError, match="no such ablation"):
         load_ablation(Path("maxi"))

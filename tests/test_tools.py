@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from clips import frames, write_video
 from pycocotools import mask as coco_mask
+from safetensors.torch import load_file
+from stubs import TinyBackbone, tiny_config
+
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.training.batches import Batch
 
 TOOLS = Path(__file__).parents[1] / "tools"
 
@@ -108,3 +115,38 @@ def test_ablation_table_of_the_documents(tmp_path: Path, monkeypatch: pytest.Mon
     summary = {"compared_with": "full", "rows": [{"name": "full", "title": "full model", "runs": [run]}]}
     (tmp_path / "ablation.json").write_text(json.dumps(summary))
     assert "| full model | 50.0 |" in report.ablation_table()
+
+
+def test_presence_head_is_trained_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    presence = tool("presence", monkeypatch)
+    torch.manual_seed(0)
+    before = VLPRVOS(TinyBackbone(), tiny_config())
+    model = VLPRVOS(TinyBackbone(), tiny_config())
+    model.load_trained(before.trained_state_dict())
+
+    def bright_or_not(_: object, batch: int, **options: object) -> Iterator[Batch]:
+        while True:
+            bright = torch.rand(batch) < 0.5
+            frames = torch.where(bright, 230, 20).to(torch.uint8)[:, None, None, None, None].expand(-1, 2, 3, 32, 48)
+            masks = bright[:, None, None, None].expand(-1, 2, 32, 48)
+            yield Batch(frames, ["a light"] * batch, torch.arange(batch), masks, torch.ones(batch, 2).bool(), count=1)
+
+    monkeypatch.setattr(presence, "batches", bright_or_not)
+    monkeypatch.setattr(presence, "peek", lambda name: SimpleNamespace(training={"steps": 3}, config={}))
+    target = tmp_path / "out.safetensors"
+    # The second time the model is asked for as it was, for its config.
+    monkeypatch.setattr(presence, "load_model", lambda _, use: model if use == {"min_part": 0.5} else before)
+    options = ["--data", "none", "--samples", "512", "--rate", "0.01", "--use", "min_part=0.5", "-o", str(target)]
+    monkeypatch.setattr(sys, "argv", ["presence.py", "model", *options])
+    assert presence.main() == 0
+    assert "512 expressions" in capsys.readouterr().out
+
+    old, new = before.trained_state_dict(), load_file(target)
+    changed = {name for name in old if not torch.equal(old[name].half(), new[name].half())}
+    assert {name.partition(".")[0] for name in changed} == {"presence_head"}
+    frames = torch.tensor([230, 20])[:, None, None, None, None].expand(-1, 2, 3, 32, 48) / 255
+    logits = model(frames, model.backbone.tokenize(["a light"] * 2)).presence_logits
+    assert (logits[0] > 1).all()
+    assert (logits[1] < -1).all()

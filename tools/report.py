@@ -32,8 +32,10 @@ KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action
 LEAST_ABSENT = 20
 SWITCHES = {
     "davis16-val": "shipped",
-    "no-motion": "without motion of the patches",
     "no-time": "without temporal prompts (so without motion) and history",
+    "davis16-val-run-6": "without remembered masks (run 6 averaged with run 5)",
+    "no-motion-run-6": "without motion of the patches",
+    "no-time-run-6": "without temporal prompts (so without motion) and history",
     "davis16-val-run-5": "run 5 averaged with run 4, all heads inside frames",
     "cubes-run-5": "with cube heads, as trained",
     "no-time-run-5": "without temporal prompts, history and cubes, with small parts of the masks kept",
@@ -61,10 +63,12 @@ HELD_OUT = {
     "held-out-no-history-run-5": "with cubes and small parts dropped, without history",
     "held-out-no-time-run-5": "all heads inside frames, without temporal prompts and history",
     "held-out-run-6-alone": "run 6 alone",
-    "held-out-run-6": "run 6 averaged with run 5: shipped",
-    "held-out-no-motion": "shipped without motion of the patches",
-    "held-out-no-temporal": "shipped without temporal prompts (and motion)",
-    "held-out-no-history": "shipped without history",
+    "held-out-run-6": "run 6 averaged with run 5",
+    "held-out-no-motion-run-6": "the same without motion of the patches",
+    "held-out-no-temporal-run-6": "without temporal prompts (and motion)",
+    "held-out-no-history-run-6": "without history",
+    "held-out-no-time-run-6": "without temporal prompts (and motion) and history",
+    "held-out-memory": "with remembered masks: shipped",
     "held-out-no-time": "shipped without temporal prompts (and motion) and history",
 }
 
@@ -162,7 +166,7 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", ""):
+    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", ""):
         scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))
@@ -201,9 +205,9 @@ def ablation_table() -> str:
     return table(_load("ablation")) if (RESULTS / "ablation.json").exists() else "Not measured yet."
 
 
-def runtimes_table() -> str:
-    """`mini` on all that can run it (`benchmarks/runtimes.py`)."""
-    result = _load("runtimes-mini")
+def runtimes_table(model: str) -> str:
+    """A model on all that can run it (`benchmarks/runtimes.py`)."""
+    result = _load(f"runtimes-{model}")
     size = f"{result['height']}x{result['width']}"
     rows = [
         f"{result['threads']} threads, a clip of {result['frames']} at {size}, one expression:",
@@ -269,7 +273,8 @@ def fill() -> None:
         "models": models_table,
         "listening": listening_table,
         "ablation": ablation_table,
-        "runtimes": runtimes_table,
+        "runtimes": lambda: runtimes_table("mini"),
+        "runtimes_clip_b16": lambda: runtimes_table("clip-b16"),
         "loader": loader_table,
         "evaluation": evaluation_table,
     }

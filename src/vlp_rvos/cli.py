@@ -129,6 +129,10 @@ def segment(
         float | None,
         typer.Option(help="Drop parts of a mask that are smaller than this share of its largest; 0 keeps all."),
     ] = None,
+    memory_frames: Annotated[
+        int | None,
+        typer.Option(help="Earlier frames whose masks are carried along, so that they flicker less; 0 for none."),
+    ] = None,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print a machine readable summary on standard output.")] = False,
 ) -> None:
@@ -151,6 +155,7 @@ def segment(
         threshold=threshold,
         presence_threshold=presence_threshold,
         min_part=min_part,
+        memory_frames=memory_frames,
         overlay=overlay,
         json_summary=json,
     )
@@ -212,14 +217,14 @@ def ablate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of all runs; what it holds is kept.")],
     rows: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only these rows.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Seeds of the runs of each row.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Of training for each row and seed.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the optimizer for each row and seed.")] = None,
     device: Device = "auto",
     overrides: Overrides = None,
 ) -> None:
     """Train with one part of the method changed at a time, and compare; the same command goes on after a stop."""
     from vlp_rvos.commands import ablate as command
 
-    command.run(config, output, rows, seeds, minutes, device, overrides or [])
+    command.run(config, output, rows, seeds, steps, device, overrides or [])
 
 
 @app.command()

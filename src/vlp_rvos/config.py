@@ -52,6 +52,8 @@ class ModelConfig:
         pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
         presence: predict whether the target is in the frame and in the clip.
         tune_backbone: train the layers of both towers too, which the method keeps frozen.
+        memory_frames: frames of earlier clips whose masks are carried along, in use only; 0 for none. [D]
+        memory_weight: of each of them, beside 1 of the frame itself.
         min_part: a connected part of a mask with less than this share of its largest part is dropped, in use only; 0
             keeps all parts. [D]
     """
@@ -85,15 +87,17 @@ class ModelConfig:
     pyramid: bool = True
     presence: bool = True
     tune_backbone: bool = False
+    memory_frames: int = 0
+    memory_weight: float = 2.0
     min_part: float = 0.0
 
     def __post_init__(self) -> None:
         positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
         prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
         counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
-        for name in (*positive, *prompt_sizes):
+        for name in (*positive, *prompt_sizes, "memory_weight"):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
-        for name in counts:
+        for name in (*counts, "memory_frames"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
         _require(0 <= self.min_part <= 1, f"min_part is {self.min_part}: it is a share from 0 to 1")
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
@@ -195,6 +199,7 @@ PRESETS: dict[str, ModelConfig] = {
         mlp_ratio=2.0,
         head_width=64,
         motion=True,
+        memory_frames=4,
         min_part=0.25,
     ),
 }

@@ -129,11 +129,22 @@ class PresenceHead(nn.Module):
         Returns:
             Logits per frame (B, T) and per clip (B,).
         """
-        length = features.shape[1]
-        sentence = self.sentence_norm(sentence)[:, None].expand(-1, length, -1)
-        seen = masked_mean(features, mask_logits.detach())
-        parts = [features.mean(2), seen, sentence.to(features.dtype)]
+        return self.judge(self.observe(features, mask_logits, score_logits, sentence))
+
+    def observe(
+        self, features: Tensor, mask_logits: Tensor, score_logits: Tensor | None, sentence: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What is read, before anything is learned from it: of the frames (B, T, 2 d or 2 d + 1), and the sentence."""
+        parts = [features.mean(2), masked_mean(features, mask_logits.detach())]
         if score_logits is not None:
             parts.append(score_logits.amax(-1, keepdim=True).to(features.dtype))
-        hidden = self.frame(torch.cat(parts, -1))
+        return torch.cat(parts, -1), sentence
+
+    def judge(self, observed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """The logits that `forward` gives, from what `observe` gives."""
+        frames, sentence = observed
+        width = 2 * self.frame_logit.in_features
+        words = self.sentence_norm(sentence)[:, None].expand(-1, frames.shape[1], -1).to(frames.dtype)
+        # The sentence stands before the score.
+        hidden = self.frame(torch.cat([frames[..., :width], words, frames[..., width:]], -1))
         return self.frame_logit(hidden)[..., 0], self.clip_logit(hidden.mean(1))[..., 0]

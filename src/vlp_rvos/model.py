@@ -38,6 +38,7 @@ class ClipOutput:
         score_logits: (B, T, h, w) of the text-pixel score map, or None where the config has none.
         presence_logits: (B, T), is it in the frame; None where the config has no presence.
         clip_presence_logits: (B,), is it in the clip; None where the config has no presence.
+        matching: (V, T, h, w, C) frozen features of the patches by which each is found again in other frames.
     """
 
     mask_logits: Tensor
@@ -45,6 +46,7 @@ class ClipOutput:
     score_logits: Tensor | None = None
     presence_logits: Tensor | None = None
     clip_presence_logits: Tensor | None = None
+    matching: Tensor | None = None
 
 
 class VLPRVOS(nn.Module):
@@ -118,7 +120,7 @@ class VLPRVOS(nn.Module):
         mask_logits = self.mask_head(features, grid, encoded.pyramid, video_of, tuple(frames.shape[-2:])).float()
 
         coarse = F.interpolate(mask_logits, size=grid, mode="area").flatten(2)
-        out = ClipOutput(mask_logits, masked_mean(features, coarse))
+        out = ClipOutput(mask_logits, masked_mean(features, coarse), matching=encoded.matching.unflatten(2, grid))
         if score is not None:
             out.score_logits = score.view(batch, length, *grid)
         if self.presence_head is not None:

@@ -34,11 +34,14 @@ class ClipPrediction:
         mask_logits: (E, T, h, w) float32.
         presence_logits: (E, T) float32, or None where the model does not predict presence.
         state: for `Runtime.step` on the next clip of the same video.
+        matching: (T, h, w, C) features of the patches by which each is found again in other frames; None where the
+            runtime gives none, so that no masks can be remembered.
     """
 
     mask_logits: Tensor
     presence_logits: Tensor | None
     state: object
+    matching: Tensor | None = None
 
 
 class Runtime(ABC):
@@ -109,7 +112,8 @@ class TorchRuntime(Runtime):
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
         with self._autocast():
             out = self.model(frames, text, state, video_of)
-        return ClipPrediction(out.mask_logits, out.presence_logits, out.history)
+        matching = None if out.matching is None else out.matching[0]
+        return ClipPrediction(out.mask_logits, out.presence_logits, out.history, matching)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:

@@ -1,7 +1,8 @@
 """Words to masks: a model applied to a whole video or to a live source, clip by clip.
 
 Shapes: E expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
-The only thing that one clip hands to the next is the history of T tokens, so memory does not grow with the video.
+One clip hands to the next its history of T tokens and, where the model's config says so, the masks of a few frames, so
+memory does not grow with the video.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
+from vlp_rvos.memory import MaskMemory
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.parts import without_small_parts
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
@@ -99,6 +101,8 @@ class Segmenter:
         size: network input size in pixels, in place of the model's own `config.input_size`.
         min_part: in place of the model's own `config.min_part`: parts of a mask with less than this share of its
             largest part are dropped, 0 keeps all.
+        memory_frames: in place of the model's own `config.memory_frames`: frames whose masks are carried along with the
+            video, so that what flickers is outvoted; 0 for none.
         threshold: foreground probability from which a pixel belongs to the mask, in (0, 1).
         presence_threshold: below this presence a frame's mask is empty; 0 switches the gate off.
 
@@ -121,10 +125,11 @@ class Segmenter:
         threshold: float = 0.5,
         presence_threshold: float = 0.0,
         min_part: float | None = None,
+        memory_frames: int | None = None,
     ) -> None:
         _check_values(size, threshold, presence_threshold)
         self.runtime = model if isinstance(model, Runtime) else TorchRuntime(model)
-        changes = {"input_size": size, "min_part": min_part}
+        changes = {"input_size": size, "min_part": min_part, "memory_frames": memory_frames}
         self.config = self.runtime.config.replace(**{k: v for k, v in changes.items() if v is not None})
         self.name, self.version = name, version
         self.threshold, self.presence_threshold = threshold, presence_threshold
@@ -141,6 +146,7 @@ class Segmenter:
         overrides: Mapping[str, object] | None = None,
         runtime: RuntimeName = "auto",
         min_part: float | None = None,
+        memory_frames: int | None = None,
     ) -> Self:
         """Load a model that comes with the package, a checkpoint, or an exported model.
 
@@ -148,7 +154,7 @@ class Segmenter:
             model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder of `vlp-rvos export`.
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
             precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32.
-            size, threshold, presence_threshold, min_part: see the class.
+            size, threshold, presence_threshold, min_part, memory_frames: see the class.
             overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
             runtime: "torch", "onnx" or "openvino"; see `vlp_rvos.runtime.load_runtime`.
 
@@ -165,6 +171,7 @@ class Segmenter:
             threshold=threshold,
             presence_threshold=presence_threshold,
             min_part=min_part,
+            memory_frames=memory_frames,
         )
 
     def segment(
@@ -261,7 +268,10 @@ class Stream:
 
     def reset(self) -> None:
         """Forget the frames so far: the next one is the first of a new video."""
+        config = self.segmenter.config
+        remembers = config.memory_frames > 0
         self._state: object = None
+        self._memory = MaskMemory(config.memory_frames, config.memory_weight, config.clip_length) if remembers else None
         self._next_index = 0
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
@@ -306,6 +316,8 @@ class Stream:
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
+        if self._memory is not None and prediction.matching is not None:
+            logits = self._memory.refine(logits, presences, prediction.matching)
         logits = without_small_parts(logits.cpu().flatten(0, 1), self._cut, self.segmenter.config.min_part).view_as(
             logits
         )

@@ -22,7 +22,7 @@ def run(
     output: Path,
     rows: str | None = None,
     seeds: str | None = None,
-    minutes: float | None = None,
+    steps: int | None = None,
     device: str = "auto",
     overrides: Sequence[str] = (),
 ) -> None:
@@ -33,7 +33,7 @@ def run(
         output: folder of the table; the runs that it holds are kept.
         rows: names of the rows to do, with commas between; None for all.
         seeds: numbers, with commas between; None for those of the configuration.
-        minutes: of training for each row and seed, in place of the configuration's.
+        steps: of the optimizer for each row and seed, in place of the configuration's.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         overrides: "key.key=value" each, on top of the file.
 
@@ -41,8 +41,8 @@ def run(
         UserError: something in the configuration, the data or the output folder cannot be used.
         typer.Exit: code 130, when it was asked to stop; the same command goes on.
     """
-    if minutes is not None:
-        overrides = [*overrides, f"train.time_limit_minutes={minutes}"]
+    if steps is not None:
+        overrides = [*overrides, f"train.steps={steps}"]
     whole = load_ablation(config, overrides)
     part = whole.select(_parts(rows), [_number(seed) for seed in _parts(seeds)])
     finished = run_ablation(part, output, device=device, on_run=typer.echo)

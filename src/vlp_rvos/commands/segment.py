@@ -51,6 +51,7 @@ def run(
     threshold: float = 0.5,
     presence_threshold: float = 0.0,
     min_part: float | None = None,
+    memory_frames: int | None = None,
     overlay: bool = True,
     json_summary: bool = False,
 ) -> None:
@@ -64,7 +65,8 @@ def run(
         output: folder for the results.
         model: name of a shipped model, a checkpoint file, or a folder of `vlp-rvos export`.
         every, start, end, fps: see `open_video`.
-        size, device, precision, runtime, threshold, presence_threshold, min_part: see `Segmenter.from_pretrained`.
+        size, device, precision, runtime, threshold, presence_threshold, min_part, memory_frames: see
+            `Segmenter.from_pretrained`.
         overlay: write the overlay video.
         json_summary: print a summary as JSON on standard output, and nothing else there.
 
@@ -93,6 +95,7 @@ def run(
                 presence_threshold,
                 runtime=cast("RuntimeName", runtime),
                 min_part=min_part,
+                memory_frames=memory_frames,
             )
             from vlp_rvos.writers import MasksJsonWriter, OverlayWriter, PaletteMaskWriter, ResultWriter
 

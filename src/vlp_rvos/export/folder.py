@@ -37,7 +37,7 @@ ExportFormat = Literal["onnx", "openvino"]
 
 MANIFEST = "export.json"
 FORMAT = "vlp-rvos-export"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 #: files of each format; a graph is opened by the file named `<graph>.<first suffix>`
 GRAPH_FILES: dict[ExportFormat, tuple[str, ...]] = {

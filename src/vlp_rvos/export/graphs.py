@@ -109,7 +109,7 @@ class ClipGraph(ExportGraph):
         state = () if self.history is None else ("state",)
         presence = () if model.presence_head is None else ("presence_logits",)
         self.inputs = ("frames", "mask", *TEXT_FEATURES, *state)
-        self.outputs = ("mask_logits", *presence, *(f"next_{name}" for name in state))
+        self.outputs = ("mask_logits", "matching", *presence, *(f"next_{name}" for name in state))
 
     def forward(
         self,
@@ -129,13 +129,15 @@ class ClipGraph(ExportGraph):
             state: (B, P, d_v).
 
         Returns:
-            (B, T, H, W) mask logits; with presence (B, T) presence logits; with history (B, T, d_v), the next state.
+            (B, T, H, W) mask logits; (T, h, w, C) features by which patches are found again; with presence (B, T)
+            presence logits; with history (B, T, d_v), the next state.
         """
         prompts = self.model.encoder.prompts()
         text = TextFeatures(list(hidden.unbind()), words, mask, sentence, sentence_shared, prompts)
         video_of = torch.zeros_like(mask[:, 0], dtype=torch.int64)
         out = self.model.predict(frames, text, state, video_of)
-        results = [out.mask_logits]
+        assert out.matching is not None
+        results = [out.mask_logits, out.matching[0]]
         if out.presence_logits is not None:
             results.append(out.presence_logits)
         if self.history is not None:

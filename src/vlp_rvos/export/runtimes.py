@@ -128,6 +128,7 @@ class ExportedRuntime(Runtime):
             torch.from_numpy(out["mask_logits"]),
             None if presence is None else torch.from_numpy(presence),
             out.get("next_state"),
+            torch.from_numpy(out["matching"]),
         )
 
 
