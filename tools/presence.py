@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import sys
 import time
 from dataclasses import replace
@@ -61,10 +62,10 @@ def fit(head: PresenceHead, frames: Tensor, sentences: Tensor, truth: Tensor, ep
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate)
-    rounds = len(truth) // BATCH
+    rounds = math.ceil(len(truth) / BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * rounds)
     for _ in range(epochs):
-        for rows in torch.randperm(len(truth)).split(BATCH)[:rounds]:
+        for rows in torch.randperm(len(truth)).split(BATCH):
             of_frames, of_clips = head.judge((frames[rows], sentences[rows]))
             loss = F.binary_cross_entropy_with_logits(of_frames, truth[rows])
             loss = loss + F.binary_cross_entropy_with_logits(of_clips, truth[rows].amax(1))

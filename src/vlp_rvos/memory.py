@@ -81,7 +81,8 @@ class MaskMemory:
             self._past.clear()
         mixed = own
         if self._past:
-            mixed = torch.stack([self._mixed(own[:, t], unit[t], grid) for t in range(len(unit))], 1)
+            too_far = _too_far(grid, unit.device)
+            mixed = torch.stack([self._mixed(own[:, t], unit[t], too_far) for t in range(len(unit))], 1)
             change = (mixed - own).view(*own.shape[:2], *grid)
             logits = logits + F.interpolate(change, size=logits.shape[-2:], mode="bilinear", align_corners=False)
         self._passed += len(unit)
@@ -90,11 +91,11 @@ class MaskMemory:
             self._past.append(_Frame(unit[-1], mixed[:, -1], presences[:, -1].to(mixed)))
         return logits
 
-    def _mixed(self, own: Tensor, unit: Tensor, grid: torch.Size) -> Tensor:
+    def _mixed(self, own: Tensor, unit: Tensor, too_far: Tensor) -> Tensor:
         """One frame: its own logits (E, N) and features (N, C) -> logits (E, N) with what is remembered."""
         units, logits, presences = zip(*self._past, strict=True)
         cosines = (unit @ torch.cat(units).T).view(len(unit), len(units), -1)
-        cosines += _too_far(grid, unit.device)[:, None]
+        cosines += too_far[:, None]
         best, found = cosines.max(-1)
         related = ((best >= RELATED) & (best.mean(0) >= RELATED)).to(own)
         # (K, E, N): the remembered logits of the patches that were found
