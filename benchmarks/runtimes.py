@@ -39,13 +39,11 @@ from vlp_rvos.export.runtimes import ExportedRuntime
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.runtime import Precision, Runtime, TorchRuntime
-from vlp_rvos.sharing import sharing_copy
 from vlp_rvos.video import open_video
 
 REFERENCE = "torch fp32"
-COMPILED = "torch.compile fp32"
 TORCH_FORMS = (REFERENCE, "torch bf16", "torch int8")
-FORMS = (*TORCH_FORMS, COMPILED, "onnx fp32", "openvino fp32", "openvino bf16")
+FORMS = (*TORCH_FORMS, "torch.compile fp32", "onnx fp32", "openvino fp32", "openvino bf16")
 CLIP = Path(__file__).parents[1] / "examples/cat.mp4"
 EXPRESSIONS = ("the cat", "the wall behind it")
 
@@ -72,12 +70,11 @@ def read_clips(video: Path, config: ModelConfig, side: int, number: int = 2) -> 
 
 def open_form(form: str, model: VLPRVOS, folder: Path) -> Runtime:
     name, precision = form.split()
-    if form == COMPILED:
-        runtime = TorchRuntime(sharing_copy(model), "cpu", "fp32")
-        runtime.model = torch.compile(runtime.model)  # type: ignore[assignment]
+    if name in ("torch", "torch.compile"):
+        runtime = TorchRuntime(model, "cpu", cast("Precision", precision))
+        if name == "torch.compile":
+            runtime.model = torch.compile(runtime.model)  # type: ignore[assignment]
         return runtime
-    if name == "torch":
-        return TorchRuntime(model, "cpu", cast("Precision", precision))
     exported = folder / name
     if not exported.exists():
         export_model(model, exported, cast("ExportFormat", name))

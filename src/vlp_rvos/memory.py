@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlp_rvos.motion import patch_steps
+
 __all__ = ["MaskMemory"]
 
 #: patches that a thing may move between a remembered frame and this one, at most
@@ -74,14 +76,14 @@ class MaskMemory:
         Returns:
             (E, T, H, W).
         """
-        grid = matching.shape[1:3]
+        grid = (matching.shape[1], matching.shape[2])
         unit = _unit(matching)
         own = F.interpolate(logits.clamp(-SURE, SURE), size=grid, mode="area").flatten(2)
         if self._past and self._past[0].unit.shape != unit[0].shape:
             self._past.clear()
         mixed = own
         if self._past:
-            too_far = _too_far(grid, unit.device)
+            too_far = patch_steps(grid, unit.device).abs().amax(-1) > REACH
             mixed = torch.stack([self._mixed(own[:, t], unit[t], too_far) for t in range(len(unit))], 1)
             change = (mixed - own).view(*own.shape[:2], *grid)
             logits = logits + F.interpolate(change, size=logits.shape[-2:], mode="bilinear", align_corners=False)
@@ -95,8 +97,7 @@ class MaskMemory:
         """One frame: its own logits (E, N) and features (N, C) -> logits (E, N) with what is remembered."""
         units, logits, presences = zip(*self._past, strict=True)
         cosines = (unit @ torch.cat(units).T).view(len(unit), len(units), -1)
-        cosines += too_far[:, None]
-        best, found = cosines.max(-1)
+        best, found = cosines.masked_fill_(too_far[:, None], float("-inf")).max(-1)
         related = ((best >= RELATED) & (best.mean(0) >= RELATED)).to(own)
         # (K, E, N): the remembered logits of the patches that were found
         remembered = torch.stack([said[:, where] for said, where in zip(logits, found.T, strict=True)])
@@ -108,12 +109,3 @@ def _unit(matching: Tensor) -> Tensor:
     """(T, h, w, C) -> (T, N, C) of length 1, without what all places of a frame share."""
     features = matching.flatten(1, 2).float()
     return F.normalize(features - features.mean(1, keepdim=True), dim=-1)
-
-
-def _too_far(grid: torch.Size, device: torch.device) -> Tensor:
-    """(N, N): 0 where one patch can be reached from the other, far below any cosine elsewhere."""
-    rows, columns = (
-        (torch.arange(side, device=device)[:, None] - torch.arange(side, device=device)).abs() > REACH for side in grid
-    )
-    too_far = rows[:, None, :, None] | columns[None, :, None, :]
-    return too_far.flatten(2).flatten(0, 1) * -4.0

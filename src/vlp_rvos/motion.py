@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["MotionFeatures", "patch_velocities"]
+__all__ = ["MotionFeatures", "patch_steps", "patch_velocities"]
 
 #: frames between the two that are compared
 GAP = 2
@@ -19,6 +19,12 @@ REACH = 6
 TEMPERATURE = 0.05
 #: makes usual velocities, a few hundredths of the picture a frame, numbers of about 1
 SCALE = 20.0
+
+
+def patch_steps(grid: tuple[int, int], device: torch.device) -> Tensor:
+    """(N, N, 2): x and y from the place of one patch of a grid (h, w) to that of another, in patches."""
+    places = torch.cartesian_prod(*(torch.arange(side, device=device) for side in grid)).flip(-1).float()
+    return places[None] - places[:, None]
 
 
 def patch_velocities(matching: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -40,8 +46,7 @@ def patch_velocities(matching: Tensor, grid: tuple[int, int]) -> Tensor:
     features = features - features.mean((1, 2), keepdim=True)
     unit = F.normalize(features / (features.square().mean((1, 2), keepdim=True).sqrt() + 1e-6), dim=-1)
 
-    places = torch.cartesian_prod(*(torch.arange(side, device=device) for side in grid)).flip(-1).float()
-    steps = places[None] - places[:, None]
+    steps = patch_steps(grid, device)
     too_far = steps.abs().amax(-1) > REACH
 
     def moved(other: Tensor) -> Tensor:

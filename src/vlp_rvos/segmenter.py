@@ -269,9 +269,9 @@ class Stream:
     def reset(self) -> None:
         """Forget the frames so far: the next one is the first of a new video."""
         config = self.segmenter.config
-        remembers = config.memory_frames > 0
+        frames = config.memory_frames
         self._state: object = None
-        self._memory = MaskMemory(config.memory_frames, config.memory_weight, config.clip_length) if remembers else None
+        self._memory = MaskMemory(frames, config.memory_weight, config.clip_length) if frames else None
         self._next_index = 0
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
