@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from pycocotools import mask as coco_mask
 
 from vlp_rvos import Segmenter, __version__, checkpoint, cli, writers
+from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.commands.evaluate import Files
 from vlp_rvos.errors import VLPRVOSError
 
@@ -358,10 +359,17 @@ def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest
             (Path("p"), Path("g"), True, Files(Path("f")), False),
         ),
         (
-            "evaluate run d --model m -o o --json f --skip-ends --device cpu --size 64 --set history=false",
+            "evaluate run d --model m -o o --json f --skip-ends --device cpu --size 64 --precision bf16"
+            " --runtime onnx --set history=false",
             "evaluate",
             "run",
-            (Path("d"), "m", Path("o"), Files(Path("f")), True, "cpu", 64, ["history=false"]),
+            (
+                Path("d"),
+                ModelChoice("m", "cpu", 64, "bf16", "onnx", ["history=false"]),
+                Path("o"),
+                Files(Path("f")),
+                True,
+            ),
         ),
     ],
 )

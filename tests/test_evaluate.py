@@ -16,6 +16,7 @@ from PIL import Image
 from stubs import TinyBackbone, tiny_config
 
 from vlp_rvos.commands import evaluate
+from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.commands.evaluate import Files
 from vlp_rvos.data.benchmarks import ref_youtube_vos
 from vlp_rvos.data.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
@@ -496,23 +497,20 @@ def test_the_run_command(
 ) -> None:
     loaded: list[Any] = []
 
-    def from_pretrained(name: str, **settings: Any) -> types.SimpleNamespace:
-        loaded.append((name, settings))
+    def from_pretrained(*given: Any, **settings: Any) -> types.SimpleNamespace:
+        loaded.append((*given, settings))
         return types.SimpleNamespace(segment=Oracle())
 
     fake = types.SimpleNamespace(Segmenter=types.SimpleNamespace(from_pretrained=from_pretrained))
     monkeypatch.setitem(sys.modules, "vlp_rvos.segmenter", fake)
     evaluate.run(
         dataset.folder,
-        "mini",
+        ModelChoice("mini", "cpu", 64, "bf16", "openvino", ["history=false"]),
         tmp_path / "out",
         Files(tmp_path / "scores.json", tmp_path / "scores.csv", tmp_path / "scores.html"),
         skip_ends=False,
-        device="cpu",
-        size=64,
-        overrides=["history=false"],
     )
-    assert loaded == [("mini", {"device": "cpu", "size": 64, "overrides": {"history": False}})]
+    assert loaded == [("mini", "cpu", "bf16", 64, {"overrides": {"history": False}, "runtime": "openvino"})]
     report = json.loads((tmp_path / "scores.json").read_text())
     assert (report["model"], report["dataset"]) == ("mini", str(dataset.folder))
     assert report["J_mean"] == pytest.approx(4 / 6)

@@ -17,7 +17,7 @@ from referring import HEIGHT, InMemory, Knowing, WithVoid
 from scipy.optimize import linear_sum_assignment
 
 from vlp_rvos.cli import main
-from vlp_rvos.commands import evaluate as command
+from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.data.benchmarks import benchmark_names, open_benchmark
 from vlp_rvos.data.benchmarks.base import ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
@@ -253,7 +253,7 @@ MINIATURES: dict[str, Callable[[Path], Path]] = {
 
 def evaluate(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, split: str, *options: object) -> int:
     dataset = open_benchmark(name, folder, split)
-    monkeypatch.setattr(command, "_predictor", lambda *_: Knowing(dataset))
+    monkeypatch.setattr(ModelChoice, "load", lambda _: Knowing(dataset))
     return main(["evaluate", name, str(folder), "--split", split, *map(str, options)])
 
 

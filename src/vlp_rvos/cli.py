@@ -16,6 +16,7 @@ import typer
 from vlp_rvos import __version__
 from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.commands import one_line, reported_warnings
+from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 
@@ -75,6 +76,8 @@ class ExportFormat(StrEnum):
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")]
 Model = Annotated[str, typer.Option(help="Name of a model (see 'vlp-rvos models') or a .safetensors checkpoint.")]
 Size = Annotated[int | None, typer.Option(help="Network input size in pixels, in place of the model's own.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Number format.")]
+RuntimeOption = Annotated[Runtime, typer.Option("--runtime", help="What runs the model.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")
 ]
@@ -119,8 +122,8 @@ def segment(
     fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
     size: Size = None,
     device: Device = "auto",
-    precision: Annotated[Precision, typer.Option(help="Number format.")] = Precision.auto,
-    runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.auto,
+    precision: PrecisionOption = Precision.auto,
+    runtime: RuntimeOption = Runtime.auto,
     threshold: Annotated[float, typer.Option(help="Foreground probability from which a pixel is mask.")] = 0.5,
     presence_threshold: Annotated[
         float, typer.Option(help="Presence below which a frame has no mask; 0 switches this off.")
@@ -272,6 +275,8 @@ def evaluate_run(
     ] = False,
     device: Device = "auto",
     size: Size = None,
+    precision: PrecisionOption = Precision.auto,
+    runtime: RuntimeOption = Runtime.auto,
     overrides: Overrides = None,
     kinds: Annotated[
         list[str] | None, typer.Option("--kind", help="Name of a kind of expression, in their order; repeatable.")
@@ -281,18 +286,9 @@ def evaluate_run(
     """Predict and score a data set, also per kind of expression."""
     from vlp_rvos.commands import evaluate as command
 
-    command.run(
-        dataset,
-        model,
-        output,
-        command.Files(json_file, csv_file, html_file),
-        skip_ends,
-        device,
-        size,
-        overrides or [],
-        kinds=kinds or None,
-        images=images,
-    )
+    choice = ModelChoice(model, device, size, precision.value, runtime.value, overrides or [])
+    files = command.Files(json_file, csv_file, html_file)
+    command.run(dataset, choice, output, files, skip_ends, kinds=kinds or None, images=images)
 
 
 @evaluate_app.command("listening")
@@ -305,12 +301,15 @@ def evaluate_listening(
     samples: Annotated[int, typer.Option(help="Clips for presence.")] = 200,
     device: Device = "auto",
     size: Size = None,
+    precision: PrecisionOption = Precision.auto,
+    runtime: RuntimeOption = Runtime.auto,
     overrides: Overrides = None,
 ) -> None:
     """Does it choose by the words? Pairs of things on held-out pictures, and what is not there."""
     from vlp_rvos.commands import listening as command
 
-    command.run(root, model, config, json_file, pairs, samples, device, size, overrides or [])
+    choice = ModelChoice(model, device, size, precision.value, runtime.value, overrides or [])
+    command.run(root, choice, config, json_file, pairs, samples)
 
 
 @evaluate_app.command("rle")
@@ -351,6 +350,8 @@ def evaluate_benchmark(
     html_file: HtmlFile = None,
     device: Device = "auto",
     size: Size = None,
+    precision: PrecisionOption = Precision.auto,
+    runtime: RuntimeOption = Runtime.auto,
     overrides: Overrides = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that score, in place of one a core.")] = None,
 ) -> None:
@@ -363,12 +364,9 @@ def evaluate_benchmark(
         path,
         split=split,
         pred=pred,
-        model=model,
+        choice=ModelChoice(model, device, size, precision.value, runtime.value, overrides or []),
         output=output,
         files=command.Files(json_file, csv_file, html_file),
-        device=device,
-        size=size,
-        overrides=overrides or [],
         workers=workers,
     )
 

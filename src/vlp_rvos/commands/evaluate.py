@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.commands.progress import counting
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from vlp_rvos.evaluation.masks import FolderScores, VideoScores
     from vlp_rvos.evaluation.pictures import Picture
     from vlp_rvos.evaluation.rows import Row
-    from vlp_rvos.evaluation.run import DatasetScores, Means, Predictor
+    from vlp_rvos.evaluation.run import DatasetScores, Means
 
 __all__ = ["Files", "benchmark", "compare", "masks", "rle", "run"]
 
@@ -105,13 +106,10 @@ def masks(pred: Path, gt: Path, skip_ends: bool, files: Files, objects: bool = F
 
 def run(
     dataset: Path,
-    model: str,
+    choice: ModelChoice,
     output: Path | None,
     files: Files,
     skip_ends: bool,
-    device: str,
-    size: int | None,
-    overrides: Sequence[str],
     kinds: Sequence[str] | None = None,
     images: Path | None = None,
 ) -> None:
@@ -119,13 +117,10 @@ def run(
 
     Args:
         dataset: the folder.
-        model: name of a shipped model, or a checkpoint file.
+        choice: the model.
         output: where to write the predicted masks, `<video>/<expression id>/<frame>.png`.
         files: where to write all scores.
         skip_ends: leave every video's first and last frame out of the scores, as DAVIS-2017 does.
-        device: where to run the model: "auto", "cpu", "cuda", "cuda:1", "mps".
-        size: of the network's input in pixels; None for the model's own.
-        overrides: settings of the model to change, as `key=value`, for example `attention=frame`.
         kinds: names of the kinds of expression by position; None for noun, appearance, motion, description.
         images: a folder whose `JPEGImages` to use instead of the data set's.
 
@@ -137,7 +132,7 @@ def run(
 
     reader = YTVOSDataset(dataset, images)
     files.prepare()
-    predict = _predictor(model, device, size, overrides)
+    predict = choice.load()
     with _frames_bar("predicting", reader.videos) as count:
         scores = evaluate_folder(
             reader,
@@ -148,7 +143,7 @@ def run(
             worst=WORST if files.html else 0,
             on_frame=_each(count),
         )
-    files.write(scores.to_json(str(dataset), model), _pictures(layout_folder(reader), scores))
+    files.write(scores.to_json(str(dataset), choice.model), _pictures(layout_folder(reader), scores))
     console = Console()
     for table in _dataset_tables(scores):
         console.print(table)
@@ -161,12 +156,9 @@ def benchmark(
     *,
     split: str | None,
     pred: Path | None,
-    model: str,
+    choice: ModelChoice,
     output: Path | None,
     files: Files,
-    device: str,
-    size: int | None,
-    overrides: Sequence[str],
     workers: int | None = None,
 ) -> None:
     """Predict and score a published benchmark by its own protocol, and print its numbers.
@@ -176,10 +168,9 @@ def benchmark(
         folder: of the data set, as published.
         split: which part; None for the protocol's.
         pred: folder of masks to score instead of predicting.
-        model: name of a shipped model, or a checkpoint file.
+        choice: the model.
         output: where to write the predicted masks, and where pictures are scored their COCO-form files too.
         files: where to write all scores.
-        device, size, overrides: see `run`.
         workers: number of processes that score; None for all cores.
 
     Raises:
@@ -198,7 +189,7 @@ def benchmark(
         raise UserError("--pred takes masks that are there already: leave out --output")
     dataset = open_benchmark(name, folder, split or protocol.split)
     files.prepare()
-    source = pred if pred is not None else _predictor(model, device, size, overrides)
+    source = pred if pred is not None else choice.load()
     with _frames_bar("predicting" if pred is None else "scoring", dataset.videos) as count:
         scores = evaluate_dataset(
             dataset,
@@ -210,7 +201,7 @@ def benchmark(
             on_frame=_each(count),
         )
     metrics = scores.metrics
-    report = scores.to_json(str(folder), model if pred is None else str(pred))
+    report = scores.to_json(str(folder), choice.model if pred is None else str(pred))
     report |= {"benchmark": name, "split": dataset.split, "protocol": protocol.summary, "metrics": metrics}
     files.write(report, _pictures(dataset, scores))
     if output is not None and scores.samples:
@@ -278,15 +269,6 @@ def compare(first: Path, second: Path, html_file: Path | None) -> None:
     Console().print(_comparison_table(pairs, names))
     if alone:
         Console().print(f"{alone} expressions are in one file only and were left out")
-
-
-def _predictor(model: str, device: str, size: int | None, overrides: Sequence[str]) -> Predictor:
-    from vlp_rvos.evaluation.run import parse_overrides
-    from vlp_rvos.segmenter import Segmenter
-
-    settings = parse_overrides(overrides)
-    segmenter = Segmenter.from_pretrained(model, device=device, size=size, overrides=settings or None)
-    return lambda frames, expressions: segmenter.segment(frames, expressions)
 
 
 def _pictures(dataset: ReferringDataset, scores: DatasetScores) -> list[Picture]:

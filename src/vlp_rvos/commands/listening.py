@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vlp_rvos.segmenter import FrameResult
+from vlp_rvos.commands.choice import ModelChoice
 
 __all__ = ["run"]
 
 
 def run(
     root: Path,
-    model: str,
+    choice: ModelChoice,
     config: Path,
     json_file: Path | None,
     pairs: int,
     samples: int,
-    device: str,
-    size: int | None,
-    overrides: Sequence[str],
 ) -> None:
     """Measure on held-out clips whether a model chooses by the words, and print it.
 
     Args:
         root: folder with the training data.
-        model: name of a shipped model, or a checkpoint file.
+        choice: the model.
         config: training configuration (file or shipped name) that says what was held out.
         json_file: where to write the numbers.
         pairs: clips of each kind of pair.
         samples: clips for presence.
-        device: where to run the model.
-        size: of the network's input in pixels; None for the model's own.
-        overrides: settings of the model to change, as `key=value`.
 
     Raises:
         UserError: missing data, an unknown model or setting, an unwritable file.
@@ -52,20 +40,13 @@ def run(
     from vlp_rvos.data.pairs import PAIR_KINDS
     from vlp_rvos.evaluation.listening import measure_listening
     from vlp_rvos.evaluation.masks import prepare_output
-    from vlp_rvos.evaluation.run import parse_overrides
-    from vlp_rvos.segmenter import Segmenter
     from vlp_rvos.training.config import load_config
 
-    settings = parse_overrides(overrides)
     if json_file is not None:
         prepare_output(json_file)
     data = replace(load_config(config).data, root=str(root), portrait=0.0)
     mixture = build_mixture(data, "holdout")
-    segmenter = Segmenter.from_pretrained(model, device=device, size=size, overrides=settings or None)
-
-    def predict(frames: Iterable[NDArray[np.uint8]], expressions: list[str]) -> Iterable[FrameResult]:
-        return segmenter.segment(frames, expressions)
-
+    predict = choice.load()
     with counting("listening", "clips", len(PAIR_KINDS) * pairs + samples) as count:
         found = measure_listening(predict, mixture, pairs, samples, count)
     if json_file is not None:
