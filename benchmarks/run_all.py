@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     clip = [*small, "--frames", "7", *few] if tiny else []
     memory = ["--model", "mini", "--size", "32", "32", "--frames", "1", "--clips", "1"] if tiny else []
     length = [*small, "--seconds", "0.3", "0.6", "--limit", "9", "--fps", "10"] if tiny else ["--every", "1", "5"]
+    runtimes = [] if tiny or find_spec("openvino") is None else ["--runtime", "openvino"]
     script = {
         "startup": ["startup.py", *few],
         "memory": ["peak_memory.py", *threaded, *memory],
-        "segment-mini": ["segment_command.py", *threaded, *clip],
+        "segment-mini": ["segment_command.py", *threaded, *clip, *runtimes],
         "segment-clip-b16": ["segment_command.py", *threaded, *clip, "--model", "mini" if tiny else "clip-b16"],
     }
     found = {name: [sys.executable, str(HERE / run[0]), *run[1:], "--json", "{json}"] for name, run in script.items()}

@@ -1,9 +1,10 @@
 """The whole `vlp-rvos segment` command on a generated clip, against the model alone on the same frames.
 
     python benchmarks/segment_command.py --threads 2 --json segment.json --plot segment.png
+    python benchmarks/segment_command.py --runtime onnx --runtime openvino      # the command on these, against PyTorch
 
 Decoding, resizing, the model, masks at the video's size, overlay and files, in turns with the model on network inputs
-that are at hand. All in one process with one loaded model; loading it is counted by itself.
+that are at hand. All in one process with models that are loaded; loading is counted by itself.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import itertools
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 from memory_length import make_clip
 
+from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.backbones import random_backbone
 from vlp_rvos.benchmarking.overhead import alternate
 from vlp_rvos.benchmarking.report import Row, write_report
@@ -28,16 +31,17 @@ from vlp_rvos.checkpoint import shipped_models
 from vlp_rvos.commands import segment
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.model import VLPRVOS
+from vlp_rvos.runtime import RuntimeName
 from vlp_rvos.segmenter import Segmenter
 from vlp_rvos.video import open_video
 
 WORDS = "the square"
 
 
-def load(name: str) -> Segmenter:
+def load(name: str, runtime: RuntimeName) -> Segmenter:
     """Random weights where none are shipped: they change no cost."""
-    if name in shipped_models() or Path(name).exists():
-        return Segmenter.from_pretrained(name, device="cpu")
+    if runtime != "torch" or name in shipped_models() or Path(name).exists():
+        return Segmenter.from_pretrained(name, device="cpu", runtime=runtime)
     torch.manual_seed(0)
     return Segmenter(VLPRVOS(random_backbone(name), ModelConfig.preset(name)), name)
 
@@ -61,13 +65,18 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runtime", action="append", default=[], choices=["onnx", "openvino"], help="beside PyTorch")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    began = time.perf_counter()
-    segmenter = load(arguments.model)
-    loading = time.perf_counter() - began
+    segmenters, loading = {}, {}
+    for runtime in ("torch", *arguments.runtime):
+        began = time.perf_counter()
+        segmenters[runtime] = load(arguments.model, runtime)
+        loading[runtime] = time.perf_counter() - began
+    segmenter = segmenters["torch"]
     with tempfile.TemporaryDirectory() as name:
         video, output = Path(name) / "clip.mp4", Path(name) / "out"
         make_clip(video, arguments.frames / 25, arguments.width, arguments.height, 25)
@@ -80,25 +89,26 @@ def main() -> None:
                 for clip in clips:
                     state = segmenter.runtime.step(clip, text, state).state
 
-        def command(overlay: bool) -> None:
-            with contextlib.redirect_stdout(io.StringIO()):
+        def command(runtime: str = "torch", overlay: bool = True) -> None:
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenters[runtime]),
+            ):
                 segment.run(video, [WORDS], output, overlay=overlay)
             shutil.rmtree(output)
 
-        with patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenter):
-            seconds = alternate(
-                {"model": model, "command": lambda: command(True), "command, no overlay": lambda: command(False)},
-                arguments.rounds,
-            )
-    size = f"{arguments.width}x{arguments.height}"
+        forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}
+        forms |= {f"command, {runtime}": partial(command, runtime) for runtime in arguments.runtime}
+        seconds = alternate(forms, arguments.rounds)
+    size, ours = f"{arguments.width}x{arguments.height}", seconds["command"]
+    bare = seconds["command, no overlay"]
     rows = [
-        Row(
-            f"{arguments.model}: whole segment command, {size} / model alone",
-            seconds["command"] / seconds["model"],
-            1.15,
-        ),
-        Row(f"{arguments.model}: the same without overlay", seconds["command, no overlay"] / seconds["model"], 1.15),
+        Row(f"{arguments.model}: whole segment command, {size} / model alone", ours / seconds["model"], 1.15),
+        Row(f"{arguments.model}: the same without overlay", bare / seconds["model"], 1.15),
     ]
+    for runtime in arguments.runtime:
+        what = f"{arguments.model}: whole segment command, {runtime} / PyTorch"
+        rows.append(Row(what, seconds[f"command, {runtime}"] / ours))
     details = {
         "frames": sum(clip.shape[1] for clip in clips),
         "input": list(clips[0].shape[-2:]),

@@ -30,7 +30,7 @@ from vlp_rvos.export.runtimes import ExportedRuntime, load_exported
 from vlp_rvos.export.words import find_tokenizer, open_tokenizer
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.runtime import TorchRuntime
+from vlp_rvos.runtime import TorchRuntime, load_runtime
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -342,6 +342,21 @@ def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypat
         folders.append(cached_export(file, "onnx"))
     assert calls[3:] == [(file, None, "onnx")] * 2
     assert len({*folders}) == 4
+
+
+def test_what_is_kept_for_openvino_is_the_default(
+    model: VLPRVOS, exported: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
+    assert isinstance(load_runtime("mini"), TorchRuntime)
+    monkeypatch.setattr("vlp_rvos.export.cache.kept_export", lambda *given: exported[given[1]])
+    kept = load_runtime("mini", device="cpu")
+    assert isinstance(kept, ExportedRuntime)
+    assert_same(model, kept, 2, [2])
+    assert isinstance(load_runtime("mini", "torch"), TorchRuntime)
+    assert isinstance(load_runtime("mini", precision="bf16"), TorchRuntime)
+    monkeypatch.setattr("vlp_rvos.export.runtimes.find_spec", lambda _: None)
+    assert isinstance(load_runtime("mini"), TorchRuntime)
 
 
 def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import vlp_rvos
 from vlp_rvos import checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, read_manifest
+from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, is_exported, read_manifest
 
-__all__ = ["cache_folder", "cached_export"]
+__all__ = ["cache_folder", "cached_export", "kept_export"]
 
 
 def cached_export(
@@ -33,14 +33,11 @@ def cached_export(
     Raises:
         UserError: unknown model, or packages that the export needs are missing.
     """
-    path = checkpoint.resolve(name_or_path)
-    folder = cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
-    try:
-        check_files(folder, read_manifest(folder))
-    except UserError:
-        # Not there yet, or damaged.
+    folder = kept_export(name_or_path, runtime, overrides)
+    if folder is None:
         from vlp_rvos.export.writer import export_model
 
+        path, folder = checkpoint.resolve(name_or_path), _place(name_or_path, runtime, overrides)
         warnings.warn(
             VLPRVOSWarning(f"exporting {path.stem} for {runtime}, once: this takes minutes; kept in {folder}"),
             stacklevel=2,
@@ -49,11 +46,37 @@ def cached_export(
     return folder
 
 
+def kept_export(
+    name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None = None
+) -> Path | None:
+    """The exported form of a shipped model or a checkpoint if the cache holds it, whole; None otherwise.
+
+    Args:
+        name_or_path, runtime, overrides: see `cached_export`.
+
+    Raises:
+        UserError: unknown model.
+    """
+    folder = _place(name_or_path, runtime, overrides)
+    if not is_exported(folder):
+        return None
+    try:
+        check_files(folder, read_manifest(folder))
+    except UserError:
+        return None
+    return folder
+
+
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/vlp-rvos/exported`, by default under `~/.cache`."""
     # Empty counts as not set, as the XDG specification says.
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "vlp-rvos" / "exported"
+
+
+def _place(name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None) -> Path:
+    path = checkpoint.resolve(name_or_path)
+    return cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
 
 
 def _key(path: Path, overrides: Mapping[str, object] | None) -> str:

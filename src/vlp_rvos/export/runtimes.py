@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vlp_rvos.export.folder import ExportFormat, check_files, graph_path, is_exp
 from vlp_rvos.export.words import open_tokenizer
 from vlp_rvos.runtime import ClipPrediction, Precision, Runtime, RuntimeName
 
-__all__ = ["ExportedRuntime", "load_exported", "require"]
+__all__ = ["ExportedRuntime", "load_exported", "load_kept", "require"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -74,6 +75,8 @@ class OpenVinoGraph(Graph):
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
+            # Decoding and drawing need cores too, and not the same ones all the time.
+            "ENABLE_CPU_PINNING": False,
         }
         self._model = openvino.Core().compile_model(str(path), "CPU", options)
         self._inputs = [port.any_name for port in self._model.inputs]
@@ -157,6 +160,25 @@ def load_exported(
     return ExportedRuntime(Path(model), precision)
 
 
+def load_kept(
+    model: str | Path, precision: Precision = "auto", overrides: Mapping[str, object] | None = None
+) -> ExportedRuntime | None:
+    """What runs a model faster than PyTorch on a CPU with the same masks, and is at hand: OpenVINO, in fp32.
+
+    None where OpenVINO is not installed, where the model was not exported into the user's cache yet, and for another
+    precision. `benchmarks/runtimes.py` and `benchmarks/segment_command.py --runtime openvino` compare.
+
+    Raises:
+        UserError: unknown model.
+    """
+    if precision not in ("auto", "fp32") or not _installed(PACKAGES["openvino"]):
+        return None
+    from vlp_rvos.export.cache import kept_export
+
+    folder = kept_export(model, "openvino", overrides)
+    return None if folder is None else ExportedRuntime(folder, precision)
+
+
 def _known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
     """What "auto" means for a runtime, or the precision itself.
 
@@ -171,8 +193,10 @@ def _known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
 
 def require(*packages: str) -> None:
     """Raise a `UserError` that says how to install a package that is missing."""
-    from importlib.util import find_spec
-
-    missing = [name for name in packages if find_spec(name) is None]
+    missing = [name for name in packages if not _installed(name)]
     if missing:
         raise UserError(f"{' and '.join(missing)} missing; install with: pip install 'vlp-rvos[export]'")
+
+
+def _installed(package: str) -> bool:
+    return find_spec(package) is not None
