@@ -290,6 +290,17 @@ def test_phrases_of_data_sets() -> None:
     assert not any(re.search(r"^(the |a )?(bear|animal)$", text) for text in absent)
 
 
+@pytest.mark.parametrize(
+    ("phrase", "names"),
+    [("a motor scooter", "motorcycle motorbike"), ("the duck", "bird animal"), ("a small suv", "car truck")],
+)
+def test_what_a_word_of_a_data_set_implies_is_not_absent(phrase: str, names: str) -> None:
+    scene = Scene([thing("", track(0.3), None, phrases=(phrase,))], absent=[*names.split(), "pizza"])
+    absent = " | ".join(texts(lambda rng: scene.describe_nothing(rng), 200))
+    assert "pizza" in absent
+    assert not set(names.split()) & set(re.findall(r"[a-z]+", absent))
+
+
 def test_things_out_of_sight_are_absent() -> None:
     scene = Scene([thing("dog", track(0.5)), thing("cat", track(5.0))], absent=["cat", "dog"])
     absent = texts(lambda rng: scene.describe_nothing(rng), 300)

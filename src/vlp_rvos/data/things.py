@@ -179,9 +179,13 @@ def is_a(noun: str, category: str) -> Truth:
 
 @cache
 def categories_in(spoken: frozenset[str]) -> frozenset[str]:
-    found = {category for category, names in CATEGORY_NAMES.items() if spoken & {*names, *HYPERNYMS.get(category, ())}}
-    people = {*FEMALE_NAMES, *MALE_NAMES, "rider", "player", "dancer", "skater", "child", "mother", "pilot", "people"}
-    return frozenset(found | ({"person"} if spoken & people else set()))
+    """The categories that something of which these words were said may belong to."""
+    words = {
+        category: {*names, *HYPERNYMS.get(category, ()), *HYPONYMS.get(category, ())}
+        for category, names in CATEGORY_NAMES.items()
+    }
+    words["person"] |= {*FEMALE_NAMES, *MALE_NAMES, "child", "people"}
+    return frozenset(category for category, names in words.items() if spoken & names)
 
 
 _AFTER_THE_HEAD = re.compile(
