@@ -349,7 +349,7 @@ def test_what_is_kept_for_openvino_is_the_default(
 ) -> None:
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
-    monkeypatch.setattr("vlp_rvos.export.cache.kept_export", lambda *given: exported[given[1]])
+    monkeypatch.setattr("vlp_rvos.export.cache.export_place", lambda *given: exported[given[1]])
     kept = load_runtime("mini", device="cpu")
     assert isinstance(kept, ExportedRuntime)
     assert_same(model, kept, 2, [2])

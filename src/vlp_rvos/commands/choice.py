@@ -44,12 +44,11 @@ class ModelChoice:
         # Torch takes a second to import: a mistake in the settings is reported before.
         from vlp_rvos.segmenter import Segmenter
 
-        segmenter = Segmenter.from_pretrained(
+        return Segmenter.from_pretrained(
             self.model,
             self.device,
             cast("Precision", self.precision),
             self.size,
             overrides=settings or None,
             runtime=cast("RuntimeName", self.runtime),
-        )
-        return lambda frames, expressions: segmenter.segment(frames, expressions)
+        ).segment

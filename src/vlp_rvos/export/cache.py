@@ -12,9 +12,9 @@ from pathlib import Path
 import vlp_rvos
 from vlp_rvos import checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, is_exported, read_manifest
+from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, read_manifest
 
-__all__ = ["cache_folder", "cached_export", "kept_export"]
+__all__ = ["cache_folder", "cached_export", "export_place"]
 
 
 def cached_export(
@@ -33,11 +33,14 @@ def cached_export(
     Raises:
         UserError: unknown model, or packages that the export needs are missing.
     """
-    folder = kept_export(name_or_path, runtime, overrides)
-    if folder is None:
+    folder = export_place(name_or_path, runtime, overrides)
+    try:
+        check_files(folder, read_manifest(folder))
+    except UserError:
+        # Not there yet, or damaged.
         from vlp_rvos.export.writer import export_model
 
-        path, folder = checkpoint.resolve(name_or_path), _place(name_or_path, runtime, overrides)
+        path = checkpoint.resolve(name_or_path)
         warnings.warn(
             VLPRVOSWarning(f"exporting {path.stem} for {runtime}, once: this takes minutes; kept in {folder}"),
             stacklevel=2,
@@ -46,10 +49,10 @@ def cached_export(
     return folder
 
 
-def kept_export(
+def export_place(
     name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None = None
-) -> Path | None:
-    """The exported form of a shipped model or a checkpoint if the cache holds it, whole; None otherwise.
+) -> Path:
+    """The folder of `cached_export`, whether it is there or not.
 
     Args:
         name_or_path, runtime, overrides: see `cached_export`.
@@ -57,14 +60,8 @@ def kept_export(
     Raises:
         UserError: unknown model.
     """
-    folder = _place(name_or_path, runtime, overrides)
-    if not is_exported(folder):
-        return None
-    try:
-        check_files(folder, read_manifest(folder))
-    except UserError:
-        return None
-    return folder
+    path = checkpoint.resolve(name_or_path)
+    return cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
 
 
 def cache_folder() -> Path:
@@ -72,11 +69,6 @@ def cache_folder() -> Path:
     # Empty counts as not set, as the XDG specification says.
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "vlp-rvos" / "exported"
-
-
-def _place(name_or_path: str | Path, runtime: ExportFormat, overrides: Mapping[str, object] | None) -> Path:
-    path = checkpoint.resolve(name_or_path)
-    return cache_folder() / f"{path.stem}-{runtime}-{_key(path, overrides)}"
 
 
 def _key(path: Path, overrides: Mapping[str, object] | None) -> str:

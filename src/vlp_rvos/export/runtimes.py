@@ -173,10 +173,16 @@ def load_kept(
     """
     if precision not in ("auto", "fp32") or not _installed(PACKAGES["openvino"]):
         return None
-    from vlp_rvos.export.cache import kept_export
+    from vlp_rvos.export.cache import export_place
 
-    folder = kept_export(model, "openvino", overrides)
-    return None if folder is None else ExportedRuntime(folder, precision)
+    folder = export_place(model, "openvino", overrides)
+    if not is_exported(folder):
+        return None
+    try:
+        return ExportedRuntime(folder, precision)
+    except UserError:
+        # Damaged: PyTorch can do it, and `--runtime openvino` exports it again.
+        return None
 
 
 def _known_precision(runtime: ExportFormat, precision: Precision) -> Precision:

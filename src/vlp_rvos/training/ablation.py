@@ -9,16 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -29,7 +27,7 @@ from vlp_rvos.data.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.listening import measure_listening
 from vlp_rvos.evaluation.run import DatasetScores, Predictor, evaluate_folder
-from vlp_rvos.segmenter import FrameResult, Segmenter
+from vlp_rvos.segmenter import Segmenter
 from vlp_rvos.settings import read_settings
 from vlp_rvos.training.config import TrainConfig, load_config
 from vlp_rvos.training.trainer import CHECKPOINT, Trainer
@@ -306,16 +304,13 @@ def _measure(model: Path, config: TrainConfig, device: str, pairs: int) -> dict[
     """What the trainer's own validation does not say: J and F on the held-out videos, and the choice between pairs."""
     segmenter = Segmenter.from_pretrained(model, device=device)
 
-    def predict(frames: Iterable[NDArray[np.uint8]], expressions: list[str]) -> Iterable[FrameResult]:
-        return segmenter.segment(frames, expressions)
-
     numbers: dict[str, float] = {}
-    means = _held_out_scores(config.data, predict).means
+    means = _held_out_scores(config.data, segmenter.segment).means
     if means is not None:
         numbers |= {"J": means.j.mean, "F": means.f.mean, "J&F": means.j_and_f}
     if pairs:
         data = replace(config.data.sized(segmenter.config.input_size), portrait=0.0)
-        listening = measure_listening(predict, build_mixture(data, "holdout"), pairs, pairs)
+        listening = measure_listening(segmenter.segment, build_mixture(data, "holdout"), pairs, pairs)
         numbers |= {f"right_{kind}": scores.right for kind, scores in listening.pairs.items()}
         numbers["absent_caught"] = listening.absent_caught
     return numbers
