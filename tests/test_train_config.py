@@ -119,7 +119,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
-PROTOCOLS = sorted(preset_configs().keys() - {"mini", "mini-further"})
+PROTOCOLS = sorted(preset_configs().keys() - {"mini", "mini-further", "mini-parts"})
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from vlp_rvos.data.paraphrase import tells_motion
 from vlp_rvos.data.scenes import Labels, Part
 from vlp_rvos.data.stills import CLOTHING, StillBank
 from vlp_rvos.data.vocabulary import STUFF, words
-from vlp_rvos.data.ytvos import YTVOSDataset
+from vlp_rvos.data.ytvos import VideoEntry, YTVOSDataset
 
 __all__ = ["Cutout", "CutoutBank", "is_portable", "recoloured"]
 
@@ -30,7 +30,7 @@ class Cutout:
     Attributes:
         pixels: (n, h, w, 3) uint8; n is 1 for a thing from a still.
         labels: (n, h, w) int16, 0 outside; the local labels of the parts.
-        parts: the thing itself first, then what it wears (owner 0).
+        parts: the thing itself first, then what it wears (owner 0); or the objects of a video.
     """
 
     pixels: Pixels
@@ -149,39 +149,62 @@ class CutoutBank:
         return Cutout(np.ascontiguousarray(pixels)[None], np.ascontiguousarray(labels)[None], parts)
 
     def draw_moving(
-        self, frames: int, rng: np.random.Generator, apart_from: frozenset[str] = frozenset()
+        self,
+        frames: int,
+        rng: np.random.Generator,
+        apart_from: frozenset[str] = frozenset(),
+        *,
+        several: bool = False,
     ) -> Cutout | None:
-        """An object of a video, as it moves there, or None where there is none to be had.
+        """The objects of a video, as they move there, or None where there are none to be had.
 
         Args:
             frames: how many frames.
             rng: source of all choices.
             apart_from: names of videos that must not be used.
+            several: only videos with more than one object.
         """
-        choices = [(d, n) for d, names in self.videos for n in names if n not in apart_from]
+        choices = [
+            (dataset, video, texts)
+            for dataset, videos in self._moving
+            for video, texts in videos
+            if video.name not in apart_from and len(video.frames) >= frames and len(texts) > several
+        ]
         if not choices:
             return None
-        dataset, name = choices[int(rng.integers(len(choices)))]
-        video = next(v for v in dataset.videos if v.name == name)
-        texts: dict[int, list[str]] = {}
-        for expression in video.expressions:
-            if expression.object_id is not None and is_portable(expression.text):
-                texts.setdefault(expression.object_id, []).append(expression.text)
-        if not texts or len(video.frames) < frames:
-            return None
-        chosen = int(rng.choice(sorted(texts)))
+        dataset, video, texts = choices[int(rng.integers(len(choices)))]
         start = int(rng.integers(len(video.frames) - frames + 1))
         names = video.frames[start : start + frames]
-        masks = np.stack([dataset.load_ids(name, frame) == chosen for frame in names])
-        rows, columns = np.flatnonzero(masks.any((0, 2))), np.flatnonzero(masks.any((0, 1)))
-        if masks.any((1, 2)).mean() < 1 or min(len(rows), len(columns)) < 16:
+        ids = np.stack([dataset.load_ids(video.name, frame) for frame in names])
+        labels = np.where(np.isin(ids, sorted(texts)), ids, 0).astype(np.int16)
+        rows, columns = np.flatnonzero(labels.any((0, 2))), np.flatnonzero(labels.any((0, 1)))
+        whole = all((labels == label).any((1, 2)).all() for label in texts)
+        if not whole or min(len(rows), len(columns)) < 16:
             return None
         window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        pixels = np.stack([dataset.load_frame(name, frame)[window] for frame in names])
-        labels = masks[(slice(None), *window)].astype(np.int16)
+        pixels = np.stack([dataset.load_frame(video.name, frame)[window] for frame in names])
+        labels = labels[(slice(None), *window)]
         if rng.random() < 0.5:
             pixels, labels = pixels[:, :, ::-1], labels[:, :, ::-1]
-        return Cutout(pixels, np.ascontiguousarray(labels), [Part("", {1}, phrases=tuple(texts[chosen]))])
+        parts = [Part("", {label}, phrases=tuple(said)) for label, said in texts.items()]
+        return Cutout(np.ascontiguousarray(pixels), np.ascontiguousarray(labels), parts)
+
+    @cached_property
+    def _moving(self) -> list[tuple[YTVOSDataset, list[tuple[VideoEntry, dict[int, list[str]]]]]]:
+        """The videos with objects of which something is said that stays true elsewhere, and what is said, by label."""
+        found = []
+        for dataset, names in self.videos:
+            videos = [(video, _portable(video)) for video in dataset.videos if video.name in names]
+            found.append((dataset, [(video, texts) for video, texts in videos if texts]))
+        return found
+
+
+def _portable(video: VideoEntry) -> dict[int, list[str]]:
+    texts: dict[int, list[str]] = {}
+    for expression in video.expressions:
+        if expression.object_id is not None and is_portable(expression.text):
+            texts.setdefault(expression.object_id, []).append(expression.text)
+    return texts
 
 
 _SCENERY = re.compile(

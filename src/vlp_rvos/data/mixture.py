@@ -73,6 +73,8 @@ class Source:
         weight: how often samples come from it, relative to the other sources.
         name: of the benchmark, one of `benchmark_names()`.
         split: of the benchmark.
+        images: of "videos", a folder whose pictures are used, relative to `MixtureConfig.root` unless absolute: for
+            annotations of another data set's pictures.
     """
 
     kind: Literal["videos", "stills", "benchmark"]
@@ -80,10 +82,13 @@ class Source:
     weight: float = 1.0
     name: str | None = None
     split: str = "train"
+    images: str | None = None
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weight of {self.folder} must be greater than 0, not {self.weight}")
+        if self.images is not None and self.kind != "videos":
+            raise ValueError(f"images of {self.folder}: only sources of the kind videos have them elsewhere")
         if self.kind == "benchmark" and self.name not in benchmark_names():
             raise ValueError(f"name of a benchmark must be one of {', '.join(benchmark_names())}, not {self.name}")
 
@@ -104,7 +109,8 @@ class MixtureConfig:
         absent: share of expressions that refer to nothing, where they are made; benchmarks bring their own.
         paste_on_stills, paste_on_videos: how often cut-outs are pasted.
         twins: share of the stills' clips with two cut-outs of one category that only their motion tells apart.
-        mounted: share of the stills' clips and pictures with a pasted person on something that people ride.
+        mounted: share of the stills' clips and pictures with a pasted person on something that people ride, or with
+            the objects of a video that has several.
         portrait: share of samples with height and width exchanged. It is decided for eight samples in a row, so that
             batches of 1, 2, 4 or 8 have one size.
         hold_out: names of videos, of sources of that kind, that are kept for validation.
@@ -196,7 +202,8 @@ class Mixture(IterableDataset[Sample]):
         for source in config.sources:
             folder = Path(config.root) / source.folder
             if source.kind == "videos":
-                dataset = YTVOSDataset(folder)
+                images = None if source.images is None else Path(config.root) / source.images
+                dataset = YTVOSDataset(folder, images)
                 usable = [v.name for v in dataset.videos if any(e.object_id is not None for e in v.expressions)]
                 unknown -= set(usable)
                 names = tuple(name for name in usable if (name in held_out) == (split == "holdout"))
@@ -346,7 +353,14 @@ class Mixture(IterableDataset[Sample]):
             clip.parts[clip.first[-1]].by_motion = True
 
     def _paste_mounted(self, clip: SceneClip, size: tuple[int, int], rng: np.random.Generator, camera: Camera) -> None:
-        """A person on something that people ride, as two things."""
+        """A person on something that people ride, as two things; where videos have several objects, half are theirs."""
+        moving = self.cutouts.draw_moving(self.config.frames, rng, several=True) if rng.random() < 0.5 else None
+        if moving is not None:
+            path = random_path(self.config.frames, size, moving.labels.shape[1:], rng)
+            clip.first.extend(range(len(clip.parts), len(clip.parts) + len(moving.parts)))
+            # Far away too: what touches is the harder to tell apart the smaller it is.
+            paste(clip, moving, replace(path, scale=path.scale * rng.uniform(0.4, 1.0)), camera, _light(rng))
+            return
         mount = self.cutouts.draw_mount(rng, max(size))
         if mount is None or "person" not in self.cutouts.by_category:
             return

@@ -232,7 +232,10 @@ def _feathered(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """A soft edge just inside the mask, so that no background of the old picture shines through."""
     image = Image.fromarray(mask.astype(np.uint8) * 255)
     if min(mask.shape) > 40:
-        image = image.filter(ImageFilter.MinFilter(3))
+        smaller = image.filter(ImageFilter.MinFilter(3))
+        # Thin things, such as wheels, would be lost: they stay as they are.
+        thin = mask & (np.asarray(smaller.filter(ImageFilter.MaxFilter(3))) == 0)
+        image = Image.fromarray(np.where(thin, np.uint8(255), np.asarray(smaller)))
     soft = np.asarray(image.filter(ImageFilter.GaussianBlur(0.9)), dtype=np.float32) / 255
     return np.where(mask, soft, 0).astype(np.float32)
 
