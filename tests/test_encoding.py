@@ -82,7 +82,7 @@ def plain_run(encoder: ReferenceGuidedEncoder, backbone: TinyBackbone, clip: Ten
 
 def test_layers_by_hand() -> None:
     backbone = TinyBackbone(relative_bias=True, layer_scale=True)
-    encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
+    encoder = ReferenceGuidedEncoder(tiny_config(capture="plain"), backbone)
     for gate in encoder.gates:
         torch.nn.init.constant_(gate, 0.7)
     clip = torch.randn(1, 4, 3, 32, 48)

@@ -32,8 +32,8 @@ class ModelConfig:
         prompt_heads: its attention heads.
         history: tokens from the previous clip enter every frame.
         temporal_capture: temporal prompts gather from all frames after each vision layer.
-        capture: "plain" takes the frames' tokens through the layer once more; "shared" uses the keys and values that
-            its self-attention has just computed.
+        capture: "plain" [P] takes the frames' tokens through the layer once more; "shared" [D] uses the keys and values
+            that its self-attention has just computed, which is cheaper and as good (docs/experiments.md).
         motion: where each patch moves is read off the frozen features and joins the fusion. It belongs to the temporal
             prompts: without them there is none. [D]
         shared_layers: vision layers, counted from the first, that run once for all expressions about a video: history
@@ -70,7 +70,7 @@ class ModelConfig:
     prompt_heads: int = 6
     history: bool = True
     temporal_capture: bool = True
-    capture: CaptureKind = "plain"
+    capture: CaptureKind = "shared"
     motion: bool = False
     shared_layers: int = 0
     reference_guided: bool = True
