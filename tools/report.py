@@ -70,6 +70,9 @@ HELD_OUT = {
     "held-out-no-time-run-6": "without temporal prompts (and motion) and history",
     "held-out-memory": "with remembered masks: shipped",
     "held-out-no-time": "shipped without temporal prompts (and motion) and history",
+    "held-out-shared-capture": "shipped with shared capture",
+    "held-out-run-7-alone": "run 7 alone",
+    "held-out-run-7": "run 7 averaged with what is shipped, share 0.3",
 }
 
 
