@@ -195,7 +195,9 @@ class SharedTemporalCapture(nn.Module):
         k, v = (x.unflatten(0, (batch, frames)).transpose(1, 2).flatten(2, 3) for x in (keys, values))
         of_frames = F.linear(positions.to(q), block.qkv.weight[width : 2 * width].to(q))
         of_frames = of_frames.unflatten(-1, (block.heads, -1)).transpose(0, 1)
-        bias = (q @ of_frames.mT * q.shape[-1] ** -0.5).repeat_interleave(keys.shape[2], -1)
+        # The same for all tokens of a frame. Expanded, not repeated: what is exported repeats by a fixed number.
+        bias = q @ of_frames.mT * q.shape[-1] ** -0.5
+        bias = bias[..., None].expand(*bias.shape, keys.shape[2]).flatten(-2)
         return _finished(block, temporal, attend(q, k, v, bias.to(q.dtype)))
 
 
