@@ -72,18 +72,20 @@ def split(distances: NDArray[np.float64], whole: Mask) -> NDArray[np.uint8]:
 def between(video: dict[str, Any], frames: list[str], wholes: dict[str, Mask]) -> dict[str, NDArray[np.uint8]]:
     """The ids of the parts in every frame."""
     parts = list(video["parts"])
-    keys = sorted(video["keyframes"], key=frames.index)
-    size = wholes[frames[0]].shape
-    distances = {key: drawn(video["keyframes"][key], parts, size) for key in keys}
+    drawings = {frames.index(key): outlines for key, outlines in video["keyframes"].items()}
+    keys = sorted(drawings)
+    masks = [wholes[frame] for frame in frames]
+    distances = {key: drawn(drawings[key], parts, masks[key].shape) for key in keys}
     found = {}
-    for position, frame in enumerate(frames):
-        before = max((k for k in keys if frames.index(k) <= position), key=frames.index, default=keys[0])
-        after = min((k for k in keys if frames.index(k) >= position), key=frames.index, default=keys[-1])
-        gap = frames.index(after) - frames.index(before)
-        share = (position - frames.index(before)) / gap if gap > 0 else 0.0
-        here = middle(wholes[frame])
-        carried = [_moved(distances[key], here - middle(wholes[key])) for key in (before, after)]
-        found[frame] = split((1 - share) * carried[0] + share * carried[1], wholes[frame])
+    for position, mask in enumerate(masks):
+        before = max((key for key in keys if key <= position), default=keys[0])
+        after = min((key for key in keys if key >= position), default=keys[-1])
+        carried = _moved(distances[before], middle(mask) - middle(masks[before]))
+        if before < after:
+            share = (position - before) / (after - before)
+            ahead = _moved(distances[after], middle(mask) - middle(masks[after]))
+            carried = (1 - share) * carried + share * ahead
+        found[frames[position]] = split(carried, mask)
     return found
 
 
@@ -114,9 +116,10 @@ def sheet(dataset: YTVOSDataset, name: str, frames: list[str], video: dict[str, 
     """Frames around their object, magnified, with a grid every 10 pixels and the object's (or its parts') outlines."""
     listed = next(video.frames for video in dataset.videos if video.name == name)
     wholes = {frame: dataset.load_ids(name, frame) > 0 for frame in listed}
-    ids = (
-        between(video, listed, wholes) if video else {frame: whole.astype(np.uint8) for frame, whole in wholes.items()}
-    )
+    if video:
+        ids = between(video, listed, wholes)
+    else:
+        ids = {frame: whole.astype(np.uint8) for frame, whole in wholes.items()}
     tiles = [_tile(dataset.load_frame(name, frame), ids[frame], f"{name} {frame}", side) for frame in frames]
     columns = min(2, len(tiles))
     result = Image.new("RGB", (columns * side, -(-len(tiles) // columns) * side))

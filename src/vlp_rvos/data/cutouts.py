@@ -166,8 +166,7 @@ class CutoutBank:
         """
         choices = [
             (dataset, video, texts)
-            for dataset, videos in self._moving
-            for video, texts in videos
+            for dataset, video, texts in self._moving
             if video.name not in apart_from and len(video.frames) >= frames and len(texts) > several
         ]
         if not choices:
@@ -190,13 +189,10 @@ class CutoutBank:
         return Cutout(np.ascontiguousarray(pixels), np.ascontiguousarray(labels), parts)
 
     @cached_property
-    def _moving(self) -> list[tuple[YTVOSDataset, list[tuple[VideoEntry, dict[int, list[str]]]]]]:
+    def _moving(self) -> list[tuple[YTVOSDataset, VideoEntry, dict[int, list[str]]]]:
         """The videos with objects of which something is said that stays true elsewhere, and what is said, by label."""
-        found = []
-        for dataset, names in self.videos:
-            videos = [(video, _portable(video)) for video in dataset.videos if video.name in names]
-            found.append((dataset, [(video, texts) for video, texts in videos if texts]))
-        return found
+        videos = [(dataset, v) for dataset, names in self.videos for v in dataset.videos if v.name in names]
+        return [(dataset, video, texts) for dataset, video in videos if (texts := _portable(video))]
 
 
 def _portable(video: VideoEntry) -> dict[int, list[str]]:
