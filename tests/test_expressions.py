@@ -12,7 +12,8 @@ import pytest
 from vlp_rvos.data.colours import COLOURS, colour_shares, has_colour, has_two_colours
 from vlp_rvos.data.expressions import Motion, Scene, Thing, Track, flip_words, is_a, paraphrase
 from vlp_rvos.data.paraphrase import tells_motion
-from vlp_rvos.data.predicates import comes_closer, enters, goes_away, heads, leaves, stays, swings, turns
+from vlp_rvos.data.phrasing import drawn, filler
+from vlp_rvos.data.predicates import Attribute, comes_closer, enters, goes_away, heads, leaves, stays, swings, turns
 from vlp_rvos.data.things import head_noun
 from vlp_rvos.data.vocabulary import AMBIGUOUS, CATEGORY_NAMES, HYPERNYMS, article_of, plural_of
 
@@ -307,6 +308,41 @@ def test_things_out_of_sight_are_absent() -> None:
     assert any(re.search(r"\bcat\b", text) for text in absent)
     assert "the dog" not in absent
     assert scene.targets == [0]
+
+
+def test_somebody_is_in_the_colour_of_most_of_what_is_worn() -> None:
+    def dressed(x: float, colour: str, size: float) -> list[Thing]:
+        person = thing("person", track(x, size=0.4), dressed=True)
+        return [person, thing("dress", track(x, size=size), colour=colour)]
+
+    def scene(size: float) -> Scene:
+        first, second = dressed(0.25, "red", size), dressed(0.75, "blue", size)
+        return Scene([*first, *(replace(part, owner=2) if part.category == "dress" else part for part in second)])
+
+    def owned(scene: Scene) -> Scene:
+        return Scene([replace(part, owner=0) if k == 1 else part for k, part in enumerate(scene.things)])
+
+    clad = r"\b(in|dressed in|wearing) (red|blue)$"
+    found = [text for text in texts(lambda rng: owned(scene(0.35)).describe(0, rng), 400) if re.search(clad, text)]
+    assert found
+    assert not any("blue" in text for text in found)
+    false = texts(lambda rng: owned(scene(0.35)).describe_nothing(rng), 400)
+    assert not any(re.search(clad, text) for text in false)
+    assert any(re.search(r"\b(in|dressed in|wearing) (green|white|black)$", text) for text in false)
+    little = texts(lambda rng: owned(scene(0.12)).describe(0, rng), 400)
+    assert not any(re.search(clad, text) for text in little), "a red scarf does not make a person red"
+
+
+def test_the_modifiers_of_what_is_absent_are_drawn_by_their_weights() -> None:
+    rng = np.random.default_rng(0)
+
+    def share(phrase: str, *fillers: Attribute) -> float:
+        return sum(phrase in a.phrases for _ in range(400) for a in drawn(fillers, rng)) / 400
+
+    many = [filler("colour", name, weight=2.0) for name in ("red", "pink")]
+    assert share("red", *many) == pytest.approx(0.5, abs=0.1)
+    assert share("left", *many, filler("place", "left")) == pytest.approx(0.5, abs=0.1)
+    assert share("red", filler("colour", "red", weight=0.2)) == pytest.approx(0.2, abs=0.1)
 
 
 # --- an oracle of its own ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -392,3 +393,20 @@ def test_real_data(shared: Path) -> None:
         sample = mixture.sample(index)
         assert sample.masks.any()
         assert all(text == text.strip() and text for text in sample.expressions)
+
+
+@pytest.mark.slow
+def test_no_colour_and_hardly_a_noun_is_mostly_wrong(shared: Path) -> None:
+    """A word that is mostly said of what is not there is learned as absent, whatever is seen."""
+    stills = (Source("stills", "stills"),)
+    mixture = build_mixture(
+        MixtureConfig(str(shared / "data"), stills, clip_length=1, clips=1, height=64, width=96, absent=0.25)
+    )
+    right: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for sample in islice(mixture, 800):
+        for expression, kind in zip(sample.expressions, sample.kinds, strict=True):
+            (wrong if kind == "absent" else right).update(set(re.findall(r"[a-z]+", expression)))
+    shares = {word: wrong[word] / (wrong[word] + right[word]) for word in wrong if wrong[word] + right[word] >= 20}
+    assert {"red", "yellow", "green", "pink"} <= set(shares)
+    assert {word for word, share in shares.items() if share > 0.66} == set()

@@ -11,6 +11,7 @@ from coco_folder import Shape, write_coco
 
 from vlp_rvos.data.camera import Camera, affine_grid
 from vlp_rvos.data.coco import CocoFolder
+from vlp_rvos.data.colours import COLOURS, colour_shares
 from vlp_rvos.data.cutouts import is_portable, recoloured
 from vlp_rvos.data.expressions import Motion
 from vlp_rvos.data.pseudo_clips import (
@@ -244,6 +245,19 @@ def test_recolouring_changes_only_the_garment() -> None:
     results = [recoloured(pixels, labels, parts, np.random.default_rng(seed)) for seed in range(20)]
     assert all((result[labels == 1] == RED).all() for result in results)
     assert 2 < sum((result[labels == 2] != RED).any() for result in results) < 14
+
+
+@pytest.mark.parametrize("old", [RED, (170, 170, 176), (60, 50, 120)])
+def test_recoloured_things_get_every_colour_that_has_a_hue(old: tuple[int, int, int]) -> None:
+    pixels = np.full((12, 12, 3), old, np.uint8)
+    labels = np.ones((12, 12), np.int16)
+    names: set[str] = set()
+    for seed in range(120):
+        changed = recoloured(pixels, labels, [Part("coat", {1})], np.random.default_rng(seed), 1.0)
+        shares = colour_shares(changed.reshape(-1, 3))[0]
+        names.add(COLOURS[int(shares.argmax())])
+    assert (pixels == old).all(), "the picture itself is not written to"
+    assert names >= {"red", "orange", "yellow", "green", "blue", "purple", "pink"}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,35 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "NEAR_COLOURS", "SPOKEN_COLOURS", "colour_shares", "has_colour", "has_two_colours"]
+__all__ = [
+    "COLOURS",
+    "COMMON_COLOURS",
+    "NEAR_COLOURS",
+    "SPOKEN_COLOURS",
+    "colour_shares",
+    "has_colour",
+    "has_two_colours",
+]
 
 Floats = NDArray[np.float64]
 
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "beige")
+#: how eagerly a colour is said of what does not have it. Chosen so that in training no colour is more often wrong than
+#: right (most things clearly are not yellow, and few are): a word that is mostly wrong is learned as absent, always.
+COMMON_COLOURS = {
+    "black": 2.0,
+    "white": 0.3,
+    "grey": 0.8,
+    "red": 0.08,
+    "orange": 0.06,
+    "yellow": 0.08,
+    "green": 0.15,
+    "blue": 0.6,
+    "purple": 0.06,
+    "pink": 0.08,
+    "brown": 1.0,
+    "beige": 0.03,
+}
 SPOKEN_COLOURS = {"grey": ("grey", "gray"), "purple": ("purple", "violet"), "beige": ("beige", "cream", "tan")}
 NEAR_COLOURS = {
     "black": "grey brown",
@@ -91,6 +115,9 @@ def has_colour(shares: Floats, name: str) -> bool | None:
         return None
     others = np.delete(shares, COLOURS.index(name))
     if own >= 0.5 and others.max() <= 0.28:
+        return True
+    # White things are grey where they are in the shade.
+    if name == "white" and own >= 0.3 and own + shares[COLOURS.index("grey")] >= 0.85:
         return True
     if own <= 0.08 and own + near <= 0.3:
         return False

@@ -95,12 +95,18 @@ class CutoutBank:
         """Categories with at least one cut-out."""
         return sorted(self.by_category)
 
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """How often `draw_category` draws each category; together 1."""
+        weights = np.sqrt([min(len(self.by_category[name]), 150) for name in self.categories])
+        weights *= [1.0 if name in _MOVERS else 0.4 for name in self.categories]
+        return dict(zip(self.categories, (weights / weights.sum()).tolist(), strict=True))
+
     def draw_category(self, rng: np.random.Generator, without: frozenset[str] = frozenset()) -> str:
         """A category, but none of `without`; what moves by itself and what is frequent is drawn more often."""
-        names = [name for name in self.categories if name not in without]
-        weights = np.sqrt([min(len(self.by_category[name]), 150) for name in names])
-        weights *= [1.0 if name in _MOVERS else 0.4 for name in names]
-        return str(rng.choice(names, p=weights / weights.sum()))
+        shares = {name: share for name, share in self.shares.items() if name not in without}
+        weights = np.array(list(shares.values()))
+        return str(rng.choice(list(shares), p=weights / weights.sum()))
 
     def draw_mount(self, rng: np.random.Generator, side: int) -> Cutout | None:
         """Something that people ride, at most `side` pixels on its longer side, or None where there is none."""
@@ -228,37 +234,68 @@ _RECOLOURABLE = words(
     """
     car bus truck train motorcycle bicycle boat airplane umbrella suitcase backpack handbag kite frisbee skateboard
     surfboard snowboard cup bowl vase chair couch bottle dress skirt coat jacket blazer shirt t-shirt top blouse sweater
-    sweatshirt hoodie jumper cardigan pants shorts bag purse hat scarf romper cape vest leggings bench clock tie
+    sweatshirt hoodie jumper cardigan pants shorts bag purse hat scarf romper cape vest leggings bench clock tie suit
+    shoes boots
     """
 )
 
+#: ranges of hue, of 256, that have a name
+_HUES = {
+    "red": (-9, 9),
+    "orange": (12, 28),
+    "yellow": (32, 46),
+    "green": (55, 110),
+    "blue": (130, 178),
+    "purple": (184, 206),
+    "pink": (212, 240),
+}
 
-def recoloured(pixels: Pixels, labels: Labels, parts: Sequence[Part], rng: np.random.Generator) -> Pixels:
-    """Gives things another hue that come in all colours, so that colour words cannot be learned by heart.
+
+def recoloured(
+    pixels: Pixels, labels: Labels, parts: Sequence[Part], rng: np.random.Generator, share: float = 0.35
+) -> Pixels:
+    """Gives things another colour that come in all colours, so that colour words cannot be learned by heart.
+
+    All names of colours with a hue are equally likely.
 
     Args:
         pixels: (h, w, 3) uint8.
         labels: (h, w) int16.
-        parts: things; those that come in all colours are changed with probability 0.35.
+        parts: things.
         rng: source of all choices.
+        share: of those that come in all colours, how many are changed.
     """
     out = pixels
     for part in parts:
-        if part.category not in _RECOLOURABLE or rng.random() > 0.35:
+        if part.category not in _RECOLOURABLE or rng.random() > share:
             continue
         mask = np.isin(labels, sorted(part.labels))
-        if not mask.any():
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not rows.size:
             continue
-        hsv = np.array(Image.fromarray(out).convert("HSV"))
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        mask = mask[window]
+        hsv = np.array(Image.fromarray(out[window]).convert("HSV"))
         inside = hsv[mask].astype(np.int32)
+        name = str(rng.choice(list(_HUES)))
+        hue, light = rng.integers(*_HUES[name]), name in ("orange", "yellow")
         if inside[:, 1].mean() < 60:
             # Grey and white things have no hue to turn: tint them.
-            inside[:, 0] = rng.integers(256)
-            inside[:, 1] = np.clip(inside[:, 1] + rng.integers(110, 190), 0, 255)
-            inside[:, 2] = np.clip(inside[:, 2] * 0.8 + 40, 0, 255)
+            inside[:, 0] = hue
+            inside[:, 1] += rng.integers(110, 190)
+            inside[:, 2] = inside[:, 2] * (0.55 if light else 0.8) + (110 if light else 40)
         else:
-            inside[:, 0] = (inside[:, 0] + rng.integers(20, 236)) % 256
-        hsv[mask] = inside.astype(np.uint8)
+            # Dark pixels have any hue: they keep close to the others.
+            apart = (inside[:, 0] - round(float(np.median(inside[:, 0]))) + 128) % 256 - 128
+            inside[:, 0] = hue + apart.clip(-8, 8)
+            if light or rng.random() < 0.5:
+                # Brown and navy are dark: as another colour they are mostly lighter.
+                inside[:, 1] += rng.integers(20, 80)
+                inside[:, 2] = inside[:, 2] * 0.65 + 90
+        inside[:, 0] %= 256
+        hsv[mask] = inside.clip(0, 255).astype(np.uint8)
+        if out is pixels:
+            out = pixels.copy()
         # Written back under the mask only: the way there and back rounds.
-        out = np.where(mask[..., None], np.asarray(Image.fromarray(hsv, "HSV").convert("RGB")), out)
+        out[window][mask] = np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))[mask]
     return out

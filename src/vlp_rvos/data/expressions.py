@@ -16,9 +16,16 @@ from functools import partial
 
 import numpy as np
 
-from vlp_rvos.data.colours import COLOURS, NEAR_COLOURS, SPOKEN_COLOURS, has_colour, has_two_colours
+from vlp_rvos.data.colours import (
+    COLOURS,
+    COMMON_COLOURS,
+    NEAR_COLOURS,
+    SPOKEN_COLOURS,
+    has_colour,
+    has_two_colours,
+)
 from vlp_rvos.data.paraphrase import flip_words, paraphrase, tells_motion
-from vlp_rvos.data.phrasing import all_colours, filler, say, verbs_of
+from vlp_rvos.data.phrasing import colour_fillers, drawn, filler, say, verbs_of
 from vlp_rvos.data.predicates import (
     DIRECTIONS,
     LEFT,
@@ -64,6 +71,8 @@ __all__ = [
     "paraphrase",
 ]
 
+
+_HELD = ("bag", "purse", "wallet", "handbag")
 
 _STILL = ("standing still", "not moving", "staying in place", "standing in one place")
 
@@ -285,7 +294,7 @@ class Scene:
             return None
         chosen = []
         if rng.random() < 0.45:
-            fillers = [filler("colour", c) for c in all_colours()] + [filler("place", p) for p in (*LEFT, *RIGHT)]
+            fillers = [*colour_fillers(), filler("place", *LEFT), filler("place", *RIGHT)]
             if any(len(thing.track.seen) > 1 for thing in self.things):
                 fillers += [
                     filler("motion", f"{verb} {direction}")
@@ -293,7 +302,7 @@ class Scene:
                     for _, _, directions in DIRECTIONS[:2]
                     for direction in directions[:2]
                 ]
-            chosen.append(fillers[int(rng.integers(len(fillers)))])
+            chosen += drawn(fillers, rng)
         article = str(rng.choice(["the", "a", ""], p=[0.5, 0.4, 0.1]))
         return say(noun, chosen, rng, article=article or None)
 
@@ -322,13 +331,8 @@ class Scene:
         false = [a for a in wrong if all(a.test(i) is False for i in candidates)]
         if not thing.category:
             false = [a for a in false if a.slot in ("colour", "place") and not thing.spoken & set(a.phrases)]
-        if not false:
-            return None
-        slots = sorted({a.slot for a in false})
-        slot = rng.choice(slots)
-        fitting = [a for a in false if a.slot == slot]
-        chosen = [fitting[int(rng.integers(len(fitting)))]]
-        return say(noun, chosen, rng, article="the" if rng.random() < 0.7 else "a")
+        chosen = drawn(false, rng)
+        return say(noun, chosen, rng, article="the" if rng.random() < 0.7 else "a") if chosen else None
 
     def _pick_noun(self, thing: Thing, rng: np.random.Generator) -> str:
         names = list(thing.names)
@@ -366,7 +370,8 @@ class Scene:
 
     def _colour_attribute(self, name: str) -> Attribute:
         phrases = SPOKEN_COLOURS.get(name, (name,))
-        return Attribute("colour", phrases, lambda i: has_colour(self.things[i].colours, name))
+        weight = COMMON_COLOURS[name]
+        return Attribute("colour", phrases, lambda i: has_colour(self.things[i].colours, name), weight=weight)
 
     def _colour_attributes(self, index: int) -> list[Attribute]:
         shares = self.things[index].colours
@@ -404,17 +409,19 @@ class Scene:
         for axis, sign, directions in DIRECTIONS:
             phrases = tuple(f"{verb} {direction}" for verb in verbs for direction in directions)
             found.append(Attribute("motion", phrases, self._motion_test(partial(heads, axis=axis, sign=sign))))
-        plain: list[tuple[tuple[str, ...], Callable[[Thing], Truth]]] = [
-            (_STILL, stays),
-            (("coming closer", "approaching the camera", "moving towards the camera", "getting bigger"), comes_closer),
-            (("moving away", "going away from the camera", "getting smaller"), goes_away),
-            (("spinning", "rotating", "turning around itself"), turns),
-            (("swinging back and forth", "moving from side to side"), lambda t: swings(t, 0)),
-            (("jumping up and down", "bouncing", "moving up and down"), lambda t: swings(t, 1)),
-            (("entering the picture", "coming into view", "entering the scene"), enters),
-            (("leaving the picture", "moving out of view", "leaving the scene"), leaves),
+        closer = ("coming closer", "approaching the camera", "moving towards the camera", "getting bigger")
+        # The rarer it is true, the rarer it is said where it is false.
+        plain: list[tuple[tuple[str, ...], Callable[[Thing], Truth], float]] = [
+            (_STILL, stays, 1.0),
+            (closer, comes_closer, 0.5),
+            (("moving away", "going away from the camera", "getting smaller"), goes_away, 0.5),
+            (("spinning", "rotating", "turning around itself"), turns, 0.3),
+            (("swinging back and forth", "moving from side to side"), lambda t: swings(t, 0), 0.3),
+            (("jumping up and down", "bouncing", "moving up and down"), lambda t: swings(t, 1), 0.3),
+            (("entering the picture", "coming into view", "entering the scene"), enters, 0.1),
+            (("leaving the picture", "moving out of view", "leaving the scene"), leaves, 0.1),
         ]
-        return found + [Attribute("motion", phrases, self._motion_test(test)) for phrases, test in plain]
+        return found + [Attribute("motion", phrases, self._motion_test(test), weight=w) for phrases, test, w in plain]
 
     def _motion_test(self, test: Callable[[Thing], Truth]) -> Callable[[int], Truth]:
         return lambda i: test(self.things[i])
@@ -422,6 +429,7 @@ class Scene:
     def _wear_attributes(self, person: int | None = None, imagined: bool = False) -> list[Attribute]:
         if imagined:
             wishes = [(noun, colour) for noun in ("dress", "shirt", "coat", "skirt", "jacket") for colour in COLOURS]
+            clad = list(COLOURS)
         else:
             assert person is not None
             wishes = [
@@ -431,12 +439,29 @@ class Scene:
                 for colour in (*COLOURS, "")
                 if not colour or has_colour(self.things[j].colours, colour)
             ]
-        return [self._wear_attribute(noun, colour) for noun, colour in wishes]
+            clad = [colour for colour in COLOURS if self._is_clad(person, colour)]
+        found = [self._wear_attribute(noun, colour) for noun, colour in wishes]
+        for colour in clad:
+            phrases = (f"in {colour}", f"dressed in {colour}", f"wearing {colour}")
+            test = partial(self._is_clad, colour=colour)
+            found.append(Attribute("wear", phrases, test, weight=COMMON_COLOURS[colour]))
+        return found
+
+    def _is_clad(self, index: int, colour: str) -> Truth:
+        """Whether somebody is "in red": true by what covers a third of the person, false when nothing worn is red."""
+        person = self.things[index]
+        if person.category != "person":
+            return None
+        worn = [self.things[j] for j in self._wardrobe(index)]
+        worn = [thing for thing in worn if thing.category not in (*_HELD, "accessories")]
+        if any(t.track.size > 0.33 * person.track.size and has_colour(t.colours, colour) for t in worn):
+            return True
+        return unless(person.dressed and all(has_colour(t.colours, colour) is False for t in worn))
 
     def _wear_attribute(self, noun: str, colour: str) -> Attribute:
         spoken = f"{colour} {noun}".strip()
         garment = spoken if noun in PAIRS else f"{article_of(spoken)} {spoken}"
-        held = noun in ("bag", "purse", "wallet", "handbag")
+        held = noun in _HELD
         phrases = [f"with {garment}", f"carrying {garment}"] if held else [f"in {garment}", f"wearing {garment}"]
         if not held and colour and noun not in ("hat", "belt", "gloves", "scarf"):
             phrases += [f"in the {spoken}", f"with the {spoken}"]
@@ -453,7 +478,7 @@ class Scene:
                 return True
             return False if self.things[i].dressed and None not in truths else None
 
-        return Attribute("wear", tuple(phrases), test)
+        return Attribute("wear", tuple(phrases), test, weight=COMMON_COLOURS.get(colour, 1.0))
 
     def _near_attributes(self, index: int) -> list[Attribute]:
         found = []

@@ -29,6 +29,7 @@ from vlp_rvos.data.pseudo_clips import (
     photometric,
     random_camera,
     random_path,
+    recoloured,
     riding_path,
     widened,
 )
@@ -42,6 +43,8 @@ __all__ = ["Mixture", "MixtureConfig", "Sample", "Source", "build_mixture", "ren
 
 Split = Literal["train", "holdout"]
 _MAX_TRIES = 25
+#: things that are pasted into a clip or picture, on average
+_PASTED = 1.2
 # Likely in the unmarked background of a video, where a pasted one would not be the only one.
 _COMMON = frozenset(
     {
@@ -249,6 +252,7 @@ class Mixture(IterableDataset[Sample]):
             if category not in _COMMON and category != "person"
             for name in CATEGORY_NAMES.get(category, [category])[:2]
         )
+        self._spoken = self._how_often_spoken()
         self._by_name = {(k, v.name): v for k, (d, _, _) in enumerate(self.videos) for v in d.videos}
 
     def __iter__(self) -> Iterator[Sample]:
@@ -287,6 +291,28 @@ class Mixture(IterableDataset[Sample]):
                 return clip.sample(references)
         raise UserError("no expression can be made from the training data: are there annotations in it?")
 
+    def _how_often_spoken(self) -> dict[str, float]:
+        """The names of each category -> how often something of that name is asked about, relatively."""
+        total = sum(weight for _, _, weight in self.videos) + sum(weight for _, weight in self.stills)
+        seen = {name: _PASTED * share for name, share in self.cutouts.shares.items()}
+        for bank, weight in self.stills:
+            for category, share in bank.shares().items():
+                seen[category] = seen.get(category, 0.0) + share * weight / total
+        spoken: dict[str, float] = {}
+        for category, share in seen.items():
+            first, *others = CATEGORY_NAMES.get(category, [category])
+            spoken[first] = spoken.get(first, 0.0) + share * (0.7 if others else 1.0)
+            for name in others:
+                spoken[name] = spoken.get(name, 0.0) + share * 0.3 / len(others)
+        return spoken
+
+    def _some(self, absent: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
+        """Some of the nouns, each as likely as it is to be right: one mostly wrong is learned as absent, always."""
+        if not absent:
+            return absent
+        weights = np.array([self._spoken.get(name, 0.0) for name in absent])
+        return tuple(str(name) for name in rng.choice(absent, 16, p=weights / weights.sum()))
+
     def _draw(self, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | Sample | None:
         weights = np.array([source[-1] for source in (*self.videos, *self.stills, *self.benchmarks)])
         chosen = int(rng.choice(len(weights), p=weights / weights.sum()))
@@ -304,7 +330,7 @@ class Mixture(IterableDataset[Sample]):
         clip = video_clip(dataset, self._by_name[source, name], frames, size, rng)
         if clip is None:
             return None
-        clip.absent = self._elsewhere
+        clip.absent = self._some(self._elsewhere, rng)
         clip.first = [k for k, part in enumerate(clip.parts) if part.askable]
         if set(self.cutouts.categories) - _COMMON and rng.random() < self.config.paste_on_videos:
             if len(names) > 1 and rng.random() < 0.2:
@@ -320,6 +346,7 @@ class Mixture(IterableDataset[Sample]):
         bank = self.stills[source][0]
         frames = self.config.frames
         still = bank.load(bank.draw(rng))
+        still.pixels = recoloured(still.pixels, still.labels, still.parts, rng, 0.2)
         if rng.random() < 0.5:
             still.pixels, still.labels = still.pixels[:, ::-1], np.ascontiguousarray(still.labels[:, ::-1])
         (height, width), aspect = still.labels.shape, size[1] / size[0]
@@ -327,7 +354,7 @@ class Mixture(IterableDataset[Sample]):
             still = widened(still, aspect, rng)
         camera = random_camera(still.labels.shape, size, frames, rng, _focus(still, rng))
         moved, labels = affine_clip(still.pixels, still.labels, camera)
-        clip = SceneClip(moved, labels, still.parts, (*still.absent, *self._elsewhere))
+        clip = SceneClip(moved, labels, still.parts, self._some((*still.absent, *self._elsewhere), rng))
         if not self.cutouts.categories:
             return clip
         if frames > 1 and rng.random() < self.config.twins:

@@ -6,19 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vlp_rvos.data.colours import COLOURS, SPOKEN_COLOURS
+from vlp_rvos.data.colours import COLOURS, COMMON_COLOURS, SPOKEN_COLOURS
 from vlp_rvos.data.predicates import Attribute, Slot
 from vlp_rvos.data.vocabulary import HYPERNYMS, PAIRS, VERBS, article_of
 
-__all__ = ["all_colours", "filler", "say", "verbs_of"]
+__all__ = ["colour_fillers", "drawn", "filler", "say", "verbs_of"]
 
 
-def filler(slot: Slot, phrase: str) -> Attribute:
-    return Attribute(slot, (phrase,), lambda _: None)
+def filler(slot: Slot, *phrases: str, weight: float = 1.0) -> Attribute:
+    """A modifier of which the truth does not matter."""
+    return Attribute(slot, phrases, lambda _: None, weight=weight)
 
 
-def all_colours() -> list[str]:
-    return [word for name in COLOURS for word in SPOKEN_COLOURS.get(name, (name,))]
+def colour_fillers() -> list[Attribute]:
+    return [filler("colour", *SPOKEN_COLOURS.get(name, (name,)), weight=COMMON_COLOURS[name]) for name in COLOURS]
+
+
+def drawn(attributes: Sequence[Attribute], rng: np.random.Generator) -> list[Attribute]:
+    """One of the modifiers by their weights, or none: a slot has a weight of 1 at most, and less with few rare ones."""
+    totals: dict[Slot, float] = {}
+    for attribute in attributes:
+        totals[attribute.slot] = totals.get(attribute.slot, 0.0) + attribute.weight
+    weights = np.array([a.weight * min(1.0, 1.0 / totals[a.slot]) for a in attributes])
+    if rng.random() >= weights.sum():
+        return []
+    return [attributes[int(rng.choice(len(attributes), p=weights / weights.sum()))]]
 
 
 def verbs_of(category: str) -> tuple[str, ...]:

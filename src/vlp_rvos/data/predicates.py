@@ -38,12 +38,14 @@ class Attribute:
         phrases: ways to say it.
         test: index of a thing -> truth.
         selects: true of one thing among the rivals at most, because it compares them ("the largest").
+        weight: how eagerly it is said of things that it is false of, relative to others in its slot.
     """
 
     slot: Slot
     phrases: tuple[str, ...]
     test: Callable[[int], Truth]
     selects: bool = False
+    weight: float = 1.0
 
 
 LEFT = ("on the left", "on the left side", "to the left")

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from vlp_rvos.data.camera import Camera, affine_clip, affine_grid, random_camera, smooth_path
-from vlp_rvos.data.cutouts import Cutout, CutoutBank
+from vlp_rvos.data.cutouts import Cutout, CutoutBank, recoloured
 from vlp_rvos.data.expressions import Motion
 from vlp_rvos.data.scenes import SceneClip
 from vlp_rvos.data.stills import Still, StillBank, widened
@@ -35,6 +35,7 @@ __all__ = [
     "photometric",
     "random_camera",
     "random_path",
+    "recoloured",
     "riding_path",
     "widened",
 ]

@@ -74,6 +74,16 @@ class StillBank:
         images = self.by_source[source]
         return images[int(rng.integers(len(images)))]
 
+    def shares(self) -> dict[str, float]:
+        """How many of the pictures that are drawn show each category."""
+        shares: dict[str, float] = {}
+        for collection, images in enumerate(self.by_source.values()):
+            share = 0.0 if self._shares is None else float(self._shares[collection])
+            for image in images:
+                for category in {annotation.category for annotation in self.coco.annotations_of(image)}:
+                    shares[category] = shares.get(category, 0.0) + share / len(images)
+        return shares
+
     def load(self, image: CocoImage) -> Still:
         """Reads a picture and its masks.
 
