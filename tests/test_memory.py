@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos import checkpoint
@@ -103,7 +104,16 @@ def test_memory_is_bounded_and_spaced() -> None:
     assert len(spaced) == 3
 
 
-def test_another_size_forgets() -> None:
+def test_the_same_scene_at_another_size_is_remembered() -> None:
+    memory = remembering()
+    larger = scene()[None].permute(0, 3, 1, 2)
+    larger = F.interpolate(larger, scale_factor=2, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    empty = torch.full((1, 1, 2 * clip(mask()).shape[-2], 2 * clip(mask()).shape[-1]), -1.0)
+    found = memory.refine(empty, THERE[:, :1], larger)
+    assert set(columns_of(found[0, 0, ::2, ::2])) == {2}
+
+
+def test_another_scene_at_another_size_says_nothing() -> None:
     memory = remembering()
     logits = torch.full((1, 3, 16, 16), -1.0)
     assert torch.equal(memory.refine(logits, THERE, torch.randn(3, 2, 2, 128)), logits)

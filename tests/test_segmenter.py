@@ -6,6 +6,7 @@ import tracemalloc
 import weakref
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,52 @@ def test_network_size(size: tuple[int, int], options: dict[str, int], expected: 
     result = next(iter(segmenter.segment(frames(1, size), "x")))
     assert segmenter.calls[0][0][-2:] == expected
     assert result.mask.shape == size[::-1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "presence", "sides"),
+    [
+        ([3, 3, 3], 0.9, [64, 96, 96]),
+        ([30, 3, 30], 0.9, [64, 64, 96]),
+        ([3, 7, 9], 0.9, [64, 96, 96]),
+        ([3, 9, 3], 0.9, [64, 96, 64]),
+        ([7, 3, 3], 0.9, [64, 64, 96]),
+        ([3, 3, 3], 0.2, [64, 64, 64]),
+        ([0, 0, 0], 0.9, [64, 64, 64]),
+    ],
+)
+def test_small_things_are_looked_at_closely(columns: list[int], presence: float, sides: list[int]) -> None:
+    """Of 64 columns, 6.4 are the limit, and 8 where it was small before; what is absent does not count."""
+    segmenter = Scripted(torch.full((2, 48, 64), 5.0), [0.9, presence])
+    segmenter.config = segmenter.config.replace(small_size=96, small_area=0.1)
+    forward = segmenter.runtime.model.forward  # type: ignore[attr-defined]
+
+    def answer(*inputs: object) -> ClipOutput:
+        output: ClipOutput = forward(*inputs)
+        logits = output.mask_logits.clone()
+        logits[1, :, :, columns[len(segmenter.calls) - 1] :] = -5.0
+        return replace(output, mask_logits=logits)
+
+    segmenter.runtime.model.forward = answer  # type: ignore[attr-defined]
+    stream = segmenter.start(WORDS)
+    results = stream.step(frames(9, (64, 48)))
+    assert [shape[-1] for shape, _ in segmenter.calls] == sides
+    assert all(result.masks.shape == (2, 48, 64) for result in results)
+    stream.reset()
+    segmenter.calls.clear()
+    stream.step(frames(3, (64, 48)))
+    assert [shape[-1] for shape, _ in segmenter.calls] == [64]
+
+
+def test_a_size_that_is_asked_for_is_kept(tmp_path: Path) -> None:
+    model = tiny_model(small_size=96, small_area=1.0)
+    assert Segmenter(model).config.small_size == 96
+    assert Segmenter(model, size=64).config.small_size == 0
+    # Files are decoded once, at the larger size.
+    video = write_video(tmp_path / "video.mp4", frames(9, (64, 48)))
+    scaled = list(Segmenter(model).segment(video, WORDS, images=False))
+    assert {result.image.shape for result in scaled} == {(64, 96, 3)}
+    assert {result.masks.shape for result in scaled} == {(2, 48, 64)}
 
 
 def test_reading_is_lazy(segmenter: Segmenter) -> None:

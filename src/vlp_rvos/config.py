@@ -54,6 +54,9 @@ class ModelConfig:
         tune_backbone: train the layers of both towers too, which the method keeps frozen.
         memory_frames: frames of earlier clips whose masks are carried along, in use only; 0 for none. [D]
         memory_weight: of each of them, beside 1 of the frame itself.
+        small_size: input size, in place of `input_size`, of clips after one in which something small was found, in use
+            only; 0 for none. [D]
+        small_area: share of the frame that such a thing covers at most.
         min_part: a connected part of a mask with less than this share of its largest part is dropped, in use only; 0
             keeps all parts. [D]
     """
@@ -89,15 +92,17 @@ class ModelConfig:
     tune_backbone: bool = False
     memory_frames: int = 0
     memory_weight: float = 2.0
+    small_size: int = 0
+    small_area: float = 0.04
     min_part: float = 0.0
 
     def __post_init__(self) -> None:
         positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
         prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
         counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
-        for name in (*positive, *prompt_sizes, "memory_weight"):
+        for name in (*positive, *prompt_sizes, "memory_weight", "small_area"):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
-        for name in (*counts, "memory_frames"):
+        for name in (*counts, "memory_frames", "small_size"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
         _require(0 <= self.min_part <= 1, f"min_part is {self.min_part}: it is a share from 0 to 1")
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
@@ -116,17 +121,19 @@ class ModelConfig:
                 fits, f"shallow_layers {self.shallow_layers} must name one layer for each of {self.str_blocks} blocks"
             )
 
-    def frame_size(self, height: int, width: int, multiple: int) -> tuple[int, int]:
+    def frame_size(self, height: int, width: int, multiple: int, side: int | None = None) -> tuple[int, int]:
         """Network input size (H, W) for a video of `height` x `width` pixels.
 
         Args:
             height: of the video, pixels.
             width: of the video, pixels.
             multiple: both sides of the result are multiples of it (`Backbone.size_multiple`).
+            side: in place of `input_size`.
         """
-        scale = self.input_size / max(height, width)
-        sides = (height * scale, width * scale) if self.keep_aspect else (self.input_size, self.input_size)
-        rounded = [max(1, round(side / multiple)) * multiple for side in sides]
+        side = side or self.input_size
+        scale = side / max(height, width)
+        sides = (height * scale, width * scale) if self.keep_aspect else (side, side)
+        rounded = [max(1, round(length / multiple)) * multiple for length in sides]
         return rounded[0], rounded[1]
 
     def replace(self, **changes: Any) -> ModelConfig:
@@ -200,6 +207,7 @@ PRESETS: dict[str, ModelConfig] = {
         head_width=64,
         motion=True,
         memory_frames=4,
+        small_size=512,
         min_part=0.25,
     ),
 }

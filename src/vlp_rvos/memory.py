@@ -36,6 +36,15 @@ class _Frame(NamedTuple):
     presences: Tensor
     """(E,)."""
 
+    def at(self, old: tuple[int, int], new: tuple[int, int]) -> _Frame:
+        """The same on another patch grid (h, w)."""
+
+        def resized(maps: Tensor) -> Tensor:
+            return F.interpolate(maps.view(1, -1, *old), new, mode="bilinear", align_corners=False)[0].flatten(1)
+
+        unit = F.normalize(resized(self.unit.T.contiguous()).T, dim=-1)
+        return _Frame(unit, resized(self.logits), self.presences)
+
 
 class MaskMemory:
     """The last frame of each of the last clips, with its mask.
@@ -60,6 +69,7 @@ class MaskMemory:
         self.weight, self.gap = weight, gap
         self._past: deque[_Frame] = deque(maxlen=frames)
         self._passed = 0
+        self._grid = (0, 0)
 
     def __len__(self) -> int:
         """How many frames are remembered."""
@@ -79,8 +89,9 @@ class MaskMemory:
         grid = (matching.shape[1], matching.shape[2])
         unit = _unit(matching)
         own = F.interpolate(logits.clamp(-SURE, SURE), size=grid, mode="area").flatten(2)
-        if self._past and self._past[0].unit.shape != unit[0].shape:
-            self._past.clear()
+        if grid != self._grid:
+            self._past = deque((frame.at(self._grid, grid) for frame in self._past), self._past.maxlen)
+            self._grid = grid
         mixed = own
         if self._past:
             too_far = patch_steps(grid, unit.device).abs().amax(-1) > REACH

@@ -33,8 +33,9 @@ from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, Vi
 
 __all__ = ["FrameResult", "Segmenter", "Stream"]
 
-
 Box = tuple[slice, slice]
+#: share of a clip's pixels below which a mask is nothing to look at
+_STRAY = 3e-4
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Segmenter:
         model: a model, which PyTorch runs on the device that its parameters are on, or anything else that runs one.
         name: of the model, for the outputs.
         version: of the model, for the outputs.
-        size: network input size in pixels, in place of the model's own `config.input_size`.
+        size: network input size in pixels, in place of the model's own `config.input_size` and `config.small_size`.
         min_part: in place of the model's own `config.min_part`: parts of a mask with less than this share of its
             largest part are dropped, 0 keeps all.
         memory_frames: in place of the model's own `config.memory_frames`: frames whose masks are carried along with the
@@ -129,7 +130,7 @@ class Segmenter:
     ) -> None:
         _check_values(size, threshold, presence_threshold)
         self.runtime = model if isinstance(model, Runtime) else TorchRuntime(model)
-        changes = {"input_size": size, "min_part": min_part, "memory_frames": memory_frames}
+        changes = {"input_size": size, "small_size": size and 0, "min_part": min_part, "memory_frames": memory_frames}
         self.config = self.runtime.config.replace(**{k: v for k, v in changes.items() if v is not None})
         self.name, self.version = name, version
         self.threshold, self.presence_threshold = threshold, presence_threshold
@@ -240,12 +241,14 @@ class Segmenter:
 
     def _predictions(self, source: VideoSource, stream: Stream, images: bool) -> Generator[_Prediction, None, None]:
         shown = None if images or not source.scales else (source.info.height, source.info.width)
-        with closing(source.read(shown and self._network_size(*shown))) as frames:
+        # Decoded ahead of the model, so at the largest size that it can ask for.
+        largest = max(self.config.input_size, self.config.small_size)
+        with closing(source.read(shown and self._network_size(*shown, largest))) as frames:
             while clip := list(itertools.islice(frames, self.config.clip_length)):
                 yield stream.predict(clip, shown)
 
-    def _network_size(self, height: int, width: int) -> Size:
-        return self.config.frame_size(height, width, self.runtime.size_multiple)
+    def _network_size(self, height: int, width: int, side: int) -> Size:
+        return self.config.frame_size(height, width, self.runtime.size_multiple, side)
 
 
 class Stream:
@@ -272,6 +275,7 @@ class Stream:
         frames = config.memory_frames
         self._state: object = None
         self._memory = MaskMemory(frames, config.memory_weight, config.clip_length) if frames else None
+        self._side = config.input_size
         self._next_index = 0
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
@@ -310,7 +314,7 @@ class Stream:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != shape:
                 raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
         height, width = size or shape[:2]
-        network = self.segmenter._network_size(height, width)
+        network = self.segmenter._network_size(height, width, self._side)
         frames = torch.stack([_resized(frame.image, network, runtime.device) for frame in clip])[None]
         prediction = runtime.step(frames, self._text, self._state)
         self._state = prediction.state
@@ -321,7 +325,20 @@ class Stream:
         logits = without_small_parts(logits.cpu().flatten(0, 1), self._cut, self.segmenter.config.min_part).view_as(
             logits
         )
-        return _Prediction(clip, (height, width), logits, presences.cpu())
+        presences = presences.cpu()
+        self._side = self._next_side(logits, presences)
+        return _Prediction(clip, (height, width), logits, presences)
+
+    def _next_side(self, logits: Tensor, presences: Tensor) -> int:
+        """Input size of the next clip: the smallest thing that was found in this one, (E, T, h, w), decides."""
+        config = self.segmenter.config
+        if not config.small_size:
+            return config.input_size
+        areas = (logits > self._cut).float().mean((1, 2, 3))
+        found = areas[(areas >= _STRAY) & (presences.mean(1) >= 0.5)]
+        # Where it is looked at closely it has to be larger for that to end, so that sizes do not alternate.
+        limit = config.small_area * (1.25 if self._side == config.small_size else 1.0)
+        return config.small_size if len(found) and found.min() < limit else config.input_size
 
     def results(self, prediction: _Prediction) -> Iterator[FrameResult]:
         """The results of one clip; the masks are made frame by frame, as they are asked for."""
