@@ -74,13 +74,15 @@ def main() -> None:
     began = time.perf_counter()
     network = build(arguments.model)
     loading = time.perf_counter() - began
-    segmenter = Segmenter(network, arguments.model)
+    # One input size, whatever is found.
+    side = network.config.input_size
+    segmenter = Segmenter(network, arguments.model, size=side)
     segmenters = {"torch": segmenter}
     with tempfile.TemporaryDirectory() as name:
         # Not in the user's cache: what is there changes what commands run on.
         for runtime in arguments.runtime:
             export_model(network, Path(name) / runtime, runtime)
-            segmenters[runtime] = Segmenter.from_pretrained(Path(name) / runtime)
+            segmenters[runtime] = Segmenter.from_pretrained(Path(name) / runtime, size=side)
         video, output = Path(name) / "clip.mp4", Path(name) / "out"
         make_clip(video, arguments.frames / 25, arguments.width, arguments.height, 25)
         clips = network_inputs(segmenter, video)

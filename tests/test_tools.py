@@ -199,6 +199,10 @@ def test_objects_are_split_along_outlines(
     assert (ids[1][11:18, 20:26] == 1).all()
     assert (ids[1][24:29, 29:37] == 2).all()
 
+    file.write_text(json.dumps({"walk": outlines["ride"]}))
+    monkeypatch.setattr(sys, "argv", [*arguments, "--outlines", str(file)])
+    assert split.main() == 1
+    assert "has no video walk" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", ["split_objects.py", "sheet", str(tmp_path / "nothing"), "ride", "-o", "x.png"])
     assert split.main() == 1
     assert "no such data set folder" in capsys.readouterr().err

@@ -93,12 +93,23 @@ def _moved(distances: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[n
     return np.asarray(shift(distances, (0, *by), order=1, mode="nearest"))
 
 
+def frames_of(dataset: YTVOSDataset, name: str) -> list[str]:
+    """The frames of a video.
+
+    Raises:
+        VLPRVOSError: there is no such video.
+    """
+    for video in dataset.videos:
+        if video.name == name:
+            return list(video.frames)
+    raise VLPRVOSError(f"{dataset.folder} has no video {name}")
+
+
 def write(dataset: YTVOSDataset, videos: dict[str, Any], output: Path) -> None:
     """Writes annotations and expressions of the parts."""
-    entries = {video.name: video for video in dataset.videos}
     meta = {}
     for name, video in videos.items():
-        frames = entries[name].frames
+        frames = frames_of(dataset, name)
         wholes = {frame: dataset.load_ids(name, frame) > 0 for frame in frames}
         folder = output / "Annotations" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +125,7 @@ def write(dataset: YTVOSDataset, videos: dict[str, Any], output: Path) -> None:
 
 def sheet(dataset: YTVOSDataset, name: str, frames: list[str], video: dict[str, Any] | None, side: int) -> Image.Image:
     """Frames around their object, magnified, with a grid every 10 pixels and the object's (or its parts') outlines."""
-    listed = next(video.frames for video in dataset.videos if video.name == name)
+    listed = frames_of(dataset, name)
     wholes = {frame: dataset.load_ids(name, frame) > 0 for frame in listed}
     if video:
         ids = between(video, listed, wholes)
