@@ -33,7 +33,9 @@ LEAST_ABSENT = 20
 SWITCHES = {
     "davis16-val": "shipped",
     "no-time": "without temporal prompts (so without motion) and history",
-    "davis16-val-run-6": "without remembered masks (run 6 averaged with run 5)",
+    "davis16-val-run-6-memory": "run 6 averaged with run 5, with remembered masks",
+    "no-time-run-6-memory": "without temporal prompts (so without motion) and history",
+    "davis16-val-run-6": "without remembered masks",
     "no-motion-run-6": "without motion of the patches",
     "no-time-run-6": "without temporal prompts (so without motion) and history",
     "davis16-val-run-5": "run 5 averaged with run 4, all heads inside frames",
@@ -68,11 +70,13 @@ HELD_OUT = {
     "held-out-no-temporal-run-6": "without temporal prompts (and motion)",
     "held-out-no-history-run-6": "without history",
     "held-out-no-time-run-6": "without temporal prompts (and motion) and history",
-    "held-out-memory": "with remembered masks: shipped",
-    "held-out-no-time": "shipped without temporal prompts (and motion) and history",
-    "held-out-shared-capture": "shipped with shared capture",
+    "held-out-run-6-memory": "run 6 averaged with run 5, with remembered masks",
+    "held-out-no-time-run-6-memory": "without temporal prompts (and motion) and history",
+    "held-out-shared-capture-run-6-memory": "with shared capture",
     "held-out-run-7-alone": "run 7 alone",
-    "held-out-run-7": "run 7 averaged with what is shipped, share 0.3",
+    "held-out-run-7": "run 7 averaged with what it started from, share 0.3",
+    "held-out-run-9-alone": "run 9 alone, with remembered masks",
+    "held-out": "run 9 averaged with what it started from: shipped",
 }
 
 
@@ -169,7 +173,7 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", ""):
+    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", "run-6-memory", ""):
         scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))
