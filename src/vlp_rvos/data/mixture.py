@@ -310,7 +310,8 @@ class Mixture(IterableDataset[Sample]):
         """Some of the nouns, each as likely as it is to be right: one mostly wrong is learned as absent, always."""
         if not absent:
             return absent
-        weights = np.array([self._spoken.get(name, 0.0) for name in absent])
+        # Of what only held-out pictures show, nothing is known here.
+        weights = np.array([max(self._spoken.get(name, 0.0), 1e-6) for name in absent])
         return tuple(str(name) for name in rng.choice(absent, 16, p=weights / weights.sum()))
 
     def _draw(self, size: tuple[int, int], rng: np.random.Generator) -> SceneClip | Sample | None:
