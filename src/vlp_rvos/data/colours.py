@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "COLOURS",
-    "COMMON_COLOURS",
+    "COLOUR_WEIGHTS",
     "NEAR_COLOURS",
     "SPOKEN_COLOURS",
     "colour_shares",
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "beige")
 #: how eagerly a colour is said of what does not have it. Chosen so that in training no colour is more often wrong than
 #: right (most things clearly are not yellow, and few are): a word that is mostly wrong is learned as absent, always.
-COMMON_COLOURS = {
+COLOUR_WEIGHTS = {
     "black": 2.0,
     "white": 0.3,
     "grey": 0.8,

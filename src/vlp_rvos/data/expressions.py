@@ -17,8 +17,8 @@ from functools import partial
 import numpy as np
 
 from vlp_rvos.data.colours import (
+    COLOUR_WEIGHTS,
     COLOURS,
-    COMMON_COLOURS,
     NEAR_COLOURS,
     SPOKEN_COLOURS,
     has_colour,
@@ -370,7 +370,7 @@ class Scene:
 
     def _colour_attribute(self, name: str) -> Attribute:
         phrases = SPOKEN_COLOURS.get(name, (name,))
-        weight = COMMON_COLOURS[name]
+        weight = COLOUR_WEIGHTS[name]
         return Attribute("colour", phrases, lambda i: has_colour(self.things[i].colours, name), weight=weight)
 
     def _colour_attributes(self, index: int) -> list[Attribute]:
@@ -444,7 +444,7 @@ class Scene:
         for colour in clad:
             phrases = (f"in {colour}", f"dressed in {colour}", f"wearing {colour}")
             test = partial(self._is_clad, colour=colour)
-            found.append(Attribute("wear", phrases, test, weight=COMMON_COLOURS[colour]))
+            found.append(Attribute("wear", phrases, test, weight=COLOUR_WEIGHTS[colour]))
         return found
 
     def _is_clad(self, index: int, colour: str) -> Truth:
@@ -478,7 +478,7 @@ class Scene:
                 return True
             return False if self.things[i].dressed and None not in truths else None
 
-        return Attribute("wear", tuple(phrases), test, weight=COMMON_COLOURS.get(colour, 1.0))
+        return Attribute("wear", tuple(phrases), test, weight=COLOUR_WEIGHTS.get(colour, 1.0))
 
     def _near_attributes(self, index: int) -> list[Attribute]:
         found = []

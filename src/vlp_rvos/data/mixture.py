@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -294,17 +295,17 @@ class Mixture(IterableDataset[Sample]):
     def _how_often_spoken(self) -> dict[str, float]:
         """The names of each category -> how often something of that name is asked about, relatively."""
         total = sum(weight for _, _, weight in self.videos) + sum(weight for _, weight in self.stills)
-        seen = {name: _PASTED * share for name, share in self.cutouts.shares.items()}
+        seen = defaultdict(float, {name: _PASTED * share for name, share in self.cutouts.shares.items()})
         for bank, weight in self.stills:
             for category, share in bank.shares().items():
-                seen[category] = seen.get(category, 0.0) + share * weight / total
-        spoken: dict[str, float] = {}
+                seen[category] += share * weight / total
+        spoken: defaultdict[str, float] = defaultdict(float)
         for category, share in seen.items():
             first, *others = CATEGORY_NAMES.get(category, [category])
-            spoken[first] = spoken.get(first, 0.0) + share * (0.7 if others else 1.0)
+            spoken[first] += share * (0.7 if others else 1.0)
             for name in others:
-                spoken[name] = spoken.get(name, 0.0) + share * 0.3 / len(others)
-        return spoken
+                spoken[name] += share * 0.3 / len(others)
+        return dict(spoken)
 
     def _some(self, absent: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
         """Some of the nouns, each as likely as it is to be right: one mostly wrong is learned as absent, always."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vlp_rvos.data.colours import COLOURS, COMMON_COLOURS, SPOKEN_COLOURS
+from vlp_rvos.data.colours import COLOUR_WEIGHTS, COLOURS, SPOKEN_COLOURS
 from vlp_rvos.data.predicates import Attribute, Slot
 from vlp_rvos.data.vocabulary import HYPERNYMS, PAIRS, VERBS, article_of
 
@@ -19,7 +19,7 @@ def filler(slot: Slot, *phrases: str, weight: float = 1.0) -> Attribute:
 
 
 def colour_fillers() -> list[Attribute]:
-    return [filler("colour", *SPOKEN_COLOURS.get(name, (name,)), weight=COMMON_COLOURS[name]) for name in COLOURS]
+    return [filler("colour", *SPOKEN_COLOURS.get(name, (name,)), weight=COLOUR_WEIGHTS[name]) for name in COLOURS]
 
 
 def drawn(attributes: Sequence[Attribute], rng: np.random.Generator) -> list[Attribute]:

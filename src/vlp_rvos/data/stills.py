@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -76,13 +77,13 @@ class StillBank:
 
     def shares(self) -> dict[str, float]:
         """How many of the pictures that are drawn show each category."""
-        shares: dict[str, float] = {}
+        shares: defaultdict[str, float] = defaultdict(float)
         for collection, images in enumerate(self.by_source.values()):
             share = 0.0 if self._shares is None else float(self._shares[collection])
             for image in images:
                 for category in {annotation.category for annotation in self.coco.annotations_of(image)}:
-                    shares[category] = shares.get(category, 0.0) + share / len(images)
-        return shares
+                    shares[category] += share / len(images)
+        return dict(shares)
 
     def load(self, image: CocoImage) -> Still:
         """Reads a picture and its masks.
