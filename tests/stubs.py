@@ -22,9 +22,10 @@ class TinyBackbone(Backbone):
 
     Args:
         vision_width, vision_layers, text_width, text_layers, shared_width, heads: sizes of the towers.
-        patch_size: pixels per patch side; `size_multiple` is the same.
+        patch_size: pixels per patch side.
+        pools: see `Backbone`; `size_multiple` is the largest square's side.
         causal: CLIP-like text tower (causal, the end token is the sentence) instead of a BERT-like one (mean).
-        pyramid: give finer maps at strides 8 and 4 (needs patch_size 16).
+        pyramid: give maps at strides 16, 8 and 4 (needs patch_size 16).
         relative_bias: VLMo-like relative position bias in the vision layers.
         layer_scale: VLMo-like layer scale.
         post_norm_text: BERT-like text layers.
@@ -42,6 +43,7 @@ class TinyBackbone(Backbone):
         heads: int = 2,
         patch_size: int = 16,
         causal: bool = False,
+        pools: tuple[int, ...] = (1,),
         pyramid: bool = False,
         relative_bias: bool = False,
         layer_scale: bool = False,
@@ -52,12 +54,13 @@ class TinyBackbone(Backbone):
     ) -> None:
         super().__init__()
         self.name = "tiny"
-        self.patch_size = self.size_multiple = patch_size
+        self.patch_size, self.pools = patch_size, pools
+        self.size_multiple = patch_size * max(pools)
         self.default_size = (4 * patch_size, 4 * patch_size)
         self.vision_width, self.text_width, self.shared_width = vision_width, text_width, shared_width
         self.max_words, self.causal = max_words, causal
         self.image_mean, self.image_std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
-        self.pyramid_widths = {8: 6, 4: 5} if pyramid else {}
+        self.pyramid_widths = {16: 7, 8: 6, 4: 5} if pyramid else {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.patches = nn.Conv2d(3, vision_width, patch_size, patch_size)
@@ -118,9 +121,10 @@ class TinyBackbone(Backbone):
     def project_text(self, x: Tensor) -> Tensor:
         return self.text_projection(x)
 
-    def embed_frames(self, images: Tensor) -> FrameTokens:
-        grid = self.check_size(*images.shape[-2:])
-        matching = self.patches(images)
+    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
+        height, width = images.shape[-2:]
+        grid = self.check_size(height, width, pool)
+        matching = F.avg_pool2d(self.patches(images), pool)
         x = matching + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
         cls = self.cls_token.to(x.dtype).expand(x.shape[0], 1, -1)
         pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}

@@ -27,6 +27,7 @@ def test_presets_of_the_issue() -> None:
         ({"width": "256"}, "width is '256': it must be of type int"),
         ({"history": 1}, "history is 1: it must be of type bool"),
         ({"width": 0}, "width is 0: it must be positive"),
+        ({"patch_pool": 0}, "patch_pool is 0: it must be positive"),
         ({"vision_prompts": -1}, "vision_prompts is -1: it must not be negative"),
         ({"width": 100, "str_heads": 8}, "width 100 must be a multiple"),
         ({"attention": "cubes"}, "attention 'cubes' is unknown"),

@@ -7,18 +7,21 @@ from stubs import TinyBackbone, tiny_config
 from vlp_rvos.head import MaskHead, PresenceHead
 
 
-@pytest.mark.parametrize(("patch_size", "pyramid"), [(14, False), (16, False), (16, True)])
-def test_mask_logits_at_the_input_size(patch_size: int, pyramid: bool) -> None:
-    backbone = TinyBackbone(patch_size=patch_size, pyramid=pyramid)
-    head = MaskHead(tiny_config(), backbone)
-    size = (2 * patch_size, 3 * patch_size)
+@pytest.mark.parametrize(
+    ("patch_size", "pool", "strides"),
+    [(14, 1, set()), (16, 1, set()), (16, 2, set()), (16, 1, {"8", "4"}), (16, 2, {"16", "8", "4"})],
+)
+def test_mask_logits_at_the_input_size(patch_size: int, pool: int, strides: set[str]) -> None:
+    backbone = TinyBackbone(patch_size=patch_size, pools=(1, 2), pyramid=bool(strides))
+    head = MaskHead(tiny_config(patch_pool=pool), backbone)
+    size = (2 * pool * patch_size, 3 * pool * patch_size)
     maps = {
         stride: torch.randn(1, 4, c, size[0] // stride, size[1] // stride)
         for stride, c in backbone.pyramid_widths.items()
     }
     logits = head(torch.randn(2, 4, 6, 24), (2, 3), maps, torch.tensor([0, 0]), size)
     assert logits.shape == (2, 4, *size)
-    assert set(head.finer) == ({"8", "4"} if pyramid else set())
+    assert set(head.finer) == strides
 
 
 def test_pyramid_follows_its_video_and_can_be_switched_off() -> None:

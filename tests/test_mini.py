@@ -40,11 +40,12 @@ def test_padding_does_not_change_a_sentence(mini: MiniBackbone) -> None:
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("pool", [1, 2])
 @pytest.mark.parametrize("size", [(224, 384), (96, 64), (32, 32)])
-def test_frames_of_any_size(mini: MiniBackbone, size: tuple[int, int]) -> None:
+def test_frames_of_any_size(mini: MiniBackbone, size: tuple[int, int], pool: int) -> None:
     with torch.inference_mode():
-        tokens = mini.embed_frames(mini.normalize(torch.rand(2, 3, *size)))
-    height, width = size[0] // 16, size[1] // 16
+        tokens = mini.embed_frames(mini.normalize(torch.rand(2, 3, *size)), pool)
+    height, width = size[0] // 16 // pool, size[1] // 16 // pool
     assert tokens.grid == (height, width)
     assert tokens.tokens.shape == (2, 1 + height * width, mini.vision_width)
     assert {stride: level.shape[1] for stride, level in tokens.pyramid.items()} == mini.pyramid_widths
@@ -53,6 +54,8 @@ def test_frames_of_any_size(mini: MiniBackbone, size: tuple[int, int]) -> None:
 def test_a_size_that_does_not_fit(mini: MiniBackbone) -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         mini.embed_frames(torch.zeros(1, 3, 48, 64))
+    with pytest.raises(ValueError, match="pools squares of"):
+        mini.embed_frames(torch.zeros(1, 3, 96, 96), 3)
 
 
 def test_patches_share_a_space_with_words(mini: MiniBackbone, shared: Path) -> None:

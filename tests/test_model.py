@@ -93,6 +93,28 @@ def test_each_part_can_be_switched_off(changes: dict[str, object]) -> None:
         assert parameter.grad.isfinite().all(), name
 
 
+def test_pooled_patches() -> None:
+    """A quarter of the tokens; masks are as fine as without, by the frozen map at the patches."""
+    torch.manual_seed(1)
+    model = VLPRVOS(TinyBackbone(pyramid=True, pools=(1, 2)), tiny_config(patch_pool=2, motion=True))
+    frames, text = torch.rand(1, 3, 3, 64, 96), model.backbone.tokenize([SHORT])
+    out = model(frames, text)
+    assert out.mask_logits.shape == (1, 3, 64, 96)
+    assert out.score_logits is not None
+    assert out.score_logits.shape == (1, 3, 2, 3)
+    assert out.matching is not None
+    assert out.matching.shape[:4] == (1, 3, 2, 3)
+    out.mask_logits.square().mean().backward()
+    finest = model.mask_head.finer["16"]
+    assert not finest.weight.any()
+    assert finest.weight.grad is not None
+    assert finest.weight.grad.any()
+    with pytest.raises(ValueError, match="multiples of 32"):
+        model(torch.rand(1, 3, 3, 48, 96), text)
+    with pytest.raises(UserError, match="patch_pool 2 does not fit tiny"):
+        VLPRVOS(TinyBackbone(), tiny_config(patch_pool=2))
+
+
 def test_everything_trained_learns() -> None:
     model = build()
     loss_of(model).backward()

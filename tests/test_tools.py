@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -15,12 +14,12 @@ import torch
 from clips import frames, write_video
 from PIL import Image
 from pycocotools import mask as coco_mask
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from stubs import TinyBackbone, tiny_config
 
+from vlp_rvos.data.mixture import Sample
 from vlp_rvos.data.ytvos import YTVOSDataset
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.training.batches import Batch
 
 TOOLS = Path(__file__).parents[1] / "tools"
 
@@ -128,22 +127,33 @@ def test_presence_head_is_trained_alone(
     model = VLPRVOS(TinyBackbone(), tiny_config())
     model.load_trained(before.trained_state_dict())
 
-    def bright_or_not(_: object, batch: int, **options: object) -> Iterator[Batch]:
-        while True:
-            bright = torch.rand(batch) < 0.5
-            frames = torch.where(bright, 230, 20).to(torch.uint8)[:, None, None, None, None].expand(-1, 2, 3, 32, 48)
-            masks = bright[:, None, None, None].expand(-1, 2, 32, 48)
-            yield Batch(frames, ["a light"] * batch, torch.arange(batch), masks, torch.ones(batch, 2).bool(), count=1)
+    class BrightOrNot:
+        def sample(self, index: int) -> Sample:
+            bright = bool(torch.rand(()) < 0.5)
+            frames = torch.full((2, 3, 32, 48), 230 if bright else 20, dtype=torch.uint8)
+            return Sample(frames, ["a light"], torch.full((1, 2, 32, 48), bright), "video")
 
-    monkeypatch.setattr(presence, "batches", bright_or_not)
+    splits: list[str] = []
+    monkeypatch.setattr(presence, "build_mixture", lambda _, split: splits.append(split) or BrightOrNot())
     monkeypatch.setattr(presence, "peek", lambda name: SimpleNamespace(training={"steps": 3}, config={}))
     target = tmp_path / "out.safetensors"
     # The second time the model is asked for as it was, for its config.
     monkeypatch.setattr(presence, "load_model", lambda _, use: model if use == {"min_part": 0.5} else before)
-    options = ["--data", "none", "--samples", "512", "--rate", "0.01", "--use", "min_part=0.5", "-o", str(target)]
+    kept = tmp_path / "kept"
+    numbers = {"samples": 128, "held-out": 32, "heads": 2, "rate": 0.01, "seeds": 5}
+    options = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    options += ["--data", "none", "--keep", str(kept), "--use", "min_part=0.5", "-o", str(target)]
     monkeypatch.setattr(sys, "argv", ["presence.py", "model", *options])
     assert presence.main() == 0
-    assert "512 expressions" in capsys.readouterr().out
+    assert "128 expressions" in capsys.readouterr().out
+    assert splits == ["train", "holdout"]
+    assert {file.name for file in kept.iterdir()} == {"train-5-128.safetensors", "holdout-5-32.safetensors"}
+    # What was read is not read again, and gives the same head.
+    first = target.read_bytes()
+    assert presence.main() == 0
+    assert splits == ["train", "holdout"]
+    assert load_file(target).keys() == load(first).keys()
+    assert all(torch.equal(value, load(first)[name]) for name, value in load_file(target).items())
 
     old, new = before.trained_state_dict(), load_file(target)
     changed = {name for name in old if not torch.equal(old[name].half(), new[name].half())}

@@ -2,20 +2,23 @@
 
     python tools/presence.py mini --data DATA --samples 3000 -o mini.safetensors --use min_part=0.25
 
-Nothing else of the model changes, so what the head reads is computed once, and the head then goes over it a few times;
-more than a few learn the samples by heart. `--keep FILE` keeps what it reads in a file, or takes it from there.
+Nothing else of the model changes, so what the head reads is computed once, and the head then goes over it a few times.
+Noise on what it reads keeps it from learning the samples by heart. Several heads are trained, from several random
+starts; the one that notices most of what is absent in held-out samples is taken. `--keep FOLDER` keeps what the heads
+read in a folder, a file for each seed of the data, or takes it from there, so that several processes can look at once.
 The header is that of the model, and says how the head was trained; `--use` is that of `tools/average.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import copy
 import math
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,36 +29,74 @@ from torch import Tensor
 from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.atomic import replace_file
 from vlp_rvos.checkpoint import load_model, peek, save_trained
-from vlp_rvos.data.mixture import MixtureConfig
+from vlp_rvos.data.mixture import MixtureConfig, build_mixture
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.evaluation.run import parse_overrides
 from vlp_rvos.head import PresenceHead
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.training.batches import batches
+from vlp_rvos.training.batches import collate
 from vlp_rvos.training.config import load_config
 
-VIDEOS = 4
 BATCH = 128
+#: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
+ASKED = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1, "portrait": 0.0}
 
 
-def observations(model: VLPRVOS, data: MixtureConfig, samples: int) -> dict[str, Tensor]:
-    """What the head reads of the `frames` (B, T, K) and of the `sentences` (B, d_t), and the `truth` (B, T)."""
-    head = _head(model)
+@dataclass(frozen=True)
+class Observations:
+    """What the head reads, and what is right.
+
+    Attributes:
+        frames, sentences: see `PresenceHead.observe`, (B, T, K) and (B, d_t).
+        truth: (B, T), 1 where the thing is in the frame and 0 elsewhere.
+    """
+
+    frames: Tensor
+    sentences: Tensor
+    truth: Tensor
+
+
+def observe(model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdout"], samples: int) -> Observations:
+    """Run the model on the first samples of a split."""
+    head, mixture = _head(model), build_mixture(data, split)
     frames, sentences, truth = [], [], []
-    head.register_forward_pre_hook(lambda _, read: seen.append(head.observe(*read)))
-    loader = itertools.islice(batches(data, batch=VIDEOS, position=0, workers=1), samples // VIDEOS)
-    for batch in track(loader, "looking", samples // VIDEOS):
+    for index in track(range(samples), f"looking ({split})"):
+        batch = collate([mixture.sample(index)], clips=1)
         seen: list[tuple[Tensor, Tensor]] = []
+        hook = head.register_forward_pre_hook(lambda _, read, seen=seen: seen.append(head.observe(*read)))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             model(batch.frames.float() / 255, model.backbone.tokenize(batch.expressions), None, batch.video_of)
+        hook.remove()
         frames.append(seen[0][0].float())
         sentences.append(seen[0][1].float())
         truth.append(batch.masks.flatten(2).any(-1).float())
-    return {"frames": torch.cat(frames), "sentences": torch.cat(sentences), "truth": torch.cat(truth)}
+    return Observations(torch.cat(frames), torch.cat(sentences), torch.cat(truth))
 
 
-def fit(head: PresenceHead, frames: Tensor, sentences: Tensor, truth: Tensor, epochs: int, rate: float) -> None:
-    """Train a head from a random start, with a rate that falls to 0."""
+def observed(
+    model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdout"], samples: int, folder: Path | None
+) -> Observations:
+    """What was kept in the folder, or new observations, which are kept there."""
+    path = folder and folder / f"{split}-{data.seed}-{samples}.safetensors"
+    if path is not None and path.exists():
+        return Observations(**load_file(path))
+    seen = observe(model, data, split, samples)
+    if path is not None:
+        replace_file(path, lambda part: save_file(vars(seen), part))
+    return seen
+
+
+def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise: float) -> None:
+    """Train a head from a random start, with a rate that falls to 0.
+
+    Args:
+        head: all of it is trained.
+        seen: to train on.
+        epochs: how often it goes over all of it.
+        rate: of learning, at first.
+        noise: on what is read of the frames, in standard deviations of each channel.
+    """
+    spread = noise * seen.frames.flatten(0, 1).std(0)
     for module in head.modules():
         if isinstance(module, torch.nn.Linear | torch.nn.LayerNorm):
             module.reset_parameters()
@@ -65,17 +106,28 @@ def fit(head: PresenceHead, frames: Tensor, sentences: Tensor, truth: Tensor, ep
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate)
-    rounds = math.ceil(len(truth) / BATCH)
+    rounds = math.ceil(len(seen.truth) / BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * rounds)
     for _ in range(epochs):
-        for rows in torch.randperm(len(truth)).split(BATCH):
-            of_frames, of_clips = head.judge((frames[rows], sentences[rows]))
-            loss = F.binary_cross_entropy_with_logits(of_frames, truth[rows])
-            loss = loss + F.binary_cross_entropy_with_logits(of_clips, truth[rows].amax(1))
+        for rows in torch.randperm(len(seen.truth)).split(BATCH):
+            frames, truth = seen.frames[rows], seen.truth[rows]
+            of_frames, of_clips = head.judge((frames + spread * torch.randn_like(frames), seen.sentences[rows]))
+            loss = F.binary_cross_entropy_with_logits(of_frames, truth)
+            loss = loss + F.binary_cross_entropy_with_logits(of_clips, truth.amax(1))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
+
+
+def noticed(head: PresenceHead, seen: Observations) -> float:
+    """Share of what is absent that has less presence than 95 % of what is there, as in `evaluate listening`."""
+    with torch.inference_mode():
+        presences = head.judge((seen.frames, seen.sentences))[0].sigmoid()
+    there = seen.truth.amax(1) > 0
+    # Of what is there only the frames count in which it is.
+    mean = (presences * seen.truth).sum(1)[there] / seen.truth.sum(1)[there]
+    return (presences.mean(1)[~there] < mean.quantile(0.05)).float().mean().item()
 
 
 def _head(model: VLPRVOS) -> PresenceHead:
@@ -89,11 +141,16 @@ def main() -> int:
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
     parser.add_argument("--config", type=Path, default=Path("mini-further"), help="training configuration")
-    parser.add_argument("--samples", type=int, default=3000)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--samples", type=int, default=3600, help="of each seed")
+    parser.add_argument("--held-out", type=int, default=600, help="samples to choose the head by")
+    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=77, help="of the data and of the head")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="safetensors file for what the head reads")
+    parser.add_argument("--noise", type=float, default=0.5, help="in standard deviations")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[77, 78], help="of the data; the first, of the heads too"
+    )
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the head reads")
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
@@ -102,26 +159,29 @@ def main() -> int:
     try:
         use = parse_overrides(arguments.use)
         model = load_model(arguments.model, use)
-        asked = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1}
-        # Portrait samples would not fit into a batch with others.
-        data = replace(load_config(arguments.config).data, root=str(arguments.data), seed=arguments.seed, portrait=0.0)
-        if arguments.keep is not None and arguments.keep.exists():
-            found = load_file(arguments.keep)
-        else:
-            found = observations(model, replace(data, **asked), arguments.samples)
-            if arguments.keep is not None:
-                replace_file(arguments.keep, lambda part: save_file(found, part))
-        torch.manual_seed(arguments.seed)
-        fit(_head(model), found["frames"], found["sentences"], found["truth"], arguments.epochs, arguments.rate)
-        how = {name: getattr(arguments, name) for name in ("samples", "epochs", "rate", "seed")}
-        how |= {"asked": len(found["truth"]), "minutes": round((time.monotonic() - begun) / 60, 1), "data": asked}
+        data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
+        draws = [replace(data, seed=seed) for seed in arguments.seeds]
+        parts = [vars(observed(model, draw, "train", arguments.samples, arguments.keep)) for draw in draws]
+        seen = Observations(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+        held_out = observed(model, draws[0], "holdout", arguments.held_out, arguments.keep)
+        heads = []
+        for number in track(range(arguments.heads), "training"):
+            torch.manual_seed(arguments.seeds[0] + number)
+            fit(_head(model), seen, arguments.epochs, arguments.rate, arguments.noise)
+            heads.append((noticed(_head(model), held_out), copy.deepcopy(_head(model).state_dict())))
+        best = max(range(len(heads)), key=lambda index: heads[index][0])
+        _head(model).load_state_dict(heads[best][1])
+        how = {name: getattr(arguments, name) for name in ("samples", "held_out", "epochs", "rate", "noise", "seeds")}
+        how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": ASKED}
+        how |= {"noticed": [round(share, 4) for share, _ in heads], "head": best}
         trained = peek(arguments.model).training | {"presence": how}
         plain = load_model(arguments.model, peek(arguments.model).config)
         save_trained(arguments.output, plain, trained, state=model.trained_state_dict(), use=use, half=True)
     except VLPRVOSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{arguments.output}: {how['asked']} expressions, {how['minutes']} minutes")
+    shares = ", ".join(f"{100 * share:.1f}" for share, _ in heads)
+    print(f"{arguments.output}: {how['asked']} expressions, {how['minutes']} minutes; absent noticed: {shares} %")
     return 0
 
 

@@ -24,6 +24,8 @@ class ModelConfig:
         clip_length: frames T that a clip has in training; the model takes any number.
         input_size: pixels of the input's side, or of its long side with `keep_aspect`.
         keep_aspect: keep the video's aspect ratio instead of making the input square.
+        patch_pool: side, in patches, of the squares that are one token from the vision tower to the mask head, whose
+            convolutions are at the backbone's own patches again: a larger input at the same cost. [D]
         language_prompts: prompt tokens in every text layer.
         vision_prompts: prompt tokens in every vision layer.
         temporal_prompts: prompt tokens that travel along every frame of the clip.
@@ -65,6 +67,7 @@ class ModelConfig:
     clip_length: int = 6
     input_size: int = 352
     keep_aspect: bool = False
+    patch_pool: int = 1
     language_prompts: int = 37
     vision_prompts: int = 10
     temporal_prompts: int = 4
@@ -97,10 +100,10 @@ class ModelConfig:
     min_part: float = 0.0
 
     def __post_init__(self) -> None:
-        positive = ("width", "clip_length", "input_size", "str_heads", "cube_size", "mlp_ratio", "head_width")
+        sizes = ("width", "clip_length", "input_size", "patch_pool", "str_heads", "cube_size", "head_width")
         prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
         counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
-        for name in (*positive, *prompt_sizes, "memory_weight", "small_area"):
+        for name in (*sizes, *prompt_sizes, "mlp_ratio", "memory_weight", "small_area"):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
         for name in (*counts, "memory_frames", "small_size"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")

@@ -69,7 +69,7 @@ class EncodedFrames:
         shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, not normed.
         grid: (h, w) of the patches.
         matching: (V, T, N, C) frozen features of the patches without their places.
-        pyramid: stride -> (V, T, C, H/stride, W/stride), the backbone's finer frozen maps.
+        pyramid: stride -> (V, T, C, H/stride, W/stride), the backbone's frozen maps at its patches and finer.
     """
 
     patches: Tensor
@@ -111,6 +111,12 @@ class ReferenceGuidedEncoder(nn.Module):
                 f"model config: shared_layers {config.shared_layers} must be less than the {vision_layers} vision "
                 f"layers of {backbone.name}"
             )
+        if config.patch_pool not in backbone.pools:
+            raise UserError(
+                f"model config: patch_pool {config.patch_pool} does not fit {backbone.name}: "
+                f"use one of {', '.join(map(str, backbone.pools))}"
+            )
+        self.patch_pool = config.patch_pool
         self.shallow_layers = config.shallow_layers if config.shallow else ()
         self.shared_layers = config.shared_layers
         self.prompts = PromptEncoder(config, vision_layers, text_layers, d_v, d_t)
@@ -176,7 +182,7 @@ class ReferenceGuidedEncoder(nn.Module):
         videos, length = frames.shape[:2]
         # Nothing learned comes before the first layer.
         with torch.no_grad():
-            embedded = backbone.embed_frames(frames.flatten(0, 1))
+            embedded = backbone.embed_frames(frames.flatten(0, 1), self.patch_pool)
         x = embedded.tokens.unflatten(0, (videos, length))
         states = self._run_layers(backbone, x, embedded.grid, text, history, video_of)
         patches = backbone.finish_vision(states[-1])

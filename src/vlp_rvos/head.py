@@ -17,6 +17,7 @@ from vlp_rvos.prompts import masked_mean
 
 __all__ = ["MaskHead", "PresenceHead"]
 
+#: of the convolutions, in convolutions per patch
 SCALES = (1, 2, 4)
 
 
@@ -36,10 +37,11 @@ class _Refine(nn.Sequential):
 
 
 class MaskHead(nn.Module):
-    """Convolutions at the patch grid, twice and four times it, with bilinear upsampling between [O].
+    """Convolutions at the backbone's patches, twice and four times them, with bilinear upsampling between [O].
 
-    The backbone's finer frozen maps, where it has them at these scales, are projected and added before the
-    convolution of their scale [D]. For patch 16 the scales are 1/16, 1/8 and 1/4 of the input.
+    The backbone's frozen maps, where it has them at these scales, are projected and added before the convolution of
+    their scale [D]; that of the patches themselves only where the tokens are pooled and do not hold it any more. For
+    patch 16 the scales are 1/16, 1/8 and 1/4 of the input.
 
     Args:
         config: sizes and switches.
@@ -56,12 +58,18 @@ class MaskHead(nn.Module):
         # Most pixels are background: without this the first steps are spent on saying so.
         with torch.no_grad():
             self.logits.bias.fill_(-2.0)  # type: ignore[union-attr]
+        self.patch_size, self.pool = backbone.patch_size, config.patch_pool
         self.finer = nn.ModuleDict()
         for scale, channels in zip(SCALES, inputs, strict=True):
-            stride = backbone.patch_size // scale
-            if config.pyramid and stride * scale == backbone.patch_size and stride in backbone.pyramid_widths:
-                self.finer[str(stride)] = nn.Conv2d(backbone.pyramid_widths[stride], channels, 1)
-        self.patch_size = backbone.patch_size
+            stride = self.patch_size // scale
+            lost = scale > 1 or self.pool > 1
+            if config.pyramid and lost and stride * scale == self.patch_size and stride in backbone.pyramid_widths:
+                level = nn.Conv2d(backbone.pyramid_widths[stride], channels, 1)
+                if scale == 1:
+                    # Weights that were trained without pooling start where they ended.
+                    nn.init.zeros_(level.weight)
+                    nn.init.zeros_(level.bias)  # type: ignore[arg-type]
+                self.finer[str(stride)] = level
 
     def forward(
         self,
@@ -75,7 +83,7 @@ class MaskHead(nn.Module):
 
         Args:
             features: (B, T, N, d).
-            grid: (h, w).
+            grid: (h, w) of the tokens.
             pyramid: stride -> (V, T, C, H/stride, W/stride).
             video_of: (B,) which video each expression is about; None: one for each, in order.
             size: (H, W) of the result.
@@ -86,8 +94,8 @@ class MaskHead(nn.Module):
         batch, length = features.shape[:2]
         x = self.reduce(features.flatten(0, 1).transpose(1, 2).unflatten(-1, grid))
         for scale, refine in zip(SCALES, self.refine, strict=True):
-            if scale > 1:
-                x = _resize(x, (scale * grid[0], scale * grid[1]))
+            if (finer := scale * self.pool) > 1:
+                x = _resize(x, (finer * grid[0], finer * grid[1]))
             stride = self.patch_size // scale
             if str(stride) in self.finer:
                 level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))

@@ -47,10 +47,11 @@ class FrameTokens:
 
     Attributes:
         tokens: (N, 1 + h*w, d_v), the CLS token first, then the patches row by row.
-        grid: (h, w) of the patch tokens.
+        grid: (h, w) of the patch tokens: of the patches, or of squares of them where they are pooled.
         matching: (N, h*w, C) features of the patches without their places, by which a patch is found again in other
             frames.
-        pyramid: finer frozen feature maps, where the backbone has them: stride -> (N, C, H/stride, W/stride).
+        pyramid: frozen feature maps, where the backbone has them, at the stride of the patches and finer: stride ->
+            (N, C, H/stride, W/stride).
     """
 
     tokens: Tensor
@@ -162,7 +163,8 @@ class Backbone(nn.Module, ABC):
     Attributes:
         name: what it was loaded as, for example "mini" or "clip-b16".
         patch_size: pixels per patch side (stride of the patch grid).
-        size_multiple: height and width of the input must be multiples of this.
+        pools: sides of the squares of patches that `embed_frames` can make one token of.
+        size_multiple: height and width of the input must be multiples of this, whatever the pooling.
         default_size: (H, W) it was made for.
         vision_width, text_width, shared_width: d_v, d_t, d_s.
         max_words: longest expression in tokens, start and end tokens included.
@@ -174,6 +176,7 @@ class Backbone(nn.Module, ABC):
 
     name: str
     patch_size: int
+    pools: tuple[int, ...] = (1,)
     size_multiple: int
     default_size: tuple[int, int]
     vision_width: int
@@ -247,11 +250,15 @@ class Backbone(nn.Module, ABC):
         return (frames - mean) / std
 
     @abstractmethod
-    def embed_frames(self, images: Tensor) -> FrameTokens:
-        """Normalised images (N, 3, H, W) -> tokens before the first layer, position embeddings interpolated.
+    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
+        """Tokens before the first layer, position embeddings interpolated.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+            pool: side, in patches, of the squares that become one token; one of `pools`.
 
         Raises:
-            ValueError: H or W is not a multiple of `size_multiple`.
+            ValueError: H or W is not a multiple of `size_multiple`, or the backbone does not pool so.
         """
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
@@ -272,9 +279,9 @@ class Backbone(nn.Module, ABC):
     def project_vision(self, x: Tensor) -> Tensor:
         """Finished tokens (..., d_v) -> shared space (..., d_s), not normalised."""
 
-    def encode_image(self, images: Tensor) -> Tensor:
-        """The original vision tower: shared-space CLS features (N, d_s), not normalised."""
-        embedded = self.embed_frames(images)
+    def encode_image(self, images: Tensor, pool: int = 1) -> Tensor:
+        """The original vision tower, `pool` of `embed_frames`: shared-space CLS features (N, d_s), not normalised."""
+        embedded = self.embed_frames(images, pool)
         x = embedded.tokens
         for layer, block in enumerate(self.vision_blocks):
             x = block(x, self.vision_bias(layer, embedded.grid))
@@ -290,11 +297,13 @@ class Backbone(nn.Module, ABC):
         """A frozen backbone never leaves evaluation mode."""
         return super().train(False)
 
-    def check_size(self, height: int, width: int) -> tuple[int, int]:
-        """(h, w) of the patch grid of an input size; raises ValueError where it does not fit."""
+    def check_size(self, height: int, width: int, pool: int = 1) -> tuple[int, int]:
+        """(h, w) of the tokens of an input size; raises ValueError where it, or `pool`, does not fit."""
+        if pool not in self.pools:
+            raise ValueError(f"{self.name} pools squares of {self.pools} patches on a side, not of {pool}")
         if height % self.size_multiple or width % self.size_multiple or min(height, width) < self.size_multiple:
             raise ValueError(
                 f"input size {height}x{width} does not fit {self.name}: "
                 f"both sides must be multiples of {self.size_multiple}"
             )
-        return height // self.patch_size, width // self.patch_size
+        return height // self.patch_size // pool, width // self.patch_size // pool

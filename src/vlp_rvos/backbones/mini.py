@@ -76,13 +76,14 @@ class MiniBackbone(Backbone):
         self.config = config
         self.name = "mini"
         self.patch_size, self.size_multiple, self.default_size = 16, 32, (224, 384)
+        self.pools = (1, 2)
         self.vision_width, self.text_width, self.shared_width = config.width, 384, 384
         self.max_words, self.causal = 64, False
         # EfficientNet-Lite was trained on (pixel - 127) / 128.
         self.image_mean, self.image_std = (127 / 255,) * 3, (128 / 255,) * 3
 
         self.stem = EfficientNetLite("lite2")
-        self.pyramid_widths = {8: self.stem.widths[8], 4: self.stem.widths[4]}
+        self.pyramid_widths = {stride: self.stem.widths[stride] for stride in (16, 8, 4)}
         middle, deep = self.stem.widths[16], self.stem.widths[32]
         #: sentence feature of each of the stem's classes
         self.class_text: Tensor
@@ -132,27 +133,29 @@ class MiniBackbone(Backbone):
         maps[0] = torch.einsum("nchw,cd->ndhw", classes.to(maps[32].dtype), self.class_text.to(maps[32].dtype))
         return maps
 
-    def join_maps(self, maps: dict[int, Tensor]) -> FrameTokens:
-        """The stem's maps -> [CLS | patches] with positions."""
-        height, width = maps[16].shape[-2:]
+    def join_maps(self, maps: dict[int, Tensor], pool: int = 1) -> FrameTokens:
+        """The stem's maps -> [CLS | patches] with positions; `pool` as in `embed_frames`."""
+        middle = F.avg_pool2d(maps[16], pool) if pool > 1 else maps[16]
+        height, width = middle.shape[-2:]
         parts = []
-        for norm, stride in ((self.norm_middle, 16), (self.norm_deep, 32), (self.norm_class, 0)):
-            tokens = norm(maps[stride].flatten(2).transpose(1, 2))
-            if stride != 16:
-                coarse = tokens.transpose(1, 2).unflatten(-1, maps[stride].shape[-2:])
+        for norm, level in ((self.norm_middle, middle), (self.norm_deep, maps[32]), (self.norm_class, maps[0])):
+            tokens = norm(level.flatten(2).transpose(1, 2))
+            if level.shape[-2:] != middle.shape[-2:]:
+                coarse = tokens.transpose(1, 2).unflatten(-1, level.shape[-2:])
                 fine = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
                 tokens = fine.flatten(2).transpose(1, 2)
             parts.append(tokens)
         patches = self.join(torch.cat(parts, -1))
         patches = patches + sine_positions(height, width, self.vision_width, patches.device).to(patches.dtype)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
-        matching = maps[16].flatten(2).transpose(1, 2)
-        pyramid: dict[int, Tensor] = {stride: maps[stride] for stride in (8, 4) if stride in maps}
+        matching = middle.flatten(2).transpose(1, 2)
+        pyramid = {stride: maps[stride] for stride in self.pyramid_widths if stride in maps}
         return FrameTokens(torch.cat([cls, patches], 1), (height, width), matching, pyramid)
 
-    def embed_frames(self, images: Tensor) -> FrameTokens:
-        self.check_size(*images.shape[-2:])
-        return self.join_maps(self.stem_maps(images.contiguous(memory_format=torch.channels_last)))
+    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
+        height, width = images.shape[-2:]
+        self.check_size(height, width, pool)
+        return self.join_maps(self.stem_maps(images.contiguous(memory_format=torch.channels_last)), pool)
 
     def finish_vision(self, x: Tensor) -> Tensor:
         return self.vision_norm(x)  # type: ignore[no-any-return]

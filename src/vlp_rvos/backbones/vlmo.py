@@ -183,8 +183,9 @@ class VlmoBackbone(Backbone):
         return bias[None].masked_fill(~mask[:, None, None, :], float("-inf"))
 
     # --- frames ----------------------------------------------------------------------------------------------------
-    def embed_frames(self, images: Tensor) -> FrameTokens:
-        grid = self.check_size(*images.shape[-2:])
+    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
+        height, width = images.shape[-2:]
+        grid = self.check_size(height, width, pool)
         patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
         image_type = self.modality_embedding.weight[_IMAGE_TYPE].to(patches.dtype)

@@ -165,7 +165,7 @@ class PaperModel:
         found = {"text": sum(costs.values(), Cost())}
         images = torch.empty(length, 3, height, width, device="meta")
         with counted() as costs:
-            backbone.encode_image(images)
+            backbone.encode_image(images, self.config.patch_pool)
         found["tower"] = sum(costs.values(), Cost())
         history = torch.empty(expressions, length, self.config.width, device="meta")
         video_of = torch.zeros(expressions, dtype=torch.int64, device="meta")
