@@ -77,6 +77,8 @@ HELD_OUT = {
     "held-out-run-7": "run 7 averaged with what it started from, share 0.3",
     "held-out-run-9-alone": "run 9 alone, with remembered masks",
     "held-out": "run 9 averaged with what it started from: shipped",
+    "held-out-run-10-alone": "run 10 alone: pooled patches, 512 pixels",
+    "held-out-run-10": "run 10 averaged with what it started from, share 0.3",
 }
 
 
