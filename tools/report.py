@@ -128,7 +128,7 @@ def runs_table() -> str:
     """Cost and held-out result of each training run of mini."""
     names = ("iou", "iou_present", "iou_video", "iou_still", "iou_pasted", "iou_several", "presence_accuracy")
     rows = [_row("run", "steps", "videos seen", "minutes", "seed", *names), "|---" * (5 + len(names)) + "|"]
-    for file in sorted(RESULTS.glob("run-*.json")):
+    for file in sorted(RESULTS.glob("run-*.json"), key=lambda file: int(file.stem.removeprefix("run-"))):
         run = json.loads(file.read_text())
         numbers = (run["validation"].get(name, "") for name in names)
         rows.append(_row(file.stem, run["steps"], run["samples"], f"{run['seconds'] / 60:.0f}", run["seed"], *numbers))

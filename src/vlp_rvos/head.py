@@ -17,7 +17,7 @@ from vlp_rvos.prompts import masked_mean
 
 __all__ = ["MaskHead", "PresenceHead"]
 
-#: of the convolutions, in convolutions per patch
+#: places of the convolutions' maps on a patch's side
 SCALES = (1, 2, 4)
 
 

@@ -171,7 +171,7 @@ class Backbone(nn.Module, ABC):
         causal: whether text attention is causal.
         image_mean, image_std: of the pixel normalisation, for RGB in [0, 1].
         vision_blocks, text_blocks: the layers.
-        pyramid_widths: stride -> channels of the finer maps that `embed_frames` gives.
+        pyramid_widths: stride -> channels of the maps of `FrameTokens.pyramid`.
     """
 
     name: str
