@@ -131,7 +131,7 @@ def test_presence_head_is_trained_alone(
         def sample(self, index: int) -> Sample:
             bright = bool(torch.rand(()) < 0.5)
             frames = torch.full((2, 3, 32, 48), 230 if bright else 20, dtype=torch.uint8)
-            return Sample(frames, ["a light"], torch.full((1, 2, 32, 48), bright), "video")
+            return Sample(frames, ["a light"], torch.full((1, 2, 32, 48), bright), ["video"])
 
     splits: list[str] = []
     monkeypatch.setattr(presence, "build_mixture", lambda _, split: splits.append(split) or BrightOrNot())

@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[77, 78], help="of the data; the first, of the heads too"
     )
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the head reads")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the heads of this one model read")
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
