@@ -31,6 +31,7 @@ from vlp_rvos.atomic import replace_file
 from vlp_rvos.checkpoint import load_model, peek, save_trained
 from vlp_rvos.data.mixture import MixtureConfig, build_mixture
 from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.evaluation.listening import absent_caught
 from vlp_rvos.evaluation.run import parse_overrides
 from vlp_rvos.head import PresenceHead
 from vlp_rvos.model import VLPRVOS
@@ -127,7 +128,7 @@ def noticed(head: PresenceHead, seen: Observations) -> float:
     there = seen.truth.amax(1) > 0
     # Of what is there only the frames count in which it is.
     mean = (presences * seen.truth).sum(1)[there] / seen.truth.sum(1)[there]
-    return (presences.mean(1)[~there] < mean.quantile(0.05)).float().mean().item()
+    return absent_caught(mean.tolist(), presences.mean(1)[~there].tolist())[1]
 
 
 def _head(model: VLPRVOS) -> PresenceHead:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vlp_rvos.data.mixture import Mixture
 from vlp_rvos.data.pairs import PAIR_KINDS, Pair
 
-__all__ = ["Listening", "PairScores", "measure_listening"]
+__all__ = ["Listening", "PairScores", "absent_caught", "measure_listening"]
 
 
 class Prediction(Protocol):
@@ -117,9 +117,13 @@ def measure_listening(
             else:
                 not_there.append(float(presences[:, expression].mean()))
         on_clip(len(PAIR_KINDS) * pairs + index + 1)
+    return Listening(scores, *absent_caught(there, not_there), len(there), len(not_there))
+
+
+def absent_caught(there: Sequence[float], not_there: Sequence[float]) -> tuple[float, float]:
+    """The presence that 95 % of what is there reaches, and the share of what is not there that stays below it."""
     threshold = float(np.quantile(there, 0.05))
-    caught = float(np.mean(np.array(not_there) < threshold)) if not_there else 0.0
-    return Listening(scores, threshold, caught, len(there), len(not_there))
+    return threshold, float(np.mean(np.array(not_there) < threshold)) if len(not_there) else 0.0
 
 
 def _ask(predict: Predict, pair: Pair) -> list[tuple[bool, float]]:
