@@ -33,7 +33,7 @@ def measure(model_name: str, keep: bool, clips: int) -> dict[str, float]:
     torch.manual_seed(0)
     config = ModelConfig.preset(model_name)
     model = VLPRVOS(random_backbone(model_name), config).eval()
-    size = model.backbone.default_size if config.keep_aspect else (config.input_size, config.input_size)
+    size = config.frame_size(9, 16, model.backbone.size_multiple)
     clip = torch.rand(1, config.clip_length, 3, *size)
     with torch.inference_mode():
         text = model.encode_text(model.backbone.tokenize(EXPRESSIONS[:1]))

@@ -56,7 +56,6 @@ class TinyBackbone(Backbone):
         self.name = "tiny"
         self.patch_size, self.pools = patch_size, pools
         self.size_multiple = patch_size * max(pools)
-        self.default_size = (4 * patch_size, 4 * patch_size)
         self.vision_width, self.text_width, self.shared_width = vision_width, text_width, shared_width
         self.max_words, self.causal = max_words, causal
         self.image_mean, self.image_std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)

@@ -19,6 +19,7 @@ TINY = {
     "width": 32,
     "clip_length": 2,
     "input_size": 32,
+    "patch_pool": 1,
     "language_prompts": 2,
     "vision_prompts": 2,
     "temporal_prompts": 1,

@@ -30,6 +30,7 @@ from vlp_rvos.training.trainer import Trainer, frame_iou
 SMALL: dict[str, Any] = {
     "width": 32,
     "input_size": 64,
+    "patch_pool": 1,
     "language_prompts": 2,
     "vision_prompts": 2,
     "temporal_prompts": 1,

@@ -33,6 +33,8 @@ LEAST_ABSENT = 20
 SWITCHES = {
     "davis16-val": "shipped",
     "no-time": "without temporal prompts (so without motion) and history",
+    "davis16-val-run-9": "run 9 averaged with what it started from",
+    "no-time-run-9": "without temporal prompts (so without motion) and history",
     "davis16-val-run-6-memory": "run 6 averaged with run 5, with remembered masks",
     "no-time-run-6-memory": "without temporal prompts (so without motion) and history",
     "davis16-val-run-6": "without remembered masks",
@@ -76,9 +78,11 @@ HELD_OUT = {
     "held-out-run-7-alone": "run 7 alone",
     "held-out-run-7": "run 7 averaged with what it started from, share 0.3",
     "held-out-run-9-alone": "run 9 alone, with remembered masks",
-    "held-out": "run 9 averaged with what it started from: shipped",
+    "held-out-run-9": "run 9 averaged with what it started from",
     "held-out-run-10-alone": "run 10 alone: pooled patches, 512 pixels",
     "held-out-run-10": "run 10 averaged with what it started from, share 0.3",
+    "held-out-run-11-half": "run 11 averaged with what it started from, share 0.5",
+    "held-out": "run 11 averaged with what it started from, share 0.3: shipped",
 }
 
 
@@ -175,7 +179,7 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", "run-6-memory", ""):
+    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", "run-6-memory", "run-9", ""):
         scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))

@@ -197,8 +197,9 @@ PRESETS: dict[str, ModelConfig] = {
     "vlmo-l": ModelConfig(shallow_layers=(20, 16, 8), shared_layers=8),
     "mini": ModelConfig(
         width=192,
-        input_size=384,
+        input_size=512,
         keep_aspect=True,
+        patch_pool=2,
         language_prompts=8,
         vision_prompts=4,
         temporal_prompts=2,
@@ -210,7 +211,7 @@ PRESETS: dict[str, ModelConfig] = {
         head_width=64,
         motion=True,
         memory_frames=4,
-        small_size=512,
+        small_size=704,
         min_part=0.25,
     ),
 }

@@ -165,7 +165,6 @@ class Backbone(nn.Module, ABC):
         patch_size: pixels per patch side (stride of the patch grid).
         pools: sides of the squares of patches that `embed_frames` can make one token of.
         size_multiple: height and width of the input must be multiples of this, whatever the pooling.
-        default_size: (H, W) it was made for.
         vision_width, text_width, shared_width: d_v, d_t, d_s.
         max_words: longest expression in tokens, start and end tokens included.
         causal: whether text attention is causal.
@@ -178,7 +177,6 @@ class Backbone(nn.Module, ABC):
     patch_size: int
     pools: tuple[int, ...] = (1,)
     size_multiple: int
-    default_size: tuple[int, int]
     vision_width: int
     text_width: int
     shared_width: int

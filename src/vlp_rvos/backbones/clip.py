@@ -114,7 +114,6 @@ class ClipBackbone(Backbone):
         super().__init__()
         self.config, self.name = config, name
         self.patch_size = self.size_multiple = config.patch_size
-        self.default_size = (config.image_size, config.image_size)
         self.vision_width, self.text_width, self.shared_width = (
             config.vision_width,
             config.text_width,

@@ -75,7 +75,7 @@ class MiniBackbone(Backbone):
         config = config or MiniConfig()
         self.config = config
         self.name = "mini"
-        self.patch_size, self.size_multiple, self.default_size = 16, 32, (224, 384)
+        self.patch_size, self.size_multiple = 16, 32
         self.pools = (1, 2)
         self.vision_width, self.text_width, self.shared_width = config.width, 384, 384
         self.max_words, self.causal = 64, False

@@ -96,7 +96,6 @@ class VlmoBackbone(Backbone):
         super().__init__()
         self.config, self.name = config, name
         self.patch_size = self.size_multiple = config.patch_size
-        self.default_size = (config.image_size, config.image_size)
         self.vision_width = self.text_width = self.shared_width = d = config.width
         self.max_words = min(_MAX_WORDS, config.text_length)
         self.pyramid_widths = {}

@@ -85,7 +85,7 @@ def measure_overhead(
         name: of a model preset.
         precision: of the model and the tower.
         frames: of a clip; the preset's by default.
-        size: (H, W) of the input; the preset's square by default, 224 x 384 for `mini`.
+        size: (H, W) of the input; by default the preset's, for a video of 16:9.
         rounds: timed runs of each form.
         training: time a training step too.
 
@@ -98,8 +98,7 @@ def measure_overhead(
     torch.manual_seed(0)
     model = VLPRVOS(random_backbone(name), config).eval()
     backbone, length = model.backbone, frames or config.clip_length
-    default = backbone.default_size if config.keep_aspect else (config.input_size, config.input_size)
-    height, width = size or default
+    height, width = size or config.frame_size(9, 16, backbone.size_multiple)
     try:
         backbone.check_size(height, width)
     except ValueError as error:
