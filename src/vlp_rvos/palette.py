@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["davis_palette", "label_map"]
+__all__ = ["MAX_OBJECTS", "davis_palette", "label_map", "palette_png"]
+
+#: what a palette has colours for, beside the background
+MAX_OBJECTS = 255
+# Masks are mostly runs: higher levels of zlib take several times as long for little.
+_LEVEL = 1
 
 
 def davis_palette() -> npt.NDArray[np.uint8]:
@@ -16,9 +24,55 @@ def davis_palette() -> npt.NDArray[np.uint8]:
     return np.asarray(palette, dtype=np.uint8)
 
 
+_COLOURS = davis_palette().tobytes()
+
+
 def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top."""
     labels = np.zeros(masks.shape[1:], dtype=np.uint8)
     for i in np.argsort(scores, kind="stable"):
         labels[masks[i]] = i + 1
     return labels
+
+
+def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tuple[int, int], objects: int) -> bytes:
+    """A PNG of object ids in the DAVIS palette, with as few bits for a pixel as the objects need.
+
+    One object takes 1 bit, which is an eighth of the bytes to compress.
+
+    Args:
+        labels: (h, w) object ids, 0 to `objects`.
+        place: row and column of their upper left corner; all around is background.
+        size: (H, W) of the image, pixels.
+        objects: E, from 1 to `MAX_OBJECTS`.
+
+    Raises:
+        ValueError: more objects than a palette has colours for, or none.
+
+    Source: Portable Network Graphics (third edition), W3C, sections 5.3, 7.2 and 11.2.
+    """
+    if not 1 <= objects <= MAX_OBJECTS:
+        raise ValueError(f"{objects} objects: a palette image holds 1 to {MAX_OBJECTS}")
+    bits = next(bits for bits in (1, 2, 4, 8) if objects < 1 << bits)
+    (top, left), (height, width), pixels = place, size, 8 // bits
+    # Every row begins with the number of its filter, which is none.
+    rows = np.zeros((height, 1 + -(-width // pixels)), np.uint8)
+    first, last = left // pixels, -(-(left + labels.shape[1]) // pixels)
+    wide = np.zeros((len(labels), (last - first) * pixels), np.uint8)
+    wide[:, left - first * pixels :][:, : labels.shape[1]] = labels
+    packed = rows[top : top + len(labels), 1 + first : 1 + last]
+    if bits == 1:
+        packed[:] = np.packbits(wide, axis=1)
+    else:
+        for i in range(pixels):
+            packed |= wide[:, i::pixels] << (8 - bits * (i + 1))
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0),
+        b"PLTE": _COLOURS[: 3 << bits],
+        b"IDAT": zlib.compress(rows.tobytes(), _LEVEL),
+        b"IEND": b"",
+    }
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for name, data in chunks.items():
+        parts += [struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(name + data))]
+    return b"".join(parts)

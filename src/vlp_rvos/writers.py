@@ -28,7 +28,7 @@ from pycocotools import mask as coco_mask
 from vlp_rvos.atomic import AtomicWriter, part_path
 from vlp_rvos.errors import UserError
 from vlp_rvos.fonts import Font, drawable, font_for
-from vlp_rvos.palette import davis_palette, label_map
+from vlp_rvos.palette import MAX_OBJECTS, davis_palette, label_map, palette_png
 from vlp_rvos.segmenter import FrameResult
 from vlp_rvos.video import Image, VideoInfo, VideoWriter
 
@@ -43,13 +43,10 @@ __all__ = [
     "overlay_colours",
 ]
 
-MAX_OBJECTS = 255
 BOX_OPACITY = 0.55
 # Weights of red and blue in the luma; files that say nothing mean the older ones.
 BT709, BT601 = (0.2126, 0.0722), (0.299, 0.114)
 MAX_CAPTION = 200
-# Masks are mostly runs: higher levels of zlib take several times as long for little.
-PNG_LEVEL = 1
 
 
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
@@ -193,16 +190,15 @@ class PaletteMaskWriter(ResultWriter):
         self.folder = folder
         self._part = part_path(folder)
         self._part.mkdir()
-        self._palette = davis_palette().tobytes()
 
     def write(self, result: FrameResult) -> None:
         if len(result.masks) > MAX_OBJECTS:
             raise UserError(f"{len(result.masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
-        labels = np.zeros(result.masks.shape[1:], dtype=np.uint8)
-        labels[result.box] = label_map(result.masks[:, *result.box], result.scores)
-        image = PillowImage.fromarray(labels)
-        image.putpalette(self._palette)
-        image.save(self._part / f"{result.name}.png", compress_level=PNG_LEVEL)
+        rows, columns = result.box
+        labels = label_map(result.masks[:, rows, columns], result.scores)
+        size = (result.masks.shape[1], result.masks.shape[2])
+        png = palette_png(labels, (rows.start, columns.start), size, len(result.masks))
+        (self._part / f"{result.name}.png").write_bytes(png)
 
     def close(self) -> None:
         old = self._part.with_suffix(".old")
