@@ -129,8 +129,10 @@ class MiniBackbone(Backbone):
     def stem_maps(self, images: Tensor) -> dict[int, Tensor]:
         """Normalised images (N, 3, H, W) -> the stem's maps by stride; 0 holds the class map in text space."""
         maps = self.stem.forward_features(images)
-        classes = (self.stem.classify(maps[32]).float() / self.config.class_temperature).softmax(1)
-        maps[0] = torch.einsum("nchw,cd->ndhw", classes.to(maps[32].dtype), self.class_text.to(maps[32].dtype))
+        # Channels last, as the convolutions leave them: then nothing is copied.
+        logits = self.stem.classify(maps[32]).permute(0, 2, 3, 1).float()
+        classes = (logits / self.config.class_temperature).softmax(-1).to(maps[32].dtype)
+        maps[0] = (classes @ self.class_text.to(classes.dtype)).permute(0, 3, 1, 2)
         return maps
 
     def join_maps(self, maps: dict[int, Tensor], pool: int = 1) -> FrameTokens:
