@@ -30,6 +30,25 @@ def test_the_share_decides(share: float, parts: int) -> None:
     assert (after <= before).all()
 
 
+def test_specks_go_but_not_those_at_a_part_that_stays() -> None:
+    before = two_parts()
+    before[:, 44:] = -3.0
+    beside, far = (slice(9, 11), slice(33, 35)), (slice(50, 52), slice(80, 82))
+    for rows, columns in (beside, far):
+        before[:, rows, columns] = 3.0
+    after = without_small_parts(before, 0.0, 0.25)
+    assert (after[:, *far] < 0).all()
+    after[:, *far] = 3.0
+    assert torch.equal(after, before), "nothing else changes"
+
+
+def test_a_mask_of_specks_alone_stays() -> None:
+    specks = torch.full((2, 64, 96), -3.0)
+    specks[0, 9:11, 33:35] = 3.0
+    specks[1] = two_parts()[0]
+    assert torch.equal(without_small_parts(specks, 0.0, 0.25)[0], specks[0])
+
+
 def test_sides_need_not_be_multiples_of_a_cell() -> None:
     before = two_parts()[:, :62, :94]
     after = without_small_parts(before, 0.0, 0.5)

@@ -16,7 +16,7 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     """Mask logits with small connected parts pushed far below the cut.
 
     Parts are looked for on a grid of 4 x 4 pixels, cells that touch at a corner being connected, and weighed by their
-    probability.
+    probability. What is too small to fill a cell is no part, and dropped where no part that stays is next to it.
 
     Args:
         logits: (N, h, w) float32.
@@ -46,11 +46,8 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
     weights[:, 0] = 0
     kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view_as(inside) & inside
-    dropped = inside & ~kept
-    if not dropped.any():
-        return logits
-    # The outline of a part lies in cells of which the mean is below the cut.
-    around = (F.max_pool2d(dropped.float(), 3, 1, 1) > 0) & ~kept
-    around = around.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0]
-    around = around[:, : logits.shape[1], : logits.shape[2]]
-    return torch.where(around, logits.clamp(max=cut - _FAR_BELOW), logits)
+    # The outline of a part lies in cells of which the mean is below the cut. A mask without any other cell stays.
+    near = (F.max_pool2d(kept.float(), 3, 1, 1) > 0) | ~inside.flatten(1).any(1).view(-1, 1, 1, 1)
+    near = near.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0, : logits.shape[1], : logits.shape[2]]
+    dropped = (logits > cut) & ~near
+    return logits.masked_fill(dropped, cut - _FAR_BELOW) if dropped.any() else logits
