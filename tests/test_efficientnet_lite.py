@@ -9,12 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vlp_rvos.backbones.efficientnet_lite import (
-    FRAMES_AT_ONCE,
-    ConvSame,
-    EfficientNetLite,
-    load_efficientnet_lite,
-)
+from vlp_rvos.backbones import efficientnet_lite
+from vlp_rvos.backbones.efficientnet_lite import ConvSame, EfficientNetLite, load_efficientnet_lite
 from vlp_rvos.backbones.packaged import STEM
 
 
@@ -85,8 +81,12 @@ def test_padding_the_kernel_is_padding_the_map(size: tuple[int, int], kernel: in
     torch.testing.assert_close(conv(images), F.conv2d(padded, conv.weight, conv.bias, 2, groups=4))
 
 
-def test_frames_are_independent_of_how_many_come_together(net: EfficientNetLite) -> None:
-    images = torch.randn(2 * FRAMES_AT_ONCE + 1, 3, 64, 96)
+@pytest.mark.parametrize("frames_at_once", [0, 2])
+def test_frames_are_independent_of_how_many_come_together(
+    net: EfficientNetLite, frames_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(efficientnet_lite, "PIXELS_AT_ONCE", frames_at_once * 64 * 96)
+    images = torch.randn(5, 3, 64, 96)
     with torch.inference_mode():
         together, one = net.forward_features(images), net.forward_features(images[-1:])
     for stride, level in together.items():

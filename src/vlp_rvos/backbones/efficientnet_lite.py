@@ -29,7 +29,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 BATCH_NORM_EPS = 1e-3
-FRAMES_AT_ONCE = 3
+PIXELS_AT_ONCE = 450_000
 
 
 def _round_channels(channels: int, multiplier: float) -> int:
@@ -111,9 +111,10 @@ class EfficientNetLite(nn.Module):
         """Normalised images (N, 3, H, W) -> the last map of each stride 4, 8, 16, 32: (N, C, H/stride, W/stride)."""
         # Large maps of few frames stay nearer to the processor. A GPU, and a graph of any length, take all at once.
         whole = images.device.type != "cpu" or torch.compiler.is_compiling()
-        if whole or len(images) <= FRAMES_AT_ONCE:
+        at_once = max(1, PIXELS_AT_ONCE // images[0, 0].numel())
+        if whole or len(images) <= at_once:
             return self._forward_features(images)
-        parts = [self._forward_features(part) for part in images.split(FRAMES_AT_ONCE)]
+        parts = [self._forward_features(part) for part in images.split(at_once)]
         return {stride: torch.cat([part[stride] for part in parts]) for stride in parts[0]}
 
     def _forward_features(self, images: Tensor) -> dict[int, Tensor]:
