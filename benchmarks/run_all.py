@@ -40,6 +40,7 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     runtimes = [] if tiny or find_spec("openvino") is None else ["--runtime", "openvino"]
     script = {
         "startup": ["startup.py", *few],
+        "frame-work": ["frame_work.py", *threaded, *small, *few],
         "memory": ["peak_memory.py", *threaded, *memory],
         "segment-mini": ["segment_command.py", *threaded, *clip, *runtimes],
         "segment-clip-b16": ["segment_command.py", *threaded, *clip, "--model", "mini" if tiny else "clip-b16"],
