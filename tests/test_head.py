@@ -46,8 +46,10 @@ def test_frames_do_not_touch_each_other() -> None:
 
 
 @pytest.mark.parametrize("score_map", [True, False])
-def test_presence(score_map: bool) -> None:
-    head = PresenceHead(tiny_config(score_map=score_map), 24)
+@pytest.mark.parametrize("hidden", [0, 40])
+def test_presence(score_map: bool, hidden: int) -> None:
+    head = PresenceHead(tiny_config(score_map=score_map, presence_width=hidden), 24)
+    assert head.frame_logit.in_features == (hidden or 24)
     mask_logits = torch.randn(2, 3, 6, requires_grad=True)
     score = torch.randn(2, 3, 6) if score_map else None
     features = torch.randn(2, 3, 6, 24, requires_grad=True)

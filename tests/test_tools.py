@@ -135,29 +135,34 @@ def test_presence_head_is_trained_alone(
 
     splits: list[str] = []
     monkeypatch.setattr(presence, "build_mixture", lambda _, split: splits.append(split) or BrightOrNot())
-    monkeypatch.setattr(presence, "peek", lambda name: SimpleNamespace(training={"steps": 3}, config={}))
+    header = SimpleNamespace(training={"steps": 3}, config=before.config.to_dict())
+    monkeypatch.setattr(presence, "peek", lambda _: header)
     target = tmp_path / "out.safetensors"
-    # The second time the model is asked for as it was, for its config.
-    monkeypatch.setattr(presence, "load_model", lambda _, use: model if use == {"min_part": 0.5} else before)
+    monkeypatch.setattr(presence, "load_model", lambda _, use: model if use == {"min_part": 0.5} else None)
     kept = tmp_path / "kept"
-    numbers = {"samples": 128, "held-out": 32, "heads": 2, "rate": 0.01, "seeds": 5}
+    numbers = {"samples": 128, "held-out": 32, "heads": 2, "rate": 0.01, "seeds": 5, "small-seeds": 6, "width": 40}
     options = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
     options += ["--data", "none", "--keep", str(kept), "--use", "min_part=0.5", "-o", str(target)]
     monkeypatch.setattr(sys, "argv", ["presence.py", "model", *options])
     assert presence.main() == 0
-    assert "128 expressions" in capsys.readouterr().out
-    assert splits == ["train", "holdout"]
-    assert {file.name for file in kept.iterdir()} == {"train-5-128.safetensors", "holdout-5-32.safetensors"}
+    assert "256 expressions" in capsys.readouterr().out
+    assert splits == ["train", "train", "holdout"]
+    names = {"train-5-128-288x512", "train-6-128-224x384", "holdout-5-32-288x512"}
+    assert {file.name for file in kept.iterdir()} == {f"{name}.safetensors" for name in names}
     # What was read is not read again, and gives the same head.
     first = target.read_bytes()
     assert presence.main() == 0
-    assert splits == ["train", "holdout"]
+    assert len(splits) == 3
     assert load_file(target).keys() == load(first).keys()
     assert all(torch.equal(value, load(first)[name]) for name, value in load_file(target).items())
 
     old, new = before.trained_state_dict(), load_file(target)
-    changed = {name for name in old if not torch.equal(old[name].half(), new[name].half())}
+    changed = {
+        name for name in old if old[name].shape != new[name].shape or not torch.equal(old[name].half(), new[name])
+    }
     assert {name.partition(".")[0] for name in changed} == {"presence_head"}
+    model = VLPRVOS(TinyBackbone(), before.config.replace(presence_width=40))
+    model.load_trained(new)
     frames = torch.tensor([230, 20])[:, None, None, None, None].expand(-1, 2, 3, 32, 48) / 255
     logits = model(frames, model.backbone.tokenize(["a light"] * 2)).presence_logits
     assert (logits[0] > 1).all()

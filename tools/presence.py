@@ -3,16 +3,16 @@
     python tools/presence.py mini --data DATA --samples 3000 -o mini.safetensors --use min_part=0.25
 
 Nothing else of the model changes, so what the head reads is computed once, and the head then goes over it a few times.
-Noise on what it reads keeps it from learning the samples by heart. Several heads are trained, from several random
-starts; the one that notices most of what is absent in held-out samples is taken. `--keep FOLDER` keeps what the heads
-read in a folder, a file for each seed of the data, or takes it from there, so that several processes can look at once.
-The header is that of the model, and says how the head was trained; `--use` is that of `tools/average.py`.
+Noise on what it reads and dropout in its hidden layer keep it from learning the samples by heart. Several heads are
+trained, from several random starts; the one that notices most of what is absent in held-out samples is taken.
+`--keep FOLDER` keeps what the heads read in a folder, a file for each seed of the data, or takes it from there, so that
+several processes can look at once. The header is that of the model, and says how the head was trained; `--use` is that
+of `tools/average.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import sys
 import time
@@ -29,6 +29,7 @@ from torch import Tensor
 from vlp_rvos.allocator import keep_freed_memory
 from vlp_rvos.atomic import replace_file
 from vlp_rvos.checkpoint import load_model, peek, save_trained
+from vlp_rvos.config import ModelConfig
 from vlp_rvos.data.mixture import MixtureConfig, build_mixture
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.evaluation.listening import absent_caught
@@ -41,6 +42,10 @@ from vlp_rvos.training.config import load_config
 BATCH = 128
 #: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
 ASKED = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1, "portrait": 0.0}
+
+
+#: input size of the draws of `--small-seeds`
+SMALL = {"height": 224, "width": 384}
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def observed(
     model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdout"], samples: int, folder: Path | None
 ) -> Observations:
     """What was kept in the folder, or new observations, which are kept there."""
-    path = folder and folder / f"{split}-{data.seed}-{samples}.safetensors"
+    path = folder and folder / f"{split}-{data.seed}-{samples}-{data.height}x{data.width}.safetensors"
     if path is not None and path.exists():
         return Observations(**load_file(path))
     seen = observe(model, data, split, samples)
@@ -87,8 +92,8 @@ def observed(
     return seen
 
 
-def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise: float) -> None:
-    """Train a head from a random start, with a rate that falls to 0.
+def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise: float, dropout: float) -> None:
+    """Train a head, with a rate that falls to 0.
 
     Args:
         head: all of it is trained.
@@ -96,11 +101,10 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
         epochs: how often it goes over all of it.
         rate: of learning, at first.
         noise: on what is read of the frames, in standard deviations of each channel.
+        dropout: share of the hidden channels that are left out.
     """
     spread = noise * seen.frames.flatten(0, 1).std(0)
-    for module in head.modules():
-        if isinstance(module, torch.nn.Linear | torch.nn.LayerNorm):
-            module.reset_parameters()
+    hook = head.frame.register_forward_hook(lambda _, __, hidden: F.dropout(hidden, dropout))
     parameters = list(head.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.05},
@@ -119,6 +123,7 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
             loss.backward()
             optimizer.step()
             schedule.step()
+    hook.remove()
 
 
 def noticed(head: PresenceHead, seen: Observations) -> float:
@@ -144,12 +149,21 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path("mini-further"), help="training configuration")
     parser.add_argument("--samples", type=int, default=3600, help="of each seed")
     parser.add_argument("--held-out", type=int, default=600, help="samples to choose the head by")
-    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--heads", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--noise", type=float, default=0.5, help="in standard deviations")
+    parser.add_argument("--width", type=int, default=384, help="hidden channels")
+    parser.add_argument("--dropout", type=float, default=0.2, help="share of the hidden channels that are left out")
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[77, 78], help="of the data; the first, of the heads too"
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[77, 78, 79, 80, 81, 82],
+        help="of the data; the first, of the heads too",
+    )
+    parser.add_argument(
+        "--small-seeds", type=int, nargs="*", default=[83, 84], help="of more data, 224 pixels high and 384 wide"
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the heads of this one model read")
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
@@ -162,22 +176,27 @@ def main() -> int:
         model = load_model(arguments.model, use)
         data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
         draws = [replace(data, seed=seed) for seed in arguments.seeds]
+        draws += [replace(data, seed=seed, **SMALL) for seed in arguments.small_seeds]
         parts = [vars(observed(model, draw, "train", arguments.samples, arguments.keep)) for draw in draws]
         seen = Observations(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
         held_out = observed(model, draws[0], "holdout", arguments.held_out, arguments.keep)
-        heads = []
+        config, heads = model.config.replace(presence_width=arguments.width), []
         for number in track(range(arguments.heads), "training"):
             torch.manual_seed(arguments.seeds[0] + number)
-            fit(_head(model), seen, arguments.epochs, arguments.rate, arguments.noise)
-            heads.append((noticed(_head(model), held_out), copy.deepcopy(_head(model).state_dict())))
+            head = PresenceHead(config, model.backbone.text_width)
+            fit(head, seen, arguments.epochs, arguments.rate, arguments.noise, arguments.dropout)
+            heads.append((noticed(head, held_out), head))
         best = max(range(len(heads)), key=lambda index: heads[index][0])
-        _head(model).load_state_dict(heads[best][1])
-        how = {name: getattr(arguments, name) for name in ("samples", "held_out", "epochs", "rate", "noise", "seeds")}
+        settings = ("samples", "held_out", "epochs", "rate", "noise", "width", "dropout", "seeds", "small_seeds")
+        how = {name: getattr(arguments, name) for name in settings}
         how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": ASKED}
         how |= {"noticed": [round(share, 4) for share, _ in heads], "head": best}
-        trained = peek(arguments.model).training | {"presence": how}
-        plain = load_model(arguments.model, peek(arguments.model).config)
-        save_trained(arguments.output, plain, trained, state=model.trained_state_dict(), use=use, half=True)
+        header = peek(arguments.model)
+        stored = ModelConfig.from_dict(header.config).replace(presence_width=arguments.width)
+        model.presence_head = heads[best][1]
+        state = model.trained_state_dict()
+        trained = header.training | {"presence": how}
+        save_trained(arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, use=use, half=True)
     except VLPRVOSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -53,6 +53,7 @@ class ModelConfig:
         head_width: channels of the mask head at the patch grid; half of it at the finer scales.
         pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
         presence: predict whether the target is in the frame and in the clip.
+        presence_width: hidden width of the head for it; 0 is `width`.
         tune_backbone: train the layers of both towers too, which the method keeps frozen.
         memory_frames: frames of earlier clips whose masks are carried along, in use only; 0 for none. [D]
         memory_weight: of each of them, beside 1 of the frame itself.
@@ -92,6 +93,7 @@ class ModelConfig:
     head_width: int = 128
     pyramid: bool = True
     presence: bool = True
+    presence_width: int = 0
     tune_backbone: bool = False
     memory_frames: int = 0
     memory_weight: float = 2.0
@@ -105,7 +107,7 @@ class ModelConfig:
         counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
         for name in (*sizes, *prompt_sizes, "mlp_ratio", "memory_weight", "small_area"):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
-        for name in (*counts, "memory_frames", "small_size"):
+        for name in (*counts, "presence_width", "memory_frames", "small_size"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
         _require(0 <= self.min_part <= 1, f"min_part is {self.min_part}: it is a share from 0 to 1")
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
@@ -209,6 +211,7 @@ PRESETS: dict[str, ModelConfig] = {
         str_heads=6,
         mlp_ratio=2.0,
         head_width=64,
+        presence_width=384,
         motion=True,
         memory_frames=4,
         small_size=704,

@@ -117,11 +117,12 @@ class PresenceHead(nn.Module):
 
     def __init__(self, config: ModelConfig, text_width: int) -> None:
         super().__init__()
-        d = config.width
+        self.pooled = 2 * config.width
+        hidden = config.presence_width or config.width
         self.sentence_norm = nn.LayerNorm(text_width)
-        self.frame = nn.Sequential(nn.Linear(2 * d + text_width + config.score_map, d), nn.GELU())
-        self.frame_logit = nn.Linear(d, 1)
-        self.clip_logit = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, 1))
+        self.frame = nn.Sequential(nn.Linear(self.pooled + text_width + config.score_map, hidden), nn.GELU())
+        self.frame_logit = nn.Linear(hidden, 1)
+        self.clip_logit = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1))
 
     def forward(
         self, features: Tensor, mask_logits: Tensor, score_logits: Tensor | None, sentence: Tensor
@@ -151,8 +152,7 @@ class PresenceHead(nn.Module):
     def judge(self, observed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The logits that `forward` gives, from what `observe` gives."""
         frames, sentence = observed
-        width = 2 * self.frame_logit.in_features
         words = self.sentence_norm(sentence)[:, None].expand(-1, frames.shape[1], -1).to(frames.dtype)
         # The sentence stands before the score.
-        hidden = self.frame(torch.cat([frames[..., :width], words, frames[..., width:]], -1))
+        hidden = self.frame(torch.cat([frames[..., : self.pooled], words, frames[..., self.pooled :]], -1))
         return self.frame_logit(hidden)[..., 0], self.clip_logit(hidden.mean(1))[..., 0]
