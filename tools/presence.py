@@ -42,8 +42,6 @@ from vlp_rvos.training.config import load_config
 BATCH = 128
 #: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
 ASKED = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1, "portrait": 0.0}
-
-
 #: input size of the draws of `--small-seeds`
 SMALL = {"height": 224, "width": 384}
 
@@ -156,11 +154,7 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=384, help="hidden channels")
     parser.add_argument("--dropout", type=float, default=0.2, help="share of the hidden channels that are left out")
     parser.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[77, 78, 79, 80, 81, 82],
-        help="of the data; the first, of the heads too",
+        "--seeds", type=int, nargs="+", default=list(range(77, 83)), help="of the data; the first, of the heads too"
     )
     parser.add_argument(
         "--small-seeds", type=int, nargs="*", default=[83, 84], help="of more data, 224 pixels high and 384 wide"

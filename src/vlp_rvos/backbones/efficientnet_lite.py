@@ -29,6 +29,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 BATCH_NORM_EPS = 1e-3
+#: of frames; more of them at once leave the processor's caches
 PIXELS_AT_ONCE = 450_000
 
 
@@ -110,9 +111,10 @@ class EfficientNetLite(nn.Module):
     def forward_features(self, images: Tensor) -> dict[int, Tensor]:
         """Normalised images (N, 3, H, W) -> the last map of each stride 4, 8, 16, 32: (N, C, H/stride, W/stride)."""
         # Large maps of few frames stay nearer to the processor. A GPU, and a graph of any length, take all at once.
-        whole = images.device.type != "cpu" or torch.compiler.is_compiling()
-        at_once = max(1, PIXELS_AT_ONCE // images[0, 0].numel())
-        if whole or len(images) <= at_once:
+        if images.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._forward_features(images)
+        at_once = max(1, PIXELS_AT_ONCE // (images.shape[-2] * images.shape[-1]))
+        if len(images) <= at_once:
             return self._forward_features(images)
         parts = [self._forward_features(part) for part in images.split(at_once)]
         return {stride: torch.cat([part[stride] for part in parts]) for stride in parts[0]}
