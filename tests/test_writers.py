@@ -154,6 +154,8 @@ def test_masks_replace_earlier_ones(tmp_path: Path) -> None:
 def test_more_objects_than_a_palette_has(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="255"), PaletteMaskWriter(tmp_path / "masks") as writer:
         writer.write(result(scores=(0.5,) * 256))
+    with pytest.raises(UserError, match="255"):
+        OverlayRenderer(["x"] * 256).render(result(scores=(0.5,) * 256))
 
 
 def test_masks_json(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
+from vlp_rvos.errors import UserError
+
 __all__ = ["MAX_OBJECTS", "davis_palette", "label_map", "palette_png"]
 
 #: what a palette has colours for, beside the background
@@ -28,7 +30,13 @@ _COLOURS = davis_palette().tobytes()
 
 
 def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top."""
+    """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top.
+
+    Raises:
+        UserError: more masks than there are ids.
+    """
+    if len(masks) > MAX_OBJECTS:
+        raise UserError(f"{len(masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
     labels = np.zeros(masks.shape[1:], dtype=np.uint8)
     for i in np.argsort(scores, kind="stable"):
         labels[masks[i]] = i + 1

@@ -26,9 +26,8 @@ from PIL import ImageDraw
 from pycocotools import mask as coco_mask
 
 from vlp_rvos.atomic import AtomicWriter, part_path
-from vlp_rvos.errors import UserError
 from vlp_rvos.fonts import Font, drawable, font_for
-from vlp_rvos.palette import MAX_OBJECTS, davis_palette, label_map, palette_png
+from vlp_rvos.palette import davis_palette, label_map, palette_png
 from vlp_rvos.segmenter import FrameResult
 from vlp_rvos.video import Image, VideoInfo, VideoWriter
 
@@ -192,8 +191,6 @@ class PaletteMaskWriter(ResultWriter):
         self._part.mkdir()
 
     def write(self, result: FrameResult) -> None:
-        if len(result.masks) > MAX_OBJECTS:
-            raise UserError(f"{len(result.masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
         rows, columns = result.box
         labels = label_map(result.masks[:, rows, columns], result.scores)
         size = (result.masks.shape[1], result.masks.shape[2])

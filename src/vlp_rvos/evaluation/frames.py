@@ -24,7 +24,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation import protocols
 from vlp_rvos.evaluation.davis import FrameScore, Mask, TrueMask
 from vlp_rvos.evaluation.masks import read_mask
-from vlp_rvos.palette import davis_palette
+from vlp_rvos.palette import MAX_OBJECTS, palette_png
 
 __all__ = [
     "AnnotatorScorer",
@@ -235,9 +235,8 @@ class AnnotatorScorer(FrameScorer):
         labels = self._labels(job, video)
         if self.output is not None:
             for annotator, ids in labels.items():
-                image = Image.fromarray(ids)
-                image.putpalette(davis_palette().tobytes())
-                write_bytes(self.output / _label_path(video.name, annotator, job.frame), _png(image))
+                png = palette_png(ids, (0, 0), (ids.shape[0], ids.shape[1]), MAX_OBJECTS)
+                write_bytes(self.output / _label_path(video.name, annotator, job.frame), png)
         objects = self._truth(job, video)
         outcome = FrameOutcome([None] * len(video.expressions))
         if not objects:
