@@ -35,12 +35,14 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     few = ["--rounds", "1"] if tiny else []
     small = ["--width", "64", "--height", "48"] if tiny else []
     clip = [*small, "--frames", "7", *few] if tiny else []
+    clips = ["--size", "32", "32", "--clips", "1", *few] if tiny else []
     memory = ["--model", "mini", "--size", "32", "32", "--frames", "1", "--clips", "1"] if tiny else []
     length = [*small, "--seconds", "0.3", "0.6", "--limit", "9", "--fps", "10"] if tiny else ["--every", "1", "5"]
     runtimes = [] if tiny or find_spec("openvino") is None else ["--runtime", "openvino"]
     script = {
         "startup": ["startup.py", *few],
         "frame-work": ["frame_work.py", *threaded, *small, *few],
+        "released-threads": ["released_threads.py", *threaded, *clips],
         "memory": ["peak_memory.py", *threaded, *memory],
         "segment-mini": ["segment_command.py", *threaded, *clip, *runtimes],
         "segment-clip-b16": ["segment_command.py", *threaded, *clip, "--model", "mini" if tiny else "clip-b16"],

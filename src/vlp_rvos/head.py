@@ -32,7 +32,7 @@ class _Refine(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
             nn.GroupNorm(math.gcd(8, channels_out), channels_out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
 
 
@@ -99,7 +99,8 @@ class MaskHead(nn.Module):
             stride = self.patch_size // scale
             if str(stride) in self.finer:
                 level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))
-                x = x + (level if video_of is None else level[video_of]).flatten(0, 1)
+                # In place, and ReLU too: new memory for maps of this size costs more than the sums.
+                x += (level if video_of is None else level[video_of]).flatten(0, 1)
             x = refine(x)
         return _resize(self.logits(x), size).view(batch, length, *size)
 

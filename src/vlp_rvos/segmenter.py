@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, NamedTuple, Self
 
 import av
 import numpy as np
@@ -27,6 +27,7 @@ from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.memory import MaskMemory
 from vlp_rvos.model import VLPRVOS
+from vlp_rvos.openmp import release_threads
 from vlp_rvos.parts import without_small_parts
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
 from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
@@ -34,6 +35,8 @@ from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, Vi
 __all__ = ["FrameResult", "Segmenter", "Stream"]
 
 Box = tuple[slice, slice]
+Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 #: share of a clip's pixels below which a mask is nothing to look at
 _STRAY = 3e-4
 
@@ -59,8 +62,8 @@ class FrameResult:
     time: float
     image: Image
     masks: npt.NDArray[np.bool_]
-    scores: npt.NDArray[np.float32]
-    presences: npt.NDArray[np.float32]
+    scores: Floats
+    presences: Floats
     expressions: tuple[str, ...]
     name: str
     picture: av.VideoFrame | None = None
@@ -234,6 +237,9 @@ class Segmenter:
     def _segment(
         self, source: VideoSource, stream: Stream, images: bool, ahead: int
     ) -> Generator[FrameResult, None, None]:
+        if ahead:
+            # Reading the words, or loading, was large enough to leave threads behind.
+            release_threads()
         # Masks are made on this side of the thread: beside the model, and only one frame's at a time.
         with closing(prefetch(self._predictions(source, stream, images), ahead)) as predictions:
             for prediction in predictions:
@@ -328,7 +334,7 @@ class Stream:
         )
         presences = presences.cpu()
         self._side = self._next_side(logits, presences)
-        return _Prediction(clip, (height, width), logits, presences)
+        return _Prediction(clip, (height, width), logits.numpy(), presences.numpy())
 
     def _next_side(self, logits: Tensor, presences: Tensor) -> int:
         """Input size of the next clip: the smallest thing that was found in this one, (E, T, h, w), decides."""
@@ -352,16 +358,13 @@ class Stream:
                 frame.image,
                 masks,
                 scores,
-                presences.numpy(),
+                presences,
                 self.expressions,
                 frame.name,
                 frame.picture,
             )
 
-    @torch.inference_mode()
-    def _masks(
-        self, logits: Tensor, presences: Tensor, size: Size
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    def _masks(self, logits: Floats, presences: Floats, size: Size) -> tuple[npt.NDArray[np.bool_], Floats]:
         """One frame: logits (E, h, w) and presences (E,) -> masks (E, H, W) at the video's own size, scores (E,)."""
         cut = self._cut
         masks = np.zeros((len(logits), *size), dtype=bool)
@@ -372,8 +375,8 @@ class Stream:
                 part = _upsampled(one, size, box)
                 inside = part > cut
                 if inside.any():
-                    masks[i][box] = inside.numpy()
-                    scores[i] = (part[inside].sigmoid().mean() * presence).item()
+                    masks[i][box] = inside
+                    scores[i] = np.mean(1 / (1 + np.exp(-part[inside]))) * presence
         return masks, scores
 
 
@@ -383,8 +386,8 @@ class _Prediction:
 
     clip: Sequence[VideoFrame]
     size: Size
-    logits: Tensor
-    presences: Tensor
+    logits: Floats
+    presences: Floats
 
 
 def _resized(image: Image, size: Size) -> Tensor:
@@ -398,27 +401,49 @@ def _resized(image: Image, size: Size) -> Tensor:
     return picture[0]
 
 
+class _Taps(NamedTuple):
+    """Bilinear resizing along one side: the two places that each new one lies between, and the weight of each."""
+
+    first: Places
+    second: Places
+    near: Floats
+    far: Floats
+
+    def part(self, where: slice, begin: int = 0) -> _Taps:
+        """Those of some new places, in values that begin at place `begin`."""
+        return _Taps(self.first[where] - begin, self.second[where] - begin, self.near[where], self.far[where])
+
+    def resize(self, values: Floats, axis: Literal[0, 1]) -> Floats:
+        """(h, w) -> the same with the new places along one axis."""
+        shape = (-1, 1) if axis == 0 else (1, -1)
+        # In place: new memory of this size costs as much as the sums.
+        resized, other = values.take(self.first, axis), values.take(self.second, axis)
+        resized *= self.near.reshape(shape)
+        other *= self.far.reshape(shape)
+        resized += other
+        return resized
+
+
 @lru_cache(maxsize=8)
-def _taps(length: int, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Bilinear resizing along one side, as `F.interpolate` does it: for each of the `target` places the two places
-    among `length` that it lies between, and the weight of each."""
+def _taps(length: int, target: int) -> _Taps:
+    """Of `length` places to `target`, as `F.interpolate` has them."""
     # The scale is a float32 there, and multiplied and added without rounding between.
-    scale = torch.tensor(length / target).double()
-    places = ((torch.arange(target).double() + 0.5) * scale - 0.5).float().clamp(min=0)
-    first = places.long().clamp(max=length - 1)
-    weight = (places - first).clamp(max=1)
-    return first, (first + 1).clamp(max=length - 1), 1 - weight, weight
+    scale = np.float64(np.float32(length / target))
+    places = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32).clip(min=0)
+    first = places.astype(np.int64).clip(max=length - 1)
+    far = (places - first).clip(max=1).astype(np.float32)
+    return _Taps(first, (first + 1).clip(max=length - 1), 1 - far, far)
 
 
-def _reach(positive: Tensor, size: Size) -> Box | None:
+def _reach(positive: npt.NDArray[np.bool_], size: Size) -> Box | None:
     """What a box of `size` has to hold so that no place outside depends on any of `positive` (h, w); None: on none."""
     box = []
     for side, target in enumerate(size):
-        used = positive.any(dim=1 - side).nonzero()
+        used = np.flatnonzero(positive.any(axis=1 - side))
         if not len(used):
             return None
-        first, second, _, _ = _taps(positive.shape[side], target)
-        inside = ((second >= used[0]) & (first <= used[-1])).nonzero()
+        taps = _taps(positive.shape[side], target)
+        inside = np.flatnonzero((taps.second >= used[0]) & (taps.first <= used[-1]))
         # Where a frame is smaller than the network's input, no place may depend on them.
         if not len(inside):
             return None
@@ -426,15 +451,12 @@ def _reach(positive: Tensor, size: Size) -> Box | None:
     return box[0], box[1]
 
 
-def _upsampled(logits: Tensor, size: Size, box: Box) -> Tensor:
+def _upsampled(logits: Floats, size: Size, box: Box) -> Floats:
     """The part `box` of what `F.interpolate` (bilinear) makes of logits (h, w) at `size`."""
-    (top, bottom, above, below), (left, right, before, behind) = (
-        [tap[part] for tap in _taps(length, target)]
-        for length, target, part in zip(logits.shape, size, box, strict=True)
-    )
-    rows = slice(int(top[0]), int(bottom[-1]) + 1)
-    wide = logits[rows, left] * before + logits[rows, right] * behind
-    return wide[top - rows.start] * above[:, None] + wide[bottom - rows.start] * below[:, None]
+    rows, columns = (_taps(length, target) for length, target in zip(logits.shape, size, strict=True))
+    top, bottom = int(rows.first[box[0]][0]), int(rows.second[box[0]][-1])
+    wide = columns.part(box[1]).resize(logits[top : bottom + 1], axis=1)
+    return rows.part(box[0], top).resize(wide, axis=0)
 
 
 def _check_values(size: int | None, threshold: float, presence_threshold: float) -> None:

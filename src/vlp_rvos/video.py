@@ -645,7 +645,7 @@ class VideoWriter(AtomicWriter):
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
         if "libx264" in av.codecs_available:
             stream = self._container.add_stream(
-                "libx264", rate=rate, options={"preset": "superfast", "crf": "20", "bf": "0"}
+                "libx264", rate=rate, options={"preset": "ultrafast", "crf": "20", "bf": "0"}
             )
         else:
             stream = self._container.add_stream(

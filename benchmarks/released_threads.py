@@ -1,0 +1,67 @@
+"""What another thread's idle OpenMP threads cost a model: a clip in a thread of its own, with and without
+`release_threads` before.
+
+    python benchmarks/released_threads.py --threads 2 --json released-threads.json
+
+In turns: the main thread computes something, and so gets threads; a new one then runs clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+
+import torch
+
+from vlp_rvos.allocator import keep_freed_memory
+from vlp_rvos.backbones import random_backbone
+from vlp_rvos.benchmarking.overhead import EXPRESSIONS, alternate
+from vlp_rvos.benchmarking.report import Row, write_report
+from vlp_rvos.config import ModelConfig
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.openmp import release_threads
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of the input; default: the preset's")
+    parser.add_argument("--clips", type=int, default=4, help="of a turn")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    config = ModelConfig.preset(arguments.model)
+    model = VLPRVOS(random_backbone(arguments.model), config).eval()
+    size = arguments.size or config.frame_size(9, 16, model.backbone.size_multiple)
+    clip = torch.rand(1, config.clip_length, 3, *size)
+    with torch.inference_mode():
+        text = model.encode_text(model.backbone.tokenize(EXPRESSIONS[:1]))
+
+    def run() -> None:
+        with torch.inference_mode():
+            for _ in range(arguments.clips):
+                model(clip, text)
+
+    def turn(release: bool) -> None:
+        torch.ones(1 << 20).exp()
+        if release:
+            assert release_threads(), "only on Linux, where PyTorch runs on GNU OpenMP"
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+
+    seconds = alternate({"kept": lambda: turn(False), "released": lambda: turn(True)}, arguments.rounds)
+    ratio = seconds["released"] / seconds["kept"]
+    rows = [Row(f"{arguments.model}: a clip, idle threads of another released / kept", ratio)]
+    details = {"clips": arguments.clips, "rounds": arguments.rounds, "median_seconds": seconds}
+    write_report(rows, details, arguments.json, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
