@@ -92,6 +92,19 @@ def test_layers_by_hand() -> None:
     torch.testing.assert_close(encoder(backbone, clip, features).patches[0], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_a_mask_that_hides_nothing_is_left_out() -> None:
+    backbone = TinyBackbone(relative_bias=True)
+    encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
+    padded = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps", "it"]))
+    assert padded.without_idle_mask() is padded
+    one = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps"]))
+    bare = one.without_idle_mask()
+    assert (bare.mask, len(bare), bare.select(slice(0, 1)).mask) == (None, 1, None)
+    assert one.mask is not None
+    clip = torch.randn(1, 3, 3, 32, 48)
+    torch.testing.assert_close(encoder(backbone, clip, bare).patches, encoder(backbone, clip, one).patches)
+
+
 @pytest.mark.parametrize("shared", [0, 1, 2])
 @pytest.mark.parametrize("capture", ["plain", "shared"])
 def test_expressions_together_are_as_each_alone(shared: int, capture: str) -> None:

@@ -314,6 +314,17 @@ def test_computing_ahead_changes_nothing(segmenter: Segmenter, tmp_path: Path) -
         assert all(np.array_equal(a.image, b.image) for a, b in zip(plain, results, strict=True))
 
 
+def test_computing_ahead_begins_without_threads_of_the_caller(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr("vlp_rvos.segmenter.release_threads", lambda: released.append(threading.get_ident()))
+    list(segmenter.segment(noise(4), WORDS))
+    assert not released
+    list(segmenter.segment(noise(4), WORDS, ahead=1))
+    assert released == [threading.get_ident()]
+
+
 def test_without_whole_images(segmenter: Segmenter, tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.mp4", frames(4, (160, 120)))
     whole = list(segmenter.segment(video, WORDS))

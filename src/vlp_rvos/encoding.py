@@ -7,7 +7,7 @@ Token order of one frame: [CLS | patches | history | vision | temporal].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ class TextFeatures:
     Attributes:
         hidden: L_t tensors (B, S, d_t), the tokens after each text layer, without prompts.
         words: (B, S, d_t) finished tokens.
-        mask: (B, S) bool, True on real tokens.
+        mask: (B, S) bool, True on real tokens; None where all of them are.
         sentence: (B, d_t) sentence feature.
         sentence_shared: (B, d_s) sentence feature in the shared space, not normalised.
         prompts: of both towers, because one encoder makes them together.
@@ -44,19 +44,23 @@ class TextFeatures:
 
     hidden: list[Tensor]
     words: Tensor
-    mask: Tensor
+    mask: Tensor | None
     sentence: Tensor
     sentence_shared: Tensor
     prompts: Prompts
 
     def __len__(self) -> int:
-        return self.mask.shape[0]
+        return self.sentence.shape[0]
+
+    def without_idle_mask(self) -> TextFeatures:
+        """The same without a mask that hides nothing: attention is faster then. It is looked into, so a GPU waits."""
+        return replace(self, mask=None) if self.mask is not None and self.mask.all() else self
 
     def select(self, rows: Tensor | slice) -> TextFeatures:
         """The features of some of the expressions."""
-        hidden = [x[rows] for x in self.hidden]
+        hidden, mask = [x[rows] for x in self.hidden], None if self.mask is None else self.mask[rows]
         return TextFeatures(
-            hidden, self.words[rows], self.mask[rows], self.sentence[rows], self.sentence_shared[rows], self.prompts
+            hidden, self.words[rows], mask, self.sentence[rows], self.sentence_shared[rows], self.prompts
         )
 
 
@@ -206,7 +210,7 @@ class ReferenceGuidedEncoder(nn.Module):
         positions = None if self.positions is None else self.positions(length)
         none = prompts.temporal.new_zeros(length, 0, width)
         temporal = (none if positions is None else positions[:, None]).to(x).expand(x.shape[0], -1, -1, -1)
-        words_visible = _repeated(text.mask, length)[:, None, None, :]
+        words_visible = None if text.mask is None else _repeated(text.mask, length)[:, None, None, :]
 
         def of_expressions(videos: Tensor) -> Tensor:
             return videos if video_of is None else videos[video_of]
@@ -225,19 +229,24 @@ class ReferenceGuidedEncoder(nn.Module):
             tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
             q, k, v = block.project_qkv(block.norm1(tokens))
             bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
-            heads = attend(q, k, v, None if bias is None else bias.to(q.dtype))
+            last = layer + 1 == len(backbone.vision_blocks)
+            # What CLS and prompts would gather in the last layer could reach no patch any more.
+            asking = slice(1, own) if last else slice(None)
+            q, tokens = q[:, :, asking], tokens[:, asking]
+            heads = attend(q, k, v, None if bias is None else bias[:, :, asking].to(q.dtype))
             if self.gates and layer >= self.shared_layers:
                 word_k, word_v = (_repeated(part, length) for part in self._word_keys(layer, block, text))
                 heads = heads + attend(q, word_k, word_v, words_visible)
             tokens = tokens + block.project_out(heads)
             tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))
+            if last:
+                states.append(tokens)
+                break
             x, temporal = tokens[:, :, :carried], tokens[:, :, carried + fresh.shape[2] :]
-            # What the prompts would gather after the last layer could reach no patch any more.
-            if positions is not None and layer + 1 < len(backbone.vision_blocks):
-                if self.capture is not None:
-                    temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
-                elif self.shared_capture is not None:
-                    temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
+            if self.capture is not None and positions is not None:
+                temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+            elif self.shared_capture is not None and positions is not None:
+                temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
             states.append(x[:, :, 1:own])
         return states
 

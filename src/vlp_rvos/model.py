@@ -101,7 +101,7 @@ class VLPRVOS(nn.Module):
         """
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
-        video_of = _check_shapes(frames, text.mask.shape[0], history, video_of, self.config.width)
+        video_of = _check_shapes(frames, len(text), history, video_of, self.config.width)
         return self.predict(frames, text, history, video_of)
 
     def predict(
@@ -110,7 +110,7 @@ class VLPRVOS(nn.Module):
         """`forward` without its checks: what is exported. `video_of` None says one expression for each video."""
         images = self.backbone.normalize(frames)
         encoded = self.encoder(self.backbone, images, text, history, video_of)
-        grid, batch, length = encoded.grid, text.mask.shape[0], frames.shape[1]
+        grid, batch, length = encoded.grid, text.sentence.shape[0], frames.shape[1]
 
         motion = None if self.motion is None else self.motion(encoded.matching, grid)
         if motion is not None and video_of is not None:

@@ -61,8 +61,8 @@ class ShallowDecoder(nn.Module):
         self.attention = CrossAttention(config.width, config.str_heads)
         self.mlp = _mlp(config.width, config.mlp_ratio)
 
-    def forward(self, shallow: Tensor, words: Tensor, visible: Tensor) -> Tensor:
-        """(B, T, N, d_v) patches, (B, S, d) words and (B, S) bool -> (B, T, N, d)."""
+    def forward(self, shallow: Tensor, words: Tensor, visible: Tensor | None) -> Tensor:
+        """(B, T, N, d_v) patches, (B, S, d) words and (B, S) bool, None if all are -> (B, T, N, d)."""
         x = self.queries(shallow).flatten(1, 2)
         x = x + self.attention(x, words, visible)
         x = x + self.mlp(x)
@@ -87,7 +87,7 @@ class SpatialTemporalReasoning(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(
-        self, x: Tensor, grid: tuple[int, int], shallow: Sequence[Tensor], words: Tensor | None, visible: Tensor
+        self, x: Tensor, grid: tuple[int, int], shallow: Sequence[Tensor], words: Tensor | None, visible: Tensor | None
     ) -> Tensor:
         """Reason over a clip.
 
@@ -96,7 +96,7 @@ class SpatialTemporalReasoning(nn.Module):
             grid: (h, w).
             shallow: (B, T, N, d_v) for each block, deepest first; not read without decoders.
             words: (B, S, d); not read without decoders.
-            visible: (B, S) bool, True on real words.
+            visible: (B, S) bool, True on real words; None where all of them are.
 
         Returns:
             (B, T, N, d), normed.

@@ -105,7 +105,8 @@ class TorchRuntime(Runtime):
     @torch.inference_mode()
     def encode_text(self, expressions: Sequence[str]) -> Any:
         with self._autocast():
-            return self.model.encode_text(self.model.backbone.tokenize(expressions).to(self.device))
+            text = self.model.encode_text(self.model.backbone.tokenize(expressions).to(self.device))
+        return text.without_idle_mask()
 
     @torch.inference_mode()
     def step(self, frames: Tensor, text: Any, state: Any = None) -> ClipPrediction:

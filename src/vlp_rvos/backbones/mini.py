@@ -131,7 +131,9 @@ class MiniBackbone(Backbone):
         maps = self.stem.forward_features(images)
         # Channels last, as the convolutions leave them: then nothing is copied.
         logits = self.stem.classify(maps[32]).permute(0, 2, 3, 1).float()
-        classes = (logits / self.config.class_temperature).softmax(-1).to(maps[32].dtype)
+        if self.config.class_temperature != 1:
+            logits = logits / self.config.class_temperature
+        classes = logits.softmax(-1).to(maps[32].dtype)
         maps[0] = (classes @ self.class_text.to(classes.dtype)).permute(0, 3, 1, 2)
         return maps
 

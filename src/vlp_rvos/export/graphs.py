@@ -146,11 +146,12 @@ class ClipGraph(ExportGraph):
 
     def example(self) -> tuple[Tensor, ...]:
         side, width = self.model.backbone.size_multiple, self.model.backbone.vision_width
-        text = self.model.encode_text(_example_text(self.model))
+        batch = _example_text(self.model)
+        text = self.model.encode_text(batch)
         features = (torch.stack(text.hidden), text.words, text.sentence, text.sentence_shared)
         frames = torch.rand(1, min(3, self.model.config.clip_length), 3, 3 * side, 5 * side)
         state = () if self.history is None else (torch.rand(len(text), 2, width),)
-        return frames, text.mask, *features, *state
+        return frames, batch.mask, *features, *state
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:
         side, length = self.model.backbone.size_multiple, self.model.config.clip_length
