@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from memory_length import make_clip
 
@@ -39,7 +38,7 @@ from vlp_rvos.config import ModelConfig
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.segmenter import Segmenter
-from vlp_rvos.video import Size, VideoWriter, open_video
+from vlp_rvos.video import Size, VideoWriter, copy_picture, open_video
 
 WORDS = "the square"
 
@@ -71,8 +70,7 @@ def decode_and_encode(video: Path, size: Size, output: Path | None) -> None:
         for frame in source.read(size):
             if writer is not None:
                 assert frame.picture is not None
-                planes = np.asarray(frame.picture.to_ndarray(format="yuv420p"))
-                writer.write_planes(planes, frame.time, frame.picture)
+                writer.write_picture(copy_picture(frame.picture), frame.time, frame.picture)
 
 
 def processor_seconds(run: Callable[[], object], rounds: int) -> float:

@@ -261,8 +261,8 @@ def test_drawing_on_planes_is_drawing_on_the_image(name: str, code: int) -> None
     result = FrameResult(0, 0.0, image, masks, scores, scores, WORDS, "00000", picture)
     renderer = OverlayRenderer(WORDS)
 
-    planes = av.VideoFrame.from_ndarray(renderer.render_planes(result), format="yuv420p")
-    shown = planes.reformat(format="rgb24", src_colorspace=name, src_color_range="MPEG").to_ndarray()
+    drawn = renderer.render_picture(result)
+    shown = drawn.reformat(format="rgb24", src_colorspace=name, src_color_range="MPEG").to_ndarray()
 
     difference = np.abs(shown.astype(int) - renderer.render(result))
     assert np.median(difference) <= 2

@@ -42,7 +42,9 @@ __all__ = [
     "VideoInfo",
     "VideoSource",
     "VideoWriter",
+    "copy_picture",
     "open_video",
+    "plane_views",
     "prefetch",
 ]
 
@@ -574,6 +576,23 @@ def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, 
         thread.join()
 
 
+def plane_views(picture: av.VideoFrame) -> tuple[Image, Image, Image]:
+    """Brightness (H, W) and both colours (H / 2, W / 2) of a yuv420p frame, uint8; to write there changes the frame."""
+    y, u, v = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in picture.planes
+    )
+    return y, u, v
+
+
+def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
+    """The pixels of a yuv420p frame in a new one, to be drawn on: a decoder still reads what it has given away."""
+    copy = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    for plane, original in zip(plane_views(copy), plane_views(picture), strict=True):
+        plane[:] = original
+    return copy
+
+
 class VideoWriter(AtomicWriter):
     """Writes an H.264 mp4 (MPEG-4 where FFmpeg was built without x264) beside `path`, renamed when it is complete.
 
@@ -616,19 +635,20 @@ class VideoWriter(AtomicWriter):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         self._encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"), time)
 
-    def write_planes(self, planes: Image, time: float, like: av.VideoFrame) -> None:
+    def write_picture(self, picture: av.VideoFrame, time: float, like: av.VideoFrame) -> None:
         """Append a frame that needs no conversion of colours.
 
         Args:
-            planes: (3 * H / 2, W) uint8, Y over U over V in limited range, as `av.VideoFrame.to_ndarray` gives them.
+            picture: yuv420p in limited range, of even sides.
             time: see `write`.
             like: a frame with the same meaning of colours; the file takes it over from the first frame.
         """
+        shape = (picture.height, picture.width)
         if self._stream is None:
-            self._open((like.height, like.width), time, like)
-        if planes.shape != (self._shape[0] * 3 // 2, self._shape[1]):
-            raise ValueError(f"planes of shape {planes.shape} in a video of {self._shape}")
-        self._encode(av.VideoFrame.from_ndarray(planes, format="yuv420p"), time)
+            self._open(shape, time, like)
+        if shape != self._shape[:2] or picture.format.name != "yuv420p":
+            raise ValueError(f"picture {shape} {picture.format.name} in a yuv420p video of {self._shape}")
+        self._encode(picture, time)
 
     def _encode(self, frame: av.VideoFrame, time: float) -> None:
         assert self._stream is not None

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
+import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
@@ -29,7 +30,7 @@ from vlp_rvos.atomic import AtomicWriter, part_path
 from vlp_rvos.fonts import Font, drawable, font_for
 from vlp_rvos.palette import davis_palette, label_map, palette_png
 from vlp_rvos.segmenter import FrameResult
-from vlp_rvos.video import Image, VideoInfo, VideoWriter
+from vlp_rvos.video import Image, VideoInfo, VideoWriter, copy_picture, plane_views
 
 __all__ = [
     "MasksJsonWriter",
@@ -86,8 +87,8 @@ class OverlayRenderer:
         self._draw_caption(image)
         return image
 
-    def render_planes(self, result: FrameResult) -> Image:
-        """The same on the frame as it was decoded: (3 * H / 2, W) uint8, see `VideoWriter.write_planes`.
+    def render_picture(self, result: FrameResult) -> av.VideoFrame:
+        """The same on a copy of the frame as it was decoded, for `VideoWriter.write_picture`.
 
         Colours come at half of the size, each from the upper left one of four pixels.
 
@@ -95,18 +96,17 @@ class OverlayRenderer:
             result: with its `picture`.
         """
         assert result.picture is not None
-        planes = np.asarray(result.picture.to_ndarray(format="yuv420p"), np.uint8)
         height, width = result.masks.shape[1:]
+        picture = copy_picture(result.picture)
         box, labels, edge = self._drawing(result)
         kr_kb = BT709 if result.picture.colorspace == Colorspace.ITU709 else BT601
         colours = np.rint(_luma_and_chroma(self.colours, kr_kb)).astype(np.uint8)
         caption, opacity = self._caption(height, width, kr_kb)
-        chroma = planes[height:].reshape(2, height // 2, width // 2)
-        for channel, (plane, step) in enumerate(((planes[:height], 1), (chroma[0], 2), (chroma[1], 2))):
+        for channel, (plane, step) in enumerate(zip(plane_views(picture), (1, 2, 2), strict=True)):
             part = plane[tuple(slice(x.start // step, x.stop // step) for x in box)]
             _paint(part, labels[::step, ::step], edge[::step, ::step], colours[:, channel])
             _blend(plane, caption[::step, ::step, channel], opacity[::step, ::step, 0])
-        return planes
+        return picture
 
     def _drawing(self, result: FrameResult) -> tuple[tuple[slice, ...], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """The part of the frame to draw on, and there: labels, and which pixels are outline; both (h, w)."""
@@ -169,7 +169,7 @@ class OverlayWriter(ResultWriter):
         if result.picture is None:
             self.video.write(self.renderer.render(result), result.time)
         else:
-            self.video.write_planes(self.renderer.render_planes(result), result.time, result.picture)
+            self.video.write_picture(self.renderer.render_picture(result), result.time, result.picture)
 
     def close(self) -> None:
         self.video.close()
