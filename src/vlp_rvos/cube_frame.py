@@ -118,4 +118,4 @@ class CubeFrameAttention(nn.Module):
         inside = F.pad(inside, (shift, -(grid[1] + shift) % c, shift, -(grid[0] + shift) % c))
         inside = inside.unflatten(1, (-1, c)).unflatten(0, (-1, c)).transpose(1, 2).reshape(-1, 1, 1, c * c)
         hidden = ~inside.repeat(1, 1, 1, length)
-        return bias[None].expand(hidden.shape[0], -1, -1, -1).masked_fill(hidden, float("-inf")).flatten(0, 1)[None]
+        return torch.where(hidden, float("-inf"), bias).flatten(0, 1)[None]
