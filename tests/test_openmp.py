@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_threads_end_and_come_back() -> None:
         pytest.skip("not GNU OpenMP")
     assert int(computing) == int(before) + 3
     assert (released, right, again) == (before, "True", computing)
+
+
+@pytest.mark.parametrize(
+    "maps", [None, "7f00-7f01 r-xp 00000000 08:01 42  /gone/libgomp.so.1 (deleted)\n", "7f00-7f01 rw-p\n"]
+)
+def test_where_it_cannot_be_found(maps: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if maps is not None:
+        (tmp_path / "maps").write_text(maps)
+    monkeypatch.setattr("vlp_rvos.openmp.MAPPED", tmp_path / "maps")
+    assert not release_threads()
 
 
 def test_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from vlp_rvos import video
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.video import ArraySource, VideoWriter, open_video
+from vlp_rvos.video import ArraySource, VideoWriter, copy_picture, open_video, plane_views
 
 
 def brightness(image: np.ndarray) -> float:
@@ -396,6 +396,19 @@ def test_a_failure_leaves_the_earlier_file(tmp_path: Path) -> None:
         _ = [writer.write(picture, 0) for picture in (frames(1)[0], frames(1, (32, 32))[0])]
     assert path.read_bytes() == b"earlier"
     assert [x.name for x in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_pictures_of_another_kind_are_refused(tmp_path: Path) -> None:
+    picture = av.VideoFrame.from_ndarray(frames(1, (64, 48))[0], format="rgb24").reformat(format="yuv420p")
+    copy = copy_picture(picture)
+    plane_views(copy)[0][:] = 0
+    assert plane_views(picture)[0].any()
+    smaller = picture.reformat(32, 32)
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write_picture(picture, 0, picture)
+        for other in (smaller, picture.reformat(format="yuv444p")):
+            with pytest.raises(ValueError, match="in a yuv420p video"):
+                writer.write_picture(other, 1, picture)
 
 
 def test_without_frames_nothing_is_written(tmp_path: Path) -> None:

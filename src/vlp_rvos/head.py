@@ -99,7 +99,7 @@ class MaskHead(nn.Module):
             stride = self.patch_size // scale
             if str(stride) in self.finer:
                 level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))
-                # In place, and ReLU too: new memory for maps of this size costs more than the sums.
+                # In place, and ReLU too: no new memory for the largest maps.
                 x += (level if video_of is None else level[video_of]).flatten(0, 1)
             x = refine(x)
         return _resize(self.logits(x), size).view(batch, length, *size)

@@ -9,6 +9,7 @@ __all__ = ["release_threads"]
 
 #: "soft" of `omp_pause_resource_t` in OpenMP 5.0: what the program has stored stays.
 SOFT = 1
+MAPPED = Path("/proc/self/maps")
 
 
 def release_threads() -> bool:
@@ -16,7 +17,8 @@ def release_threads() -> bool:
 
     Each thread that computes keeps such threads of its own. As soon as there are more of all of them than processors,
     even where most sleep, those at work do not wait for each other any more but go to sleep after every operation,
-    which makes a model slower by a fifth. So a thread that hands computing over to another should let go of its own.
+    which makes a model slower by a seventh (`benchmarks/released_threads.py`). So a thread that hands computing over
+    to another should let go of its own.
 
     Returns:
         Whether it was done: on Linux where PyTorch runs on GNU OpenMP 5.0 or later, outside of parallel code.
@@ -26,9 +28,13 @@ def release_threads() -> bool:
     # Only here: loading it takes longer than showing help should.
     import ctypes
 
-    # PyTorch brings its own copy, under a name that differs from release to release.
-    fields = (line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text(errors="replace").splitlines())
-    libraries = {line[5] for line in fields if len(line) == 6 and "libgomp" in Path(line[5]).name}
-    pauses = [getattr(ctypes.CDLL(library), "omp_pause_resource_all", None) for library in libraries]
+    try:
+        # PyTorch brings its own copy, under a name that differs from release to release.
+        fields = [line.split(maxsplit=5) for line in MAPPED.read_text(errors="replace").splitlines()]
+        libraries = {line[5] for line in fields if len(line) == 6 and "libgomp" in Path(line[5]).name}
+        pauses = [getattr(ctypes.CDLL(library), "omp_pause_resource_all", None) for library in libraries]
+    except OSError:
+        # Hidden by the system, or the file was replaced meanwhile: it goes on as it is.
+        return False
     results = [pause is not None and pause(SOFT) == 0 for pause in pauses]
     return bool(results) and all(results)
