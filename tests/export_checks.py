@@ -344,15 +344,24 @@ def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypat
     assert len({*folders}) == 4
 
 
-def test_what_is_kept_for_openvino_is_the_default(
-    model: VLPRVOS, exported: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_what_is_kept_is_the_default(
+    model: VLPRVOS, exported: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
     monkeypatch.setattr("vlp_rvos.export.cache.export_place", lambda *given: exported[given[1]])
     kept = load_runtime("mini", device="cpu")
     assert isinstance(kept, ExportedRuntime)
+    assert "OpenVino" in type(kept._clip).__name__
     assert_same(model, kept, 2, [2])
+    damaged = shutil.copytree(exported["openvino"], tmp_path / "damaged")
+    next(damaged.glob("*.xml")).write_text("<")
+    for without in (tmp_path / "none", damaged):
+        places = exported | {"openvino": without}
+        monkeypatch.setattr("vlp_rvos.export.cache.export_place", lambda *given, places=places: places[given[1]])
+        other = load_runtime("mini", device="cpu")
+        assert isinstance(other, ExportedRuntime)
+        assert "Onnx" in type(other._clip).__name__
     assert isinstance(load_runtime("mini", "torch"), TorchRuntime)
     assert isinstance(load_runtime("mini", precision="bf16"), TorchRuntime)
     monkeypatch.setattr("vlp_rvos.export.runtimes.find_spec", lambda _: None)

@@ -135,7 +135,7 @@ def load_runtime(
         model: name of a shipped model, path of a checkpoint, or a folder that `vlp-rvos export` wrote.
         runtime: "auto" is what an exported folder was exported for. Where a name or a checkpoint is to run on another
             runtime than PyTorch, it is exported on first use and kept in the user's cache; "auto" runs what is kept
-            there for OpenVINO on the CPU in fp32, which gives the same masks faster, and otherwise PyTorch.
+            there (for OpenVINO rather than ONNX) on the CPU in fp32: the same masks faster; and otherwise PyTorch.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps"; exported models run on the CPU.
         precision: see `TorchRuntime`; exported models run in fp32, those for OpenVINO also in bf16.
         overrides: `ModelConfig` fields in place of the model's own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ class OpenVinoGraph(Graph):
 
 GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
 PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
+#: give PyTorch's masks in less time on a CPU; the first that is at hand is taken
+EXACT: tuple[ExportFormat, ...] = ("openvino", "onnx")
 
 
 class ExportedRuntime(Runtime):
@@ -163,26 +166,24 @@ def load_exported(
 def load_kept(
     model: str | Path, precision: Precision = "auto", overrides: Mapping[str, object] | None = None
 ) -> ExportedRuntime | None:
-    """What runs a model faster than PyTorch on a CPU with the same masks, and is at hand: OpenVINO, in fp32.
+    """What runs a model faster than PyTorch on a CPU with the same masks, and is at hand: an export, in fp32.
 
-    None where OpenVINO is not installed, where the model was not exported into the user's cache yet, and for another
+    None where the model was not exported into the user's cache yet for a runtime that is installed, and for another
     precision. `benchmarks/runtimes.py` and `benchmarks/segment_command.py --runtime openvino` compare.
 
     Raises:
         UserError: unknown model.
     """
-    if precision not in ("auto", "fp32") or not _installed(PACKAGES["openvino"]):
+    if precision not in ("auto", "fp32"):
         return None
     from vlp_rvos.export.cache import export_place
 
-    folder = export_place(model, "openvino", overrides)
-    if not is_exported(folder):
-        return None
-    try:
-        return ExportedRuntime(folder, precision)
-    except UserError:
-        # Damaged: PyTorch can do it, and `--runtime openvino` exports it again.
-        return None
+    for runtime in EXACT:
+        if _installed(PACKAGES[runtime]) and is_exported(folder := export_place(model, runtime, overrides)):
+            # Damaged: PyTorch can do it, and `--runtime` with its name exports it again.
+            with suppress(UserError):
+                return ExportedRuntime(folder, precision)
+    return None
 
 
 def _known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
