@@ -9,7 +9,6 @@ import pytest
 from vlp_rvos.openmp import release_threads
 
 PROGRAM = """
-import threading
 from pathlib import Path
 import torch
 from vlp_rvos.openmp import release_threads
@@ -20,22 +19,26 @@ def running():
 def compute():
     return torch.ones(1 << 20).exp()[0].item()
 
+maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+libraries = {fields[-1] for fields in maps if "libgomp" in fields[-1]}
+able = bool(libraries) and all(b"omp_pause_resource_all" in Path(library).read_bytes() for library in libraries)
 torch.set_num_threads(4)
 before = running()
 compute()
 computing = running()
 done = release_threads()
 released = running()
-print(before, computing, done, released, compute() > 2.7, running(), sep="|")
+print(able, before, computing, done, released, compute() > 2.7, running(), sep="|")
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_threads_end_and_come_back() -> None:
     result = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=60)
-    before, computing, done, released, right, again = result.stdout.strip().split("|")
-    if done != "True":
-        pytest.skip("not GNU OpenMP")
+    able, before, computing, done, released, right, again = result.stdout.strip().split("|")
+    assert done == able
+    if able == "False":
+        pytest.skip("PyTorch does not run on GNU OpenMP 5.0")
     assert int(computing) == int(before) + 3
     assert (released, right, again) == (before, "True", computing)
 

@@ -243,10 +243,11 @@ class ReferenceGuidedEncoder(nn.Module):
                 states.append(tokens)
                 break
             x, temporal = tokens[:, :, :carried], tokens[:, :, carried + fresh.shape[2] :]
-            if self.capture is not None and positions is not None:
-                temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
-            elif self.shared_capture is not None and positions is not None:
-                temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
+            if positions is not None:
+                if self.capture is not None:
+                    temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+                elif self.shared_capture is not None:
+                    temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
             states.append(x[:, :, 1:own])
         return states
 
