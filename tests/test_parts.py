@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
 
 from vlp_rvos import Segmenter
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
-from vlp_rvos.parts import without_small_parts
+from vlp_rvos.parts import _part_numbers, without_small_parts
 
 
 def two_parts(small: int = 8, logit: float = 3.0) -> torch.Tensor:
@@ -54,6 +57,24 @@ def test_sides_need_not_be_multiples_of_a_cell() -> None:
     after = without_small_parts(before, 0.0, 0.5)
     assert after.shape == before.shape
     assert (after[:, 40:] < 0).all()
+
+
+@given(inside=arrays(bool, (2, 7, 9)))
+def test_each_connected_part_has_one_number(inside: npt.NDArray[np.bool_]) -> None:
+    names = _part_numbers(inside)
+    for picture, numbers in zip(inside, names, strict=True):
+        left, parts = {(int(y), int(x)) for y, x in np.argwhere(picture)}, []
+        while left:
+            part, edge = set(), [left.pop()]
+            while edge:
+                y, x = edge.pop()
+                part.add((y, x))
+                around = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+                left -= around
+                edge += around
+            parts.append(part)
+        found = {name: set(map(tuple, np.argwhere(numbers == name).tolist())) for name in np.unique(numbers) if name}
+        assert sorted(map(sorted, found.values())) == sorted(map(sorted, parts))
 
 
 def test_equal_parts_stay_and_masks_do_not_see_each_other() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,7 +21,7 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     probability. What is too small to fill a cell is no part, and dropped where no part that stays is next to it.
 
     Args:
-        logits: (N, h, w) float32.
+        logits: (N, h, w) float32, on the CPU.
         cut: logit from which a pixel belongs to the mask.
         share: parts that weigh less than this share of a mask's heaviest part are dropped; 0 keeps all.
 
@@ -33,16 +35,8 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     if not inside.any():
         return logits
     number, cells = len(logits), inside[0].numel()
-    # Every cell takes the highest number around it until each part has one number.
-    index = torch.arange(1, cells + 1, device=logits.device, dtype=torch.float32).view(1, *inside.shape[1:])
-    labels = torch.where(inside, index, 0)
-    while True:
-        spread = torch.where(inside, F.max_pool2d(labels, 3, 1, 1), 0)
-        if torch.equal(spread, labels):
-            break
-        labels = spread
-    names = labels.flatten(1).long()
-    weights = torch.zeros(number, cells + 1, device=logits.device)
+    names = torch.from_numpy(_part_numbers(inside[:, 0].numpy())).flatten(1)
+    weights = torch.zeros(number, cells + 1)
     weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
     weights[:, 0] = 0
     kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view_as(inside) & inside
@@ -51,3 +45,35 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     near = near.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0, : logits.shape[1], : logits.shape[2]]
     dropped = (logits > cut) & ~near
     return logits.masked_fill(dropped, cut - _FAR_BELOW) if dropped.any() else logits
+
+
+def _part_numbers(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """(N, h, w) -> for each cell a number from 1 on, the same in a connected part and in no other; 0 outside."""
+    begins = inside.copy()
+    begins[..., 1:] &= ~inside[..., :-1]
+    runs = np.cumsum(begins).reshape(inside.shape) * inside
+    joined = []
+    for sideways in (-1, 0, 1):
+        upper, lower = (
+            (slice(None), rows, slice(max(step, 0), inside.shape[2] + min(step, 0)))
+            for rows, step in ((slice(None, -1), -sideways), (slice(1, None), sideways))
+        )
+        both = inside[upper] & inside[lower]
+        # Once for each place where two runs begin to touch.
+        both[..., 1:] &= ~both[..., :-1].copy()
+        joined.append((runs[upper][both], runs[lower][both]))
+    one, other = (np.concatenate(ends) for ends in zip(*joined, strict=True))
+    # Every run, and its part so far, takes the lowest number that it touches, until none changes.
+    part = np.arange(runs.max(initial=0) + 1)
+    while True:
+        lowest = np.minimum(part[one], part[other])
+        taken = part.copy()
+        for ends in (one, other, part[one], part[other]):
+            np.minimum.at(taken, ends, lowest)
+        taken = taken[taken]
+        if np.array_equal(taken, part):
+            break
+        part = taken
+    # Of the runs of each picture the first has number 1.
+    before = np.concatenate([[0], np.cumsum(begins.sum((1, 2)))[:-1]]).reshape(-1, 1, 1)
+    return (part[runs] - before) * inside
