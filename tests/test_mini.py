@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from stubs import tiny_config
 
 from vlp_rvos.backbones import load_backbone, random_backbone
-from vlp_rvos.backbones.mini import MiniBackbone, load_mini
+from vlp_rvos.backbones.mini import EARLIER_TOWERS, MiniBackbone, load_mini
 from vlp_rvos.backbones.packaged import MINILM, STEM, PackagedFile
+from vlp_rvos.checkpoint import backbone_fingerprint, load_model, save_trained
 from vlp_rvos.errors import UserError
+from vlp_rvos.model import VLPRVOS
+from vlp_rvos.training.config import ModelChoice, load_config
+from vlp_rvos.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +121,24 @@ def test_weights_that_do_not_fit_name_their_keys(tmp_path: Path, mini: MiniBackb
         load_mini(tmp_path / "broken.safetensors")
     with pytest.raises(UserError, match=r"nowhere\.safetensors"):
         load_mini(tmp_path / "nowhere.safetensors")
+
+
+def test_what_was_trained_on_an_earlier_tower_finds_it(tmp_path: Path) -> None:
+    (fingerprint, weights), *_ = EARLIER_TOWERS.items()
+    earlier = load_mini(weights)
+    assert backbone_fingerprint(earlier) == fingerprint
+    model = VLPRVOS(earlier, tiny_config(motion=True))
+    save_trained(tmp_path / "earlier.safetensors", model, {})
+    found = load_model(tmp_path / "earlier.safetensors")
+    assert isinstance(found.backbone, MiniBackbone)
+    assert found.backbone.config == earlier.config != load_mini().config
+
+    options = {
+        "init_from": str(tmp_path / "earlier.safetensors"),
+        "model": ModelChoice("mini", tiny_config(motion=True).to_dict()),
+    }
+    trainer = Trainer(replace(load_config(Path("mini")), **options), tmp_path / "run", device="cpu")
+    assert torch.equal(trainer.model.backbone.vision_blocks[0].fc1.weight, earlier.vision_blocks[0].fc1.weight)
 
 
 def test_shipped_weights_hold_only_what_was_pretrained_here(mini: MiniBackbone) -> None:

@@ -33,6 +33,8 @@ LEAST_ABSENT = 20
 SWITCHES = {
     "davis16-val": "shipped",
     "no-time": "without temporal prompts (so without motion) and history",
+    "davis16-val-wide": "before its MLPs were narrowed",
+    "no-time-wide": "without temporal prompts (so without motion) and history",
     "davis16-val-run-9": "run 9 averaged with what it started from",
     "no-time-run-9": "without temporal prompts (so without motion) and history",
     "davis16-val-run-6-memory": "run 6 averaged with run 5, with remembered masks",
@@ -82,7 +84,8 @@ HELD_OUT = {
     "held-out-run-10-alone": "run 10 alone: pooled patches, 512 pixels",
     "held-out-run-10": "run 10 averaged with what it started from, share 0.3",
     "held-out-run-11-half": "run 11 averaged with what it started from, share 0.5",
-    "held-out": "run 11 averaged with what it started from, share 0.3: shipped",
+    "held-out-wide": "run 11 averaged with what it started from, share 0.3",
+    "held-out": "the same with narrower MLPs: shipped",
 }
 
 
@@ -179,7 +182,8 @@ def switches_table() -> str:
 def models_table() -> str:
     """J&F of every trained model on DAVIS-2016 val by kind, and on two objects where that was measured."""
     rows = [_row("model", *KINDS.values(), "all", "two objects"), "|---" * (3 + len(KINDS)) + "|"]
-    for name in ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", "run-6-memory", "run-9", ""):
+    of_runs = ("run-1", "run-2", "run-3", "run-4", "run-5-alone", "run-5", "run-6", "run-6-memory", "run-9")
+    for name in (*of_runs, "wide", ""):
         scores, two = _load(f"davis16-val-{name}".strip("-")), f"val-two-objects-{name}".strip("-")
         both = _load(two)["J&F"] if (RESULTS / f"{two}.json").exists() else ""
         rows.append(_row(name or "shipped", *(scores["kinds"][kind]["J&F"] for kind in KINDS), scores["J&F"], both))

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vlp_rvos import __version__
 from vlp_rvos.atomic import replace_file
-from vlp_rvos.backbones import Backbone, load_backbone
+from vlp_rvos.backbones import Backbone, earlier_weights, load_backbone
 from vlp_rvos.config import PRESETS, ModelConfig
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.model import VLPRVOS
@@ -176,7 +176,8 @@ def load_model(
     path = resolve(name_or_path)
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
-    backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights)
+    earlier = earlier_weights(info.backbone, info.backbone_fingerprint)
+    backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights or earlier)
     config = _config(info, path)
     stored = VLPRVOS(backbone, config)
     _check_backbone(info, backbone, path)

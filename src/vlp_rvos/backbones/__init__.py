@@ -7,7 +7,16 @@ from pathlib import Path
 from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
 from vlp_rvos.errors import UserError
 
-__all__ = ["BACKBONES", "Backbone", "Block", "FrameTokens", "TextBatch", "load_backbone", "random_backbone"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Block",
+    "FrameTokens",
+    "TextBatch",
+    "earlier_weights",
+    "load_backbone",
+    "random_backbone",
+]
 
 #: name -> hub id of its weights; None where the user has to bring a file.
 BACKBONES: dict[str, str | None] = {
@@ -51,6 +60,18 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
     from vlp_rvos.backbones.clip import load_clip
 
     return load_clip(source, name)
+
+
+def earlier_weights(name: str, fingerprint: str) -> Path | None:
+    """Weights of a backbone that came with an earlier version, where the fingerprint (`vlp_rvos.checkpoint`) is theirs.
+
+    They come with this version too, so that what was trained on them goes on working.
+    """
+    if name != "mini":
+        return None
+    from vlp_rvos.backbones.mini import EARLIER_TOWERS
+
+    return EARLIER_TOWERS.get(fingerprint)
 
 
 def random_backbone(name: str) -> Backbone:

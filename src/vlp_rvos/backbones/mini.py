@@ -9,7 +9,7 @@ other backbone. `docs/method.md` section 0 [D].
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -28,6 +28,12 @@ from vlp_rvos.errors import UserError
 __all__ = ["MiniBackbone", "MiniConfig", "load_mini"]
 
 STEM_CLASSES = 1000
+WEIGHTS = Path(str(resources.files("vlp_rvos") / "weights"))
+TOWER = WEIGHTS / "mini-backbone.safetensors"
+#: what was shipped before, for what was trained on it: fingerprint of the whole backbone -> its vision tower
+EARLIER_TOWERS = {
+    "39a118d7cd9bf0e02071611ba6815a7bfd9c337ff52dde01f35879ff02ce9346": WEIGHTS / "mini-backbone-wide.safetensors"
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class MiniConfig:
     width: int = 256
     layers: int = 4
     heads: int = 4
-    mlp_width: int = 768
+    mlp_width: int = 192
     class_temperature: float = 1.0
 
 
@@ -210,26 +216,22 @@ def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> Min
     """The `mini` backbone with its pretrained weights, frozen.
 
     Args:
-        weights: safetensors of the aligned vision tower; default: the shipped one.
+        weights: safetensors of the aligned vision tower, its MLPs of any width; default: the shipped one.
         aligned: False leaves the vision tower random, for `pretraining.align` to start from.
 
     Raises:
         UserError: a package's file is missing or not the expected one, or the weights do not fit.
     """
-    backbone = MiniBackbone()
+    path = Path(weights or TOWER)
+    state = _read_tower(path) if aligned else {}
+    config = MiniConfig()
+    if (enter := state.get("vision_blocks.0.fc1.weight")) is not None:
+        config = replace(config, mlp_width=len(enter))
+    backbone = MiniBackbone(config)
     stem_state = torch.load(STEM.locate(), map_location="cpu", weights_only=True)
     backbone.stem = load_efficientnet_lite(stem_state).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _load_minilm(backbone)
     if aligned:
-        path = (
-            Path(weights)
-            if weights
-            else Path(str(resources.files("vlp_rvos") / "weights" / "mini-backbone.safetensors"))
-        )
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot read the weights of mini's vision tower {path}: {error}") from error
         own = backbone.aligned_state_dict()
         wrong = sorted(own.keys() ^ state.keys()) or [n for n in own if own[n].shape != state[n].shape]
         if wrong:
@@ -239,3 +241,10 @@ def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> Min
                 own[name].copy_(value)
     backbone.freeze()
     return backbone
+
+
+def _read_tower(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read the weights of mini's vision tower {path}: {error}") from error

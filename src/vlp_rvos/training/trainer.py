@@ -29,8 +29,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from vlp_rvos.atomic import replace_file
-from vlp_rvos.backbones import load_backbone
-from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, save_trained
+from vlp_rvos.backbones import earlier_weights, load_backbone
+from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, peek, save_trained
 from vlp_rvos.config import ModelConfig
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -134,7 +134,10 @@ class Trainer:
 
         choice = config.model
         torch.manual_seed(config.seed)
-        backbone = load_backbone(choice.preset, choice.backbone_weights)
+        weights: str | Path | None = choice.backbone_weights
+        if weights is None and config.init_from is not None:
+            weights = earlier_weights(choice.preset, peek(config.init_from).backbone_fingerprint)
+        backbone = load_backbone(choice.preset, weights)
         self.model = VLPRVOS(backbone, ModelConfig.preset(choice.preset).replace(**choice.overrides))
         self.data = config.data.sized(self.model.config.input_size)
         if config.init_from is not None:
