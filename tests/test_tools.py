@@ -240,6 +240,7 @@ def test_outlines_name_their_parts() -> None:
             assert all(len(polygon) >= 3 for polygons in outlines.values() for polygon in polygons), name
 
 
+@pytest.mark.slow
 def test_narrower_mlps_say_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,8 +253,8 @@ def test_narrower_mlps_say_the_same(
     class Noise:
         def sample(self, index: int) -> Sample:
             draw = torch.Generator().manual_seed(index)
-            frames = torch.randint(256, (4, 3, 32, 64), generator=draw, dtype=torch.uint8)
-            masks = torch.zeros(2, 4, 32, 64, dtype=torch.bool)
+            frames = torch.randint(256, (4, 3, 64, 96), generator=draw, dtype=torch.uint8)
+            masks = torch.zeros(2, 4, 64, 96, dtype=torch.bool)
             return Sample(frames, ["a dog", "the red car on the left"], masks, ["video"] * 2)
 
     asked: list[tuple[int, str]] = []
@@ -272,7 +273,7 @@ def test_narrower_mlps_say_the_same(
     monkeypatch.setattr(narrow, "load_model", lambda _, use: wide if use == {"min_part": 0.5} else None)
 
     def run(*options: str) -> int:
-        kept = ["--data", "none", "--use", "min_part=0.5", "--samples", "4", "--seed", "5", "--keep", str(tmp_path)]
+        kept = ["--data", "none", "--use", "min_part=0.5", "--samples", "2", "--seed", "5", "--keep", str(tmp_path)]
         monkeypatch.setattr(sys, "argv", ["narrow.py", "model", *kept, *options])
         return narrow.main()
 
@@ -292,6 +293,9 @@ def test_narrower_mlps_say_the_same(
     assert all(after < 0.8 * before for before, after in zip(untaught, taught, strict=True))
     assert asked == [(5, "train"), (6, "batches"), *[(5, "train")] * 2, *[(6, "batches")] * 2]
     assert drawn == [0, 0, *range(4)]
+
+    assert run("--tower", "25", "--backbone", "tower", "-o", "model", "--minutes", "0") == 1
+    assert "24 channels in the tower" in capsys.readouterr().err
 
     assert all(torch.equal(value, before[name]) for name, value in wide.state_dict().items())
     backbone = MiniBackbone(replace(tower, mlp_width=16))

@@ -76,9 +76,19 @@ def mlps(model: VLPRVOS) -> list[Mlp]:
 
 
 def narrowed(model: VLPRVOS, tower: int, reasoning: float) -> VLPRVOS:
-    """The same model with narrower MLPs, which are random, and everything else shared."""
+    """The same model with narrower MLPs, which are random, and everything else shared.
+
+    Raises:
+        VLPRVOSError: it is not a `mini`, or its MLPs are narrower already.
+    """
     backbone = model.backbone
-    assert isinstance(backbone, MiniBackbone)
+    if not isinstance(backbone, MiniBackbone):
+        raise VLPRVOSError(f"the model stands on {backbone.name}: only the tower of mini can be made narrower")
+    if tower > backbone.config.mlp_width or reasoning > model.config.mlp_ratio:
+        raise VLPRVOSError(
+            f"the MLPs are narrower already: {backbone.config.mlp_width} channels in the tower, "
+            f"{model.config.mlp_ratio} times the width in the reasoning"
+        )
     narrow = VLPRVOS(
         MiniBackbone(replace(backbone.config, mlp_width=tower)).freeze(), model.config.replace(mlp_ratio=reasoning)
     )
@@ -136,7 +146,8 @@ def look(model: VLPRVOS, data: MixtureConfig, first: int, samples: int) -> dict[
 def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: int = 4096) -> float:
     """Teach one MLP alone; returns the share of the wide one's variance that it misses on rows kept out."""
     hidden = narrow.enter.out_features
-    test, train = slice(0, len(read) // 20), slice(len(read) // 20, len(read))
+    held = -(-len(read) // 20)
+    test, train = slice(0, held), slice(held, len(read))
     with torch.no_grad():
         matters = F.gelu(wide.enter(wide.norm(read[train][:50_000].float()))).std(0) * wide.leave.weight.norm(dim=0)
         best = matters.topk(hidden).indices
@@ -148,10 +159,10 @@ def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: i
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(parameters, lr=2e-3)
-    steps = epochs * math.ceil((len(read) - test.stop) / rows)
+    steps = epochs * math.ceil((len(read) - held) / rows)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1, pct_start=0.1)
     for _ in range(epochs):
-        for chosen in (torch.randperm(len(read) - test.stop) + test.stop).split(rows):
+        for chosen in (torch.randperm(len(read) - held) + held).split(rows):
             loss = F.mse_loss(narrow(read[chosen].float()), said[chosen].float())
             optimizer.zero_grad()
             loss.backward()
@@ -286,6 +297,8 @@ def main() -> int:
     keep_freed_memory()
     if not arguments.part and not (arguments.output and arguments.backbone):
         parser.error("--output and --backbone are needed")
+    if arguments.part and not arguments.keep:
+        parser.error("--part needs --keep")
     begun = time.monotonic()
     try:
         use = parse_overrides(arguments.use)

@@ -76,4 +76,5 @@ def _part_numbers(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         part = taken
     # Of the runs of each picture the first has number 1.
     before = np.concatenate([[0], np.cumsum(begins.sum((1, 2)))[:-1]]).reshape(-1, 1, 1)
-    return (part[runs] - before) * inside
+    numbers: npt.NDArray[np.int64] = (part[runs] - before) * inside
+    return numbers
