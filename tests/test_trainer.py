@@ -40,6 +40,7 @@ SMALL: dict[str, Any] = {
     "shallow_layers": [1],
     "str_blocks": 1,
     "str_heads": 2,
+    "mlp_ratio": 2.0,
     "head_width": 16,
 }
 CONFIG = TrainConfig(
