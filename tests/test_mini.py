@@ -116,6 +116,10 @@ def test_weights_that_do_not_fit_name_their_keys(tmp_path: Path, mini: MiniBackb
     save_file(state, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="cls_token, cls_tokens"):
         load_mini(tmp_path / "other.safetensors")
+    state["vision_blocks.0.fc1.weight"] = torch.ones(())
+    save_file(state, tmp_path / "scalar.safetensors")
+    with pytest.raises(UserError, match=r"scalar\.safetensors.*vision_blocks\.0\.fc1\.weight has shape"):
+        load_mini(tmp_path / "scalar.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     with pytest.raises(UserError, match=r"broken\.safetensors"):
         load_mini(tmp_path / "broken.safetensors")

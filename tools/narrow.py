@@ -146,10 +146,9 @@ def look(model: VLPRVOS, data: MixtureConfig, first: int, samples: int) -> dict[
 def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: int = 4096) -> float:
     """Teach one MLP alone; returns the share of the wide one's variance that it misses on rows kept out."""
     hidden = narrow.enter.out_features
-    held = -(-len(read) // 20)
-    test, train = slice(0, held), slice(held, len(read))
+    held = math.ceil(len(read) / 20)
     with torch.no_grad():
-        matters = F.gelu(wide.enter(wide.norm(read[train][:50_000].float()))).std(0) * wide.leave.weight.norm(dim=0)
+        matters = F.gelu(wide.enter(wide.norm(read[held:][:50_000].float()))).std(0) * wide.leave.weight.norm(dim=0)
         best = matters.topk(hidden).indices
         narrow.enter.weight.copy_(wide.enter.weight[best])
         narrow.enter.bias.copy_(wide.enter.bias[best])
@@ -169,8 +168,8 @@ def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: i
             optimizer.step()
             schedule.step()
     with torch.no_grad():
-        wanted = said[test].float()
-        missed = (narrow(read[test].float()) - wanted).square().mean() / wanted.var(0).mean()
+        wanted = said[:held].float()
+        missed = (narrow(read[:held].float()) - wanted).square().mean() / wanted.var(0).mean()
     return float(missed)
 
 
@@ -236,7 +235,8 @@ def distil(wide: VLPRVOS, narrow: VLPRVOS, data: MixtureConfig, minutes: float, 
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(parameters, lr=rate)
     both, begun, step, spent = Distillation(wide, narrow), time.monotonic(), 0, 0.0
-    path = keep and keep / "distillation.pt"
+    sizes = (mlp.enter.out_features for mlp in mlps(narrow))
+    path = keep and keep / f"distillation-{'-'.join(map(str, sizes))}.pt"
     if path is not None and path.exists():
         state = torch.load(path, weights_only=True)
         step, spent = state["step"], state["spent"]
@@ -329,8 +329,7 @@ def main() -> int:
                 parameter.data = parameter.detach().half().float()
         assert isinstance(narrow.backbone, MiniBackbone)
         narrow.backbone.freeze()
-        frozen = {name: value.half().contiguous() for name, value in narrow.backbone.aligned_state_dict().items()}
-        replace_file(arguments.backbone, lambda path: save_file(frozen, path))
+        narrow.backbone.save_aligned(arguments.backbone)
         settings = ("tower", "reasoning", "samples", "epochs", "minutes", "rate", "seed")
         how = {name: getattr(arguments, name) for name in settings}
         how |= {"steps": steps, "missed": missed, "all_minutes": round((time.monotonic() - begun) / 60, 1)}

@@ -60,7 +60,7 @@ def _part_numbers(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         )
         both = inside[upper] & inside[lower]
         # Once for each place where two runs begin to touch.
-        both[..., 1:] &= ~both[..., :-1].copy()
+        both[..., 1:] &= ~both[..., :-1]
         joined.append((runs[upper][both], runs[lower][both]))
     one, other = (np.concatenate(ends) for ends in zip(*joined, strict=True))
     # Every run, and its part so far, takes the lowest number that it touches, until none changes.

@@ -16,11 +16,13 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from vlp_rvos.atomic import replace_file
 from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
 from vlp_rvos.backbones.efficientnet_lite import EfficientNetLite, load_efficientnet_lite
+from vlp_rvos.backbones.loading import shape_of
 from vlp_rvos.backbones.packaged import MINILM, MINILM_VOCABULARY, STEM
 from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
 from vlp_rvos.errors import UserError
@@ -186,6 +188,11 @@ class MiniBackbone(Backbone):
         )
         return {name: value for name, value in self.state_dict().items() if not name.startswith(foreign)}
 
+    def save_aligned(self, path: Path) -> None:
+        """Write that part in half precision, atomically, for `load_mini`."""
+        state = {name: value.half().contiguous() for name, value in self.aligned_state_dict().items()}
+        replace_file(path, lambda temporary: save_file(state, temporary))
+
 
 def _load_minilm(backbone: MiniBackbone) -> None:
     state = load_file(MINILM.locate())
@@ -225,8 +232,8 @@ def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> Min
     path = Path(weights or TOWER)
     state = _read_tower(path) if aligned else {}
     config = MiniConfig()
-    if (enter := state.get("vision_blocks.0.fc1.weight")) is not None:
-        config = replace(config, mlp_width=len(enter))
+    if aligned:
+        config = replace(config, mlp_width=shape_of(state, "vision_blocks.0.fc1.weight", str(path), dims=2)[0])
     backbone = MiniBackbone(config)
     stem_state = torch.load(STEM.locate(), map_location="cpu", weights_only=True)
     backbone.stem = load_efficientnet_lite(stem_state).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

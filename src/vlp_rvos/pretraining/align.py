@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlp_rvos.atomic import replace_file
@@ -336,7 +335,6 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         "held_out": _validate(aligner, held_out),
         "log": history,
     }
-    state = {name: value.half().contiguous() for name, value in backbone.aligned_state_dict().items()}
-    replace_file(output / "mini-backbone.safetensors", lambda path: save_file(state, path))
+    backbone.save_aligned(output / "mini-backbone.safetensors")
     replace_file(output / "align.json", lambda path: path.write_text(json.dumps(result, indent=1), "utf-8"))
     return result
