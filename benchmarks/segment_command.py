@@ -1,10 +1,12 @@
-"""The whole `vlp-rvos segment` command on a generated clip, against the model alone on the same frames.
+"""The whole `vlp-rvos segment` command on a generated clip or a video, against the model alone on the same frames.
 
     python benchmarks/segment_command.py --threads 2 --json segment.json --plot segment.png
+    python benchmarks/segment_command.py --video dog.mp4
     python benchmarks/segment_command.py --runtime onnx --runtime openvino      # the command on these, against PyTorch
 
 Decoding, resizing, the model, masks at the video's size, overlay and files, in turns with the model on network inputs
-that are at hand. All in one process with models that are loaded; loading is counted by itself.
+that are at hand. All in one process with models that are loaded; loading is counted by itself. Where the command
+looks at frames ahead (`vlp_rvos.helpers`), it is also timed without that.
 
 The least that the first can be of the second on so many cores is told by processor times: of the model, and of FFmpeg
 alone, which decodes the video, scales it for the network and encodes it again with nothing drawn.
@@ -86,6 +88,7 @@ def processor_seconds(run: Callable[[], object], rounds: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini")
+    parser.add_argument("--video", type=Path, help="instead of a generated clip")
     parser.add_argument("--width", type=int, default=1920)
     parser.add_argument("--height", type=int, default=1080)
     parser.add_argument("--frames", type=int, default=48)
@@ -109,8 +112,10 @@ def main() -> None:
         for runtime in arguments.runtime:
             export_model(network, Path(name) / runtime, runtime)
             segmenters[runtime] = Segmenter.from_pretrained(Path(name) / runtime, size=side)
-        video, output = Path(name) / "clip.mp4", Path(name) / "out"
-        make_clip(video, arguments.frames / 25, arguments.width, arguments.height, 25)
+        video, output = arguments.video or Path(name) / "clip.mp4", Path(name) / "out"
+        if arguments.video is None:
+            make_clip(video, arguments.frames / 25, arguments.width, arguments.height, 25)
+        info = open_video(video).info
         clips = network_inputs(segmenter, video)
         text = segmenter.runtime.encode_text([WORDS])
 
@@ -120,15 +125,19 @@ def main() -> None:
                 for clip in clips:
                     state = segmenter.runtime.step(clip, text, state).state
 
-        def command(runtime: str = "torch", overlay: bool = True) -> None:
+        def command(runtime: str = "torch", overlay: bool = True, ahead: bool = True) -> None:
+            taken = segmenters[runtime].runtime
             with (
                 contextlib.redirect_stdout(io.StringIO()),
                 patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenters[runtime]),
+                patch.object(taken, "embedding_cost", taken.embedding_cost if ahead else 0.0),
             ):
                 segment.run(video, [WORDS], output, overlay=overlay)
             shutil.rmtree(output)
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}
+        if segmenter.runtime.embedding_cost:
+            forms["command, nothing looked at ahead"] = partial(command, ahead=False)
         forms |= {f"command, {runtime}": partial(command, runtime) for runtime in arguments.runtime}
         seconds = alternate(forms, arguments.rounds)
         height, width = clips[0].shape[-2:]
@@ -138,10 +147,14 @@ def main() -> None:
             "decode": partial(decode_and_encode, video, (height, width), None),
         }
         processor = {form: processor_seconds(run, arguments.rounds) for form, run in copying.items()}
-    size, ours = f"{arguments.width}x{arguments.height}", seconds["command"]
+    ours = seconds["command"]
     bare = seconds["command, no overlay"]
     rows = [
-        Row(f"{arguments.model}: whole segment command, {size} / model alone", ours / seconds["model"], 1.15),
+        Row(
+            f"{arguments.model}: whole segment command, {info.width}x{info.height} / model alone",
+            ours / seconds["model"],
+            1.15,
+        ),
         Row(f"{arguments.model}: the same without overlay", bare / seconds["model"], 1.15),
         Row(
             f"{arguments.model}: the least, processor time of model, decoding and encoding / of the model",
@@ -149,6 +162,8 @@ def main() -> None:
         ),
         Row(f"{arguments.model}: the same without encoding", 1 + processor["decode"] / processor["model"]),
     ]
+    if (behind := seconds.get("command, nothing looked at ahead")) is not None:
+        rows.append(Row(f"{arguments.model}: the command, frames looked at ahead / not", ours / behind))
     for runtime in arguments.runtime:
         what = f"{arguments.model}: whole segment command, {runtime} / PyTorch"
         rows.append(Row(what, seconds[f"command, {runtime}"] / ours))

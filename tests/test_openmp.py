@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
-from vlp_rvos.openmp import release_threads
+from vlp_rvos.openmp import limit_threads, release_threads
 
 PROGRAM = """
 from pathlib import Path
@@ -30,6 +33,26 @@ done = release_threads()
 released = running()
 print(able, before, computing, done, released, compute() > 2.7, running(), sep="|")
 """
+
+
+@pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="elsewhere all threads share one setting")
+def test_a_limit_is_of_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+
+    def limited(count: int) -> list[int]:
+        limit_threads(count)
+        torch.ones(1 << 16).exp()
+        return [torch.get_num_threads(), ThreadPoolExecutor(1).submit(torch.get_num_threads).result()]
+
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            assert [thread.submit(limited, count).result() for count in (1, 3, 2)] == [[1, 3], [3, 3], [2, 3]]
+        with ThreadPoolExecutor(2, initializer=partial(limit_threads, 1)) as threads:
+            assert {threads.submit(torch.get_num_threads).result() for _ in range(4)} == {1}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from vlp_rvos import FrameResult, Segmenter, checkpoint
+from vlp_rvos.encoding import EmbeddedFrames
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.model import VLPRVOS, ClipOutput
 from vlp_rvos.runtime import ClipPrediction, TorchRuntime
@@ -395,6 +397,108 @@ def test_closing_early_leaves_no_thread(segmenter: Segmenter, tmp_path: Path) ->
     assert threading.active_count() > threads
     results.close()
     assert threading.active_count() == threads
+
+
+# --- looking ahead with helpers ------------------------------------------------------------------------------------
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+class Helped(Counting):
+    """Frames can be looked at ahead; notes by which threads they were, and how many each step computed with."""
+
+    def __init__(self, breaks: int = -1) -> None:
+        super().__init__(breaks)
+        self.embedding_cost = 3.0
+        self.looks: list[tuple[str, tuple[int, ...]]] = []
+        self.threads: list[int] = []
+
+    def embed(self, frames: Tensor) -> EmbeddedFrames:
+        self.looks.append((threading.current_thread().name, tuple(frames.shape)))
+        return super().embed(frames)
+
+    def step(self, frames: Any, text: object, state: object = None) -> ClipPrediction:
+        assert not isinstance(frames, Tensor)
+        self.threads.append(torch.get_num_threads())
+        return super().step(frames, text, state)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_looking_ahead_changes_nothing(segmenter: Segmenter, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", noise(20))
+    runtime = Helped()
+    for images in (True, False):
+        plain = list(segmenter.segment(video, WORDS, images=images))
+        runtime.looks.clear()
+        runtime.threads.clear()
+        helped = list(Segmenter(runtime).segment(video, WORDS, images=images, ahead=2))
+        assert same(plain, helped)
+        assert [result.index for result in helped] == list(range(20))
+        assert len(runtime.looks) == 20
+        assert any(name.startswith("vlp-rvos-helper") for name, _ in runtime.looks)
+        # Two look at frames; after the last of them all threads are free.
+        assert runtime.threads == [2] * 6 + [4]
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_looking_ahead_at_a_size_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = noise(24)
+
+    def results(runtime: TorchRuntime, ahead: int) -> list[FrameResult]:
+        sides = iter([64, 96, 96, 64, 96, 64, 64, 64])
+        monkeypatch.setattr("vlp_rvos.segmenter.Stream._next_side", lambda *_: next(sides))
+        return list(Segmenter(runtime).segment(pictures, WORDS, ahead=ahead))
+
+    runtime = Helped()
+    assert same(results(TorchRuntime(tiny_model()), 0), results(runtime, 2))
+    widths = [shape[-1] for _, shape in runtime.looks]
+    assert widths.count(96) >= 9
+    assert widths.count(64) >= 15
+    assert runtime.clips == 8
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_looking_ahead_ends_early_without_a_thread_left() -> None:
+    threads = threading.active_count()
+    found: list[FrameResult] = []
+    with pytest.raises(RuntimeError, match="the model broke"):
+        found.extend(Segmenter(Helped(breaks=2)).segment(noise(20), "a dog", ahead=1))
+    assert len(found) == 6
+    assert threading.active_count() == threads
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from noise(9)
+        raise OSError("the camera broke")
+
+    found.clear()
+    with pytest.raises(OSError, match="the camera broke"):
+        found.extend(Segmenter(Helped()).segment(broken(), "a dog", ahead=1))
+    assert len(found) == 9
+    with closing(Segmenter(Helped()).segment(noise(40), "a dog", ahead=1)) as results:
+        next(results)
+        assert threading.active_count() > threads
+    assert threading.active_count() == threads
+    with pytest.raises(ValueError, match="of one size"):
+        list(Segmenter(Helped()).segment([*noise(2), *noise(1, (48, 48))], "a dog", ahead=1))
+
+
+@pytest.mark.parametrize(
+    ("threads", "expressions", "cost", "helpers"),
+    [(1, 1, 3, 0), (2, 1, 3, 1), (2, 3, 3, 1), (2, 4, 3, 0), (4, 1, 3, 3), (4, 4, 3, 1), (8, 1, 3, 6), (8, 1, 0, 0)],
+)
+def test_number_of_helpers(
+    threads: int, expressions: int, cost: float, helpers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = Segmenter(tiny_model())
+    assert segmenter.runtime.embedding_cost == 0
+    segmenter.runtime.embedding_cost = cost
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert segmenter._helpers(expressions) == helpers
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Token order of one frame: [CLS | patches | history | vision | temporal].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,7 +27,7 @@ from vlp_rvos.prompts import (
     TemporalPositions,
 )
 
-__all__ = ["EncodedFrames", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
+__all__ = ["EmbeddedFrames", "EncodedFrames", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
 
 
 @dataclass
@@ -65,22 +66,46 @@ class TextFeatures:
 
 
 @dataclass
+class EmbeddedFrames:
+    """What the backbone makes of the frames of V clips before its first layer, of each frame by itself.
+
+    Attributes:
+        tokens: (V, T, 1 + N, d_v), the CLS token first.
+        grid: (h, w) of the patches.
+        size: (H, W) of the frames.
+        matching: (V, T, N, C), see `FrameTokens`.
+        pyramid: stride -> (V, T, C, H/stride, W/stride), see `FrameTokens`.
+    """
+
+    tokens: Tensor
+    grid: tuple[int, int]
+    size: tuple[int, int]
+    matching: Tensor
+    pyramid: dict[int, Tensor]
+
+    @classmethod
+    def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
+        """Frames of the same clips that were embedded apart, in order; all of one size."""
+        return cls(
+            torch.cat([part.tokens for part in parts], 1),
+            parts[0].grid,
+            parts[0].size,
+            torch.cat([part.matching for part in parts], 1),
+            {stride: torch.cat([part.pyramid[stride] for part in parts], 1) for stride in parts[0].pyramid},
+        )
+
+
+@dataclass
 class EncodedFrames:
     """What the vision tower says about the frames of B clips.
 
     Attributes:
         patches: (B, T, N, d_v) finished patch tokens.
         shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, not normed.
-        grid: (h, w) of the patches.
-        matching: (V, T, N, C) frozen features of the patches without their places.
-        pyramid: stride -> (V, T, C, H/stride, W/stride), the backbone's frozen maps at its patches and finer.
     """
 
     patches: Tensor
     shallow: list[Tensor]
-    grid: tuple[int, int]
-    matching: Tensor
-    pyramid: dict[int, Tensor]
 
 
 def matched_layer(vision_layer: int, vision_layers: int, text_layers: int) -> int:
@@ -166,10 +191,24 @@ class ReferenceGuidedEncoder(nn.Module):
         return keys, self.gates[guided].to(values.dtype) * values
 
     # --- frames ----------------------------------------------------------------------------------------------------
+    def embed(self, backbone: Backbone, images: Tensor) -> EmbeddedFrames:
+        """Frames (V, T, 3, H, W), normalised for the backbone, as they go into its first layer."""
+        videos, length = images.shape[:2]
+        # Nothing learned comes before the first layer.
+        with torch.no_grad():
+            embedded = backbone.embed_frames(images.flatten(0, 1), self.patch_pool)
+
+        def of_clips(x: Tensor) -> Tensor:
+            return x.unflatten(0, (videos, length))  # type: ignore[no-any-return]
+
+        pyramid = {stride: of_clips(level) for stride, level in embedded.pyramid.items()}
+        tokens, matching = of_clips(embedded.tokens), of_clips(embedded.matching)
+        return EmbeddedFrames(tokens, embedded.grid, (images.shape[-2], images.shape[-1]), matching, pyramid)
+
     def forward(
         self,
         backbone: Backbone,
-        frames: Tensor,
+        embedded: EmbeddedFrames,
         text: TextFeatures,
         history: Tensor | None = None,
         video_of: Tensor | None = None,
@@ -178,22 +217,15 @@ class ReferenceGuidedEncoder(nn.Module):
 
         Args:
             backbone: the frozen towers.
-            frames: (V, T, 3, H, W), normalised for the backbone.
+            embedded: the frames of V clips.
             text: of B expressions.
             history: (B, T', d) of the previous clip, None for the first; ignored where the config has no history.
             video_of: (B,) which video each expression is about; None: one expression for each video, in order.
         """
-        videos, length = frames.shape[:2]
-        # Nothing learned comes before the first layer.
-        with torch.no_grad():
-            embedded = backbone.embed_frames(frames.flatten(0, 1), self.patch_pool)
-        x = embedded.tokens.unflatten(0, (videos, length))
-        states = self._run_layers(backbone, x, embedded.grid, text, history, video_of)
+        states = self._run_layers(backbone, embedded.tokens, embedded.grid, text, history, video_of)
         patches = backbone.finish_vision(states[-1])
         shallow = [states[layer - 1] for layer in self.shallow_layers]
-        pyramid = {stride: level.unflatten(0, (videos, length)) for stride, level in embedded.pyramid.items()}
-        matching = embedded.matching.unflatten(0, (videos, length))
-        return EncodedFrames(patches, shallow, embedded.grid, matching, pyramid)
+        return EncodedFrames(patches, shallow)
 
     def _run_layers(
         self,

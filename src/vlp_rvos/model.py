@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vlp_rvos.backbones.base import Backbone, TextBatch
 from vlp_rvos.config import ModelConfig
-from vlp_rvos.encoding import ReferenceGuidedEncoder, TextFeatures
+from vlp_rvos.encoding import EmbeddedFrames, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.errors import UserError
 from vlp_rvos.fusion import VLFF
 from vlp_rvos.head import MaskHead, PresenceHead
@@ -108,19 +108,32 @@ class VLPRVOS(nn.Module):
         self, frames: Tensor, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
     ) -> ClipOutput:
         """`forward` without its checks: what is exported. `video_of` None says one expression for each video."""
-        images = self.backbone.normalize(frames)
-        encoded = self.encoder(self.backbone, images, text, history, video_of)
-        grid, batch, length = encoded.grid, text.sentence.shape[0], frames.shape[1]
+        return self.predict_embedded(self.embed(frames), text, history, video_of)
 
-        motion = None if self.motion is None else self.motion(encoded.matching, grid)
+    def embed(self, frames: Tensor) -> EmbeddedFrames:
+        """What `predict` does first, and can be done ahead: it needs no words, and each frame is looked at by itself.
+
+        Args:
+            frames: as in `forward`.
+        """
+        return self.encoder.embed(self.backbone, self.backbone.normalize(frames))
+
+    def predict_embedded(
+        self, embedded: EmbeddedFrames, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
+    ) -> ClipOutput:
+        """The rest of `predict`."""
+        encoded = self.encoder(self.backbone, embedded, text, history, video_of)
+        grid, batch, length = embedded.grid, text.sentence.shape[0], embedded.tokens.shape[1]
+
+        motion = None if self.motion is None else self.motion(embedded.matching, grid)
         if motion is not None and video_of is not None:
             motion = motion[video_of]
         features, words, score = self.fusion(self.backbone, encoded.patches, grid, text, motion)
         features = self.reasoning(features, grid, encoded.shallow, words, text.mask)
-        mask_logits = self.mask_head(features, grid, encoded.pyramid, video_of, tuple(frames.shape[-2:])).float()
+        mask_logits = self.mask_head(features, grid, embedded.pyramid, video_of, embedded.size).float()
 
         coarse = F.interpolate(mask_logits, size=grid, mode="area").flatten(2)
-        out = ClipOutput(mask_logits, masked_mean(features, coarse), matching=encoded.matching.unflatten(2, grid))
+        out = ClipOutput(mask_logits, masked_mean(features, coarse), matching=embedded.matching.unflatten(2, grid))
         if score is not None:
             out.score_logits = score.view(batch, length, *grid)
         if self.presence_head is not None:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["release_threads"]
+import torch
+
+__all__ = ["limit_threads", "release_threads"]
 
 #: "soft" of `omp_pause_resource_t` in OpenMP 5.0: what the program has stored stays.
 SOFT = 1
 MAPPED = Path("/proc/self/maps")
+_SETTING = threading.Lock()
+
+
+def limit_threads(count: int) -> None:
+    """Let the calling thread compute with so many threads; other threads keep theirs, where PyTorch has OpenMP."""
+    # A thread that begins to compute takes over what any thread has set last. So this one has to begin before it sets
+    # its own, and a new one, which knows what was set before, sets that again.
+    with _SETTING, ThreadPoolExecutor(1) as new:
+        torch.get_num_threads()
+        common = new.submit(torch.get_num_threads).result()
+        torch.set_num_threads(count)
+        new.submit(torch.set_num_threads, common).result()
 
 
 def release_threads() -> bool:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.config import ModelConfig
+from vlp_rvos.encoding import EmbeddedFrames
 from vlp_rvos.errors import UserError
 from vlp_rvos.model import VLPRVOS
 
@@ -51,11 +52,14 @@ class Runtime(ABC):
         config: of the model.
         size_multiple: the sides of the frames must be multiples of it.
         device: where `step` wants its frames.
+        embedding_cost: of `embed`, where threads can do it at the same time, against the rest of `step` for one
+            expression; 0 where it is not there, or not worth it.
     """
 
     config: ModelConfig
     size_multiple: int
     device: torch.device
+    embedding_cost: float = 0.0
 
     @abstractmethod
     def encode_text(self, expressions: Sequence[str]) -> Any:
@@ -65,12 +69,21 @@ class Runtime(ABC):
             UserError: an expression is empty.
         """
 
+    def embed(self, frames: Tensor) -> Any:
+        """What `step` computes first: of each frame by itself, whatever the words and the frames before.
+
+        Args:
+            frames: (1, T, 3, h, w) RGB in [0, 1].
+        """
+        raise NotImplementedError
+
     @abstractmethod
-    def step(self, frames: Tensor, text: Any, state: Any = None) -> ClipPrediction:
+    def step(self, frames: Tensor | Sequence[Any], text: Any, state: Any = None) -> ClipPrediction:
         """Segment one clip.
 
         Args:
-            frames: (1, T, 3, h, w) RGB in [0, 1], T at most `config.clip_length`.
+            frames: (1, T, 3, h, w) RGB in [0, 1], T at most `config.clip_length`; or what `embed` made of them, in
+                any number of parts.
             text: from `encode_text`.
             state: of the previous clip's prediction, None for the first clip of a video.
         """
@@ -94,6 +107,8 @@ class TorchRuntime(Runtime):
         check_precision(precision, self.device)
         self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
+        if self.device.type == "cpu" and torch.backends.openmp.is_available():
+            self.embedding_cost = model.backbone.embedding_cost
         if precision == "int8":
             # Only here: nothing else in the package needs it.
             from vlp_rvos import quantization
@@ -109,10 +124,18 @@ class TorchRuntime(Runtime):
         return text.without_idle_mask()
 
     @torch.inference_mode()
-    def step(self, frames: Tensor, text: Any, state: Any = None) -> ClipPrediction:
+    def embed(self, frames: Tensor) -> EmbeddedFrames:
+        with self._autocast():
+            return self.model.embed(frames)
+
+    @torch.inference_mode()
+    def step(self, frames: Tensor | Sequence[EmbeddedFrames], text: Any, state: Any = None) -> ClipPrediction:
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
         with self._autocast():
-            out = self.model(frames, text, state, video_of)
+            if isinstance(frames, Tensor):
+                out = self.model(frames, text, state, video_of)
+            else:
+                out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, state, video_of)
         matching = None if out.matching is None else out.matching[0]
         return ClipPrediction(out.mask_logits, out.presence_logits, out.history, matching)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import av
 import numpy as np
@@ -25,9 +26,10 @@ from torch import Tensor
 
 from vlp_rvos import __version__
 from vlp_rvos.errors import UserError
+from vlp_rvos.helpers import Helpers, Job, finish
 from vlp_rvos.memory import MaskMemory
 from vlp_rvos.model import VLPRVOS
-from vlp_rvos.openmp import release_threads
+from vlp_rvos.openmp import limit_threads, release_threads
 from vlp_rvos.parts import without_small_parts
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
 from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
@@ -37,6 +39,8 @@ __all__ = ["FrameResult", "Segmenter", "Stream"]
 Box = tuple[slice, slice]
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
+#: whose frames helpers look at while the model is at one: no helper should run out of work
+CLIPS_LOOKED_AHEAD = 2
 #: share of a clip's pixels below which a mask is nothing to look at
 _STRAY = 3e-4
 
@@ -241,17 +245,29 @@ class Segmenter:
             # Reading the words, or loading, was large enough to leave threads behind.
             release_threads()
         # Masks are made on this side of the thread: beside the model, and only one frame's at a time.
-        with closing(prefetch(self._predictions(source, stream, images), ahead)) as predictions:
+        with closing(prefetch(self._predictions(source, stream, images, ahead > 0), ahead)) as predictions:
             for prediction in predictions:
                 yield from stream.results(prediction)
 
-    def _predictions(self, source: VideoSource, stream: Stream, images: bool) -> Generator[_Prediction, None, None]:
+    def _predictions(
+        self, source: VideoSource, stream: Stream, images: bool, ahead: bool
+    ) -> Generator[_Prediction, None, None]:
         shown = None if images or not source.scales else (source.info.height, source.info.width)
         # Decoded ahead of the model, so at the largest size that it can ask for.
         largest = max(self.config.input_size, self.config.small_size)
         with closing(source.read(shown and self._network_size(*shown, largest))) as frames:
-            while clip := list(itertools.islice(frames, self.config.clip_length)):
-                yield stream.predict(clip, shown)
+            clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
+            if ahead and (helpers := self._helpers(len(stream.expressions))):
+                yield from _looked_ahead(clips, stream, shown, helpers)
+            else:
+                for clip in clips:
+                    yield stream.predict(clip, shown)
+
+    def _helpers(self, expressions: int) -> int:
+        """How many threads should look at frames ahead, of those that the tensor library has; the rest keeps one."""
+        threads = torch.get_num_threads()
+        rest = threads * expressions / (expressions + self.runtime.embedding_cost)
+        return threads - math.ceil(rest)
 
     def _network_size(self, height: int, width: int, side: int) -> Size:
         return self.config.frame_size(height, width, self.runtime.size_multiple, side)
@@ -306,23 +322,40 @@ class Stream:
             self._next_index += len(images)
         return results
 
-    @torch.inference_mode()
-    def predict(self, clip: Sequence[VideoFrame], size: Size | None = None) -> _Prediction:
-        """Run the model on one clip; the state moves on.
-
-        Args:
-            clip: the frames.
-            size: (H, W) of the masks, where it is not that of the images.
-        """
-        runtime = self.segmenter.runtime
+    def network_size(self, clip: Sequence[VideoFrame], size: Size | None = None) -> Size:
+        """(h, w) at which the network looks at the next clip; arguments and errors as in `predict`."""
         shape = clip[0].image.shape
         for image in (frame.image for frame in clip):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != shape:
                 raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
         height, width = size or shape[:2]
-        network = self.segmenter._network_size(height, width, self._side)
-        pixels = torch.stack([_resized(frame.image, network) for frame in clip])
-        frames = pixels.to(runtime.device)[None].float() / 255
+        return self.segmenter._network_size(height, width, self._side)
+
+    def embed(self, image: Image, network: Size) -> Any:
+        """What the model sees in one frame, whatever comes before it, for `predict`; any thread may ask."""
+        return self.segmenter.runtime.embed(self._frames([image], network))
+
+    def _frames(self, images: Iterable[Image], network: Size) -> Tensor:
+        pixels = torch.stack([_resized(image, network) for image in images])
+        return pixels.to(self.segmenter.runtime.device)[None].float() / 255
+
+    @torch.inference_mode()
+    def predict(
+        self, clip: Sequence[VideoFrame], size: Size | None = None, embedded: Sequence[Any] | None = None
+    ) -> _Prediction:
+        """Run the model on one clip; the state moves on.
+
+        Args:
+            clip: the frames.
+            size: (H, W) of the masks, where it is not that of the images.
+            embedded: what `embed` has made of each frame, at the `network_size` that holds now.
+
+        Raises:
+            ValueError: an image of another form, or images of different sizes.
+        """
+        runtime = self.segmenter.runtime
+        network = self.network_size(clip, size)
+        frames = self._frames((frame.image for frame in clip), network) if embedded is None else embedded
         prediction = runtime.step(frames, self._text, self._state)
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
@@ -334,7 +367,7 @@ class Stream:
         )
         presences = presences.cpu()
         self._side = self._next_side(logits, presences)
-        return _Prediction(clip, (height, width), logits.numpy(), presences.numpy())
+        return _Prediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy())
 
     def _next_side(self, logits: Tensor, presences: Tensor) -> int:
         """Input size of the next clip: the smallest thing that was found in this one, (E, T, h, w), decides."""
@@ -388,6 +421,58 @@ class _Prediction:
     size: Size
     logits: Floats
     presences: Floats
+
+
+class _Looked(NamedTuple):
+    """A clip that is waiting for its turn, and jobs that look at its frames at the network's size."""
+
+    clip: list[VideoFrame]
+    network: Size
+    jobs: list[Job[Any]]
+
+
+def _looked_ahead(
+    clips: Iterator[list[VideoFrame]], stream: Stream, size: Size | None, count: int
+) -> Generator[_Prediction, None, None]:
+    """The predictions for clips, with `count` helpers that look at the frames of those to come; `size` as there."""
+    threads = torch.get_num_threads()
+    limit_threads(threads - count)
+    with Helpers(count) as helpers:
+
+        def look(clip: list[VideoFrame]) -> _Looked:
+            network = stream.network_size(clip, size)
+            return _Looked(clip, network, [helpers.job(partial(stream.embed, x.image, network)) for x in clip])
+
+        waiting: deque[_Looked] = deque()
+        failure: Exception | None = None
+        reading = True
+        while True:
+            while reading and len(waiting) <= CLIPS_LOOKED_AHEAD:
+                try:
+                    clip = next(clips, None)
+                except Exception as error:
+                    # In its turn: what was read before comes first.
+                    clip, failure = None, error
+                if clip is None:
+                    reading = False
+                else:
+                    waiting.append(look(clip))
+            if not waiting:
+                break
+            if waiting[0].network != stream.network_size(waiting[0].clip, size):
+                # The clip before has shown that things are smaller, or larger, than was thought.
+                for job in (job for looked in waiting for job in looked.jobs):
+                    job.drop()
+                waiting = deque(look(looked.clip) for looked in waiting)
+            now = waiting.popleft()
+            later = (job for looked in waiting for job in looked.jobs)
+            embedded = finish(now.jobs, later)
+            if not waiting:
+                # The last clip: no helper has anything to do.
+                limit_threads(threads)
+            yield stream.predict(now.clip, size, embedded)
+    if failure is not None:
+        raise failure
 
 
 def _resized(image: Image, size: Size) -> Tensor:

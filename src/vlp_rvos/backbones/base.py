@@ -171,6 +171,8 @@ class Backbone(nn.Module, ABC):
         image_mean, image_std: of the pixel normalisation, for RGB in [0, 1].
         vision_blocks, text_blocks: the layers.
         pyramid_widths: stride -> channels of the maps of `FrameTokens.pyramid`.
+        embedding_cost: of `embed_frames` on a CPU, against what the rest of a model of the same name's preset costs
+            for one expression; 0 where it is little.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Backbone(nn.Module, ABC):
     vision_blocks: nn.ModuleList
     text_blocks: nn.ModuleList
     pyramid_widths: dict[int, int]
+    embedding_cost: float = 0.0
 
     # --- words -----------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -125,7 +125,10 @@ class ExportedRuntime(Runtime):
         mask = batch.mask.numpy()
         return {"mask": mask, **self._text({"ids": batch.ids.numpy(), "mask": mask})}
 
-    def step(self, frames: Tensor, text: Arrays, state: npt.NDArray[np.float32] | None = None) -> ClipPrediction:
+    def step(
+        self, frames: Tensor | Sequence[Any], text: Arrays, state: npt.NDArray[np.float32] | None = None
+    ) -> ClipPrediction:
+        assert isinstance(frames, Tensor)
         # The text brings the state of a video that begins; models without history have none.
         carried = {} if state is None else {"state": state}
         out = self._clip({**text, **carried, "frames": frames.numpy()})
