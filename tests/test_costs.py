@@ -55,7 +55,7 @@ def test_a_whole_model_counts_as_torchs_counter_does() -> None:
     with counted({"encoder": model.encoder, "reasoning": model.reasoning}) as costs:
         model(frames, text)
     assert total(costs).flops == pytest.approx(counter.get_total_flops(), rel=1e-3)
-    assert costs["encoder"].flops > costs["rest"].flops > 0
+    assert min(costs[part].flops for part in ("encoder", "reasoning", "rest")) > 0
 
 
 def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,13 +167,18 @@ class PaperModel:
         with counted() as costs:
             backbone.encode_image(images, self.config.patch_pool)
         found["tower"] = sum(costs.values(), Cost())
+        with counted() as costs:
+            self.model.encoder.embed(backbone, images[None])
+        embedding = sum(costs.values(), Cost())
         history = torch.empty(expressions, length, self.config.width, device="meta")
         video_of = torch.zeros(expressions, dtype=torch.int64, device="meta")
         names = ("encoder", "motion", "fusion", "reasoning", "mask_head")
         parts = {name: part for name in names if (part := getattr(self.model, name)) is not None}
         with counted(parts) as costs:
             self.model(images[None], text, history, video_of)
-        return {**found, **costs, "encoder": costs["encoder"] - found["tower"]}
+        # The tower's begin stands outside of the encoder's own call.
+        encoder, rest = costs["encoder"] + embedding - found["tower"], costs["rest"] - embedding
+        return {**found, **costs, "encoder": encoder, "rest": rest}
 
     def per_clip(self, **setting: Any) -> Cost:
         """Cost of one clip without the words, which are encoded once for a video."""
