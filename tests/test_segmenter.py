@@ -483,8 +483,10 @@ def test_looking_ahead_ends_early_without_a_thread_left() -> None:
         next(results)
         assert threading.active_count() > threads
     assert threading.active_count() == threads
+    found.clear()
     with pytest.raises(ValueError, match="of one size"):
-        list(Segmenter(Helped()).segment([*noise(2), *noise(1, (48, 48))], "a dog", ahead=1))
+        found.extend(Segmenter(Helped()).segment([*noise(5), *noise(1, (48, 48))], "a dog", ahead=1))
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(

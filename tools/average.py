@@ -14,6 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from one_line import says_why
+
 from vlp_rvos.checkpoint import load_model, peek, save_trained
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.evaluation.run import parse_overrides
@@ -43,7 +45,8 @@ def average(
     save_trained(output, model, {**peek(second).training, **origin}, state=state, use=use, half=True)
 
 
-def main() -> int:
+@says_why
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("first")
     parser.add_argument("second")
@@ -52,13 +55,8 @@ def main() -> int:
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    try:
-        use = parse_overrides(arguments.use)
-        average(arguments.first, arguments.second, arguments.share, arguments.whole, arguments.output, use)
-    except VLPRVOSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    use = parse_overrides(arguments.use)
+    average(arguments.first, arguments.second, arguments.share, arguments.whole, arguments.output, use)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
+from one_line import says_why
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -274,7 +275,8 @@ def distil(wide: VLPRVOS, narrow: VLPRVOS, data: MixtureConfig, minutes: float, 
     return step
 
 
-def main() -> int:
+@says_why
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
@@ -300,46 +302,39 @@ def main() -> int:
     if arguments.part and not arguments.keep:
         parser.error("--part needs --keep")
     begun = time.monotonic()
-    try:
-        use = parse_overrides(arguments.use)
-        header = peek(arguments.model)
-        wide = load_model(arguments.model, use)
-        data = replace(load_config(arguments.config).data, root=str(arguments.data), seed=arguments.seed, **ASKED)
-        if arguments.part:
-            part, parts = arguments.part
-            share = arguments.samples // parts
-            kept = look(wide, data, part * share, share)
-            replace_file(arguments.keep / f"look-{part}.safetensors", lambda path: save_file(kept, path))
-            return 0
-        files = sorted(arguments.keep.glob("look-*.safetensors")) if arguments.keep else []
-        looks = [load_file(file) for file in files] or [look(wide, data, 0, arguments.samples)]
-        torch.manual_seed(arguments.seed)
-        narrow = narrowed(wide, arguments.tower, arguments.reasoning)
-        missed = {}
-        for old, new in zip(mlps(wide), mlps(narrow), strict=True):
-            read, said = (torch.cat([part.pop(f"{old.name}.{end}") for part in looks]) for end in ("in", "out"))
-            missed[old.name] = round(fit(old, new, read, said, arguments.epochs), 4)
-            print(f"{old.name}: misses {missed[old.name]} of {len(read)} rows' variance", flush=True)
-        # Other samples than those that each MLP alone has seen.
-        steps = distil(
-            wide, narrow, replace(data, seed=data.seed + 1), arguments.minutes, arguments.rate, arguments.keep
-        )
-        for mlp in mlps(narrow):
-            for parameter in mlp.parameters():
-                parameter.data = parameter.detach().half().float()
-        assert isinstance(narrow.backbone, MiniBackbone)
-        narrow.backbone.freeze()
-        narrow.backbone.save_aligned(arguments.backbone)
-        settings = ("tower", "reasoning", "samples", "epochs", "minutes", "rate", "seed")
-        how = {name: getattr(arguments, name) for name in settings}
-        how |= {"steps": steps, "missed": missed, "all_minutes": round((time.monotonic() - begun) / 60, 1)}
-        trained = header.training | {"narrowed": how}
-        stored = VLPRVOS(narrow.backbone, ModelConfig.from_dict(header.config).replace(mlp_ratio=arguments.reasoning))
-        save_trained(arguments.output, stored, trained, state=narrow.trained_state_dict(), use=use, half=True)
-    except VLPRVOSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    use = parse_overrides(arguments.use)
+    header = peek(arguments.model)
+    wide = load_model(arguments.model, use)
+    data = replace(load_config(arguments.config).data, root=str(arguments.data), seed=arguments.seed, **ASKED)
+    if arguments.part:
+        part, parts = arguments.part
+        share = arguments.samples // parts
+        kept = look(wide, data, part * share, share)
+        replace_file(arguments.keep / f"look-{part}.safetensors", lambda path: save_file(kept, path))
+        return
+    files = sorted(arguments.keep.glob("look-*.safetensors")) if arguments.keep else []
+    looks = [load_file(file) for file in files] or [look(wide, data, 0, arguments.samples)]
+    torch.manual_seed(arguments.seed)
+    narrow = narrowed(wide, arguments.tower, arguments.reasoning)
+    missed = {}
+    for old, new in zip(mlps(wide), mlps(narrow), strict=True):
+        read, said = (torch.cat([part.pop(f"{old.name}.{end}") for part in looks]) for end in ("in", "out"))
+        missed[old.name] = round(fit(old, new, read, said, arguments.epochs), 4)
+        print(f"{old.name}: misses {missed[old.name]} of {len(read)} rows' variance", flush=True)
+    # Other samples than those that each MLP alone has seen.
+    steps = distil(wide, narrow, replace(data, seed=data.seed + 1), arguments.minutes, arguments.rate, arguments.keep)
+    for mlp in mlps(narrow):
+        for parameter in mlp.parameters():
+            parameter.data = parameter.detach().half().float()
+    assert isinstance(narrow.backbone, MiniBackbone)
+    narrow.backbone.freeze()
+    narrow.backbone.save_aligned(arguments.backbone)
+    settings = ("tower", "reasoning", "samples", "epochs", "minutes", "rate", "seed")
+    how = {name: getattr(arguments, name) for name in settings}
+    how |= {"steps": steps, "missed": missed, "all_minutes": round((time.monotonic() - begun) / 60, 1)}
+    trained = header.training | {"narrowed": how}
+    stored = VLPRVOS(narrow.backbone, ModelConfig.from_dict(header.config).replace(mlp_ratio=arguments.reasoning))
+    save_trained(arguments.output, stored, trained, state=narrow.trained_state_dict(), use=use, half=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from one_line import says_why
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -140,7 +141,8 @@ def _head(model: VLPRVOS) -> PresenceHead:
     return model.presence_head
 
 
-def main() -> int:
+@says_why
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
@@ -165,38 +167,33 @@ def main() -> int:
     arguments = parser.parse_args()
     keep_freed_memory()
     begun = time.monotonic()
-    try:
-        use = parse_overrides(arguments.use)
-        model = load_model(arguments.model, use)
-        data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
-        draws = [replace(data, seed=seed) for seed in arguments.seeds]
-        draws += [replace(data, seed=seed, **SMALL) for seed in arguments.small_seeds]
-        parts = [vars(observed(model, draw, "train", arguments.samples, arguments.keep)) for draw in draws]
-        seen = Observations(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
-        held_out = observed(model, draws[0], "holdout", arguments.held_out, arguments.keep)
-        config, heads = model.config.replace(presence_width=arguments.width), []
-        for number in track(range(arguments.heads), "training"):
-            torch.manual_seed(arguments.seeds[0] + number)
-            head = PresenceHead(config, model.backbone.text_width)
-            fit(head, seen, arguments.epochs, arguments.rate, arguments.noise, arguments.dropout)
-            heads.append((noticed(head, held_out), head))
-        best = max(range(len(heads)), key=lambda index: heads[index][0])
-        settings = ("samples", "held_out", "epochs", "rate", "noise", "width", "dropout", "seeds", "small_seeds")
-        how = {name: getattr(arguments, name) for name in settings}
-        how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": ASKED}
-        how |= {"noticed": [round(share, 4) for share, _ in heads], "head": best}
-        header = peek(arguments.model)
-        stored = ModelConfig.from_dict(header.config).replace(presence_width=arguments.width)
-        model.presence_head = heads[best][1]
-        state = model.trained_state_dict()
-        trained = header.training | {"presence": how}
-        save_trained(arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, use=use, half=True)
-    except VLPRVOSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    use = parse_overrides(arguments.use)
+    model = load_model(arguments.model, use)
+    data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
+    draws = [replace(data, seed=seed) for seed in arguments.seeds]
+    draws += [replace(data, seed=seed, **SMALL) for seed in arguments.small_seeds]
+    parts = [vars(observed(model, draw, "train", arguments.samples, arguments.keep)) for draw in draws]
+    seen = Observations(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+    held_out = observed(model, draws[0], "holdout", arguments.held_out, arguments.keep)
+    config, heads = model.config.replace(presence_width=arguments.width), []
+    for number in track(range(arguments.heads), "training"):
+        torch.manual_seed(arguments.seeds[0] + number)
+        head = PresenceHead(config, model.backbone.text_width)
+        fit(head, seen, arguments.epochs, arguments.rate, arguments.noise, arguments.dropout)
+        heads.append((noticed(head, held_out), head))
+    best = max(range(len(heads)), key=lambda index: heads[index][0])
+    settings = ("samples", "held_out", "epochs", "rate", "noise", "width", "dropout", "seeds", "small_seeds")
+    how = {name: getattr(arguments, name) for name in settings}
+    how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": ASKED}
+    how |= {"noticed": [round(share, 4) for share, _ in heads], "head": best}
+    header = peek(arguments.model)
+    stored = ModelConfig.from_dict(header.config).replace(presence_width=arguments.width)
+    model.presence_head = heads[best][1]
+    state = model.trained_state_dict()
+    trained = header.training | {"presence": how}
+    save_trained(arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, use=use, half=True)
     shares = ", ".join(f"{100 * share:.1f}" for share, _ in heads)
     print(f"{arguments.output}: {how['asked']} expressions, {how['minutes']} minutes; absent noticed: {shares} %")
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -41,9 +42,6 @@ def release_threads() -> bool:
     """
     if sys.platform != "linux":
         return False
-    # Only here: loading it takes longer than showing help should.
-    import ctypes
-
     try:
         # PyTorch brings its own copy, under a name that differs from release to release.
         fields = [line.split(maxsplit=5) for line in MAPPED.read_text(errors="replace").splitlines()]

@@ -341,7 +341,7 @@ class Stream:
 
     @torch.inference_mode()
     def predict(
-        self, clip: Sequence[VideoFrame], size: Size | None = None, embedded: Sequence[Any] | None = None
+        self, clip: Sequence[VideoFrame], size: Size | None = None, embedded: Tensor | Sequence[Any] | None = None
     ) -> _Prediction:
         """Run the model on one clip; the state moves on.
 
@@ -354,9 +354,9 @@ class Stream:
             ValueError: an image of another form, or images of different sizes.
         """
         runtime = self.segmenter.runtime
-        network = self.network_size(clip, size)
-        frames = self._frames((frame.image for frame in clip), network) if embedded is None else embedded
-        prediction = runtime.step(frames, self._text, self._state)
+        if embedded is None:
+            embedded = self._frames((frame.image for frame in clip), self.network_size(clip, size))
+        prediction = runtime.step(embedded, self._text, self._state)
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
@@ -449,14 +449,12 @@ def _looked_ahead(
         while True:
             while reading and len(waiting) <= CLIPS_LOOKED_AHEAD:
                 try:
-                    clip = next(clips, None)
+                    waiting.append(look(next(clips)))
+                except StopIteration:
+                    reading = False
                 except Exception as error:
                     # In its turn: what was read before comes first.
-                    clip, failure = None, error
-                if clip is None:
-                    reading = False
-                else:
-                    waiting.append(look(clip))
+                    reading, failure = False, error
             if not waiting:
                 break
             if waiting[0].network != stream.network_size(waiting[0].clip, size):
