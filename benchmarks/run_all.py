@@ -45,7 +45,7 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
         "released-threads": ["released_threads.py", *threaded, *clips],
         "memory": ["peak_memory.py", *threaded, *memory],
         "segment-mini": ["segment_command.py", *threaded, *clip, *runtimes],
-        "segment-clip-b16": ["segment_command.py", *threaded, *clip, "--model", "mini" if tiny else "clip-b16"],
+        "segment-clip-b16": ["segment_command.py", *threaded, *(clip or ["--frames", "48", "--model", "clip-b16"])],
     }
     found = {name: [sys.executable, str(HERE / run[0]), *run[1:], "--json", "{json}"] for name, run in script.items()}
     found["length"] = [sys.executable, str(HERE / "memory_length.py"), *length]

@@ -8,6 +8,9 @@ Decoding, resizing, the model, masks at the video's size, overlay and files, in 
 that are at hand. All in one process with models that are loaded; loading is counted by itself. Where the command
 looks at frames ahead (`vlp_rvos.helpers`), it is also timed without that.
 
+The generated clip has ten seconds. What comes before the model's first clip and after its last one is the same for any
+length, so it weighs more in a shorter video (`--frames 48`).
+
 The least that the first can be of the second on so many cores is told by processor times: of the model, and of FFmpeg
 alone, which decodes the video, scales it for the network and encodes it again with nothing drawn.
 """
@@ -91,7 +94,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, help="instead of a generated clip")
     parser.add_argument("--width", type=int, default=1920)
     parser.add_argument("--height", type=int, default=1080)
-    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--frames", type=int, default=250, help="of the generated clip, at 25 a second")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runtime", action="append", default=[], choices=["onnx", "openvino"], help="beside PyTorch")

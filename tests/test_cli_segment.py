@@ -20,6 +20,7 @@ from vlp_rvos import Segmenter, __version__, checkpoint, cli, writers
 from vlp_rvos.commands.choice import ModelChoice
 from vlp_rvos.commands.evaluate import Files
 from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.palette import label_map
 
 OUTPUTS = ["masks", "masks.json", "overlay.mp4"]
 
@@ -63,7 +64,7 @@ def test_segment_writes_everything(tmp_path: Path, video: Path, capsys: pytest.C
         decoded_masks = [coco_mask.decode(x["segmentation"]) for x in frame["objects"]]
         assert np.array_equal(np.stack(decoded_masks), result.masks)
         with PillowImage.open(out / "masks" / f"{frame['name']}.png") as image:
-            assert np.array_equal(np.asarray(image), writers.label_map(result.masks, result.scores))
+            assert np.array_equal(np.asarray(image), label_map(result.masks, result.scores))
     printed = capsys.readouterr()
     assert re.fullmatch(rf"7 frames in [\d.]+ s \([\d.]+ frames/s\); wrote {out}/overlay.mp4, .*\n", printed.out)
     assert printed.err == ""

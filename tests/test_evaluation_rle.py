@@ -11,7 +11,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from vlp_rvos.cli import main
-from vlp_rvos.evaluation.rle import average_precision, encode_mask, evaluate_rle, overlap_metrics
+from vlp_rvos.evaluation.rle import average_precision, evaluate_rle, overlap_metrics
+from vlp_rvos.rle import encode_mask
 
 
 def row(first: int, last: int) -> np.ndarray:

@@ -11,17 +11,10 @@ from pycocotools import mask as coco_mask
 
 from vlp_rvos import writers
 from vlp_rvos.errors import UserError
+from vlp_rvos.palette import davis_palette, label_map
 from vlp_rvos.segmenter import FrameResult
 from vlp_rvos.video import VideoInfo, VideoWriter, open_video
-from vlp_rvos.writers import (
-    MasksJsonWriter,
-    OverlayRenderer,
-    OverlayWriter,
-    PaletteMaskWriter,
-    davis_palette,
-    label_map,
-    overlay_colours,
-)
+from vlp_rvos.writers import MasksJsonWriter, OverlayRenderer, OverlayWriter, PaletteMaskWriter, overlay_colours
 
 WORDS = ("the dog that jumps", "a red car")
 INFO = VideoInfo("dog.mp4", 64, 48, 10.0, 1.0, 10)
@@ -227,6 +220,7 @@ def test_working_in_the_masks_box_changes_nothing(place: tuple[int, int] | None,
     scores = np.array([0.3, 0.6], np.float32)
     one = FrameResult(0, 0.0, image, masks, scores, scores, WORDS, "00000")
     renderer, labels = OverlayRenderer(WORDS), label_map(masks, scores)
+    assert np.array_equal(one.labels, labels[one.box])
 
     expected = image.copy()
     colours = overlay_colours(2)

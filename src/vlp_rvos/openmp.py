@@ -45,7 +45,7 @@ def release_threads() -> bool:
     try:
         # PyTorch brings its own copy, under a name that differs from release to release.
         fields = [line.split(maxsplit=5) for line in MAPPED.read_text(errors="replace").splitlines()]
-        libraries = {line[5] for line in fields if len(line) == 6 and "libgomp" in Path(line[5]).name}
+        libraries = {line[5] for line in fields if len(line) == 6 and "libgomp" in line[5].rpartition("/")[2]}
         pauses = [getattr(ctypes.CDLL(library), "omp_pause_resource_all", None) for library in libraries]
     except OSError:
         # Hidden by the system, or the file was replaced meanwhile: it goes on as it is.

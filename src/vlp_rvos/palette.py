@@ -14,8 +14,6 @@ __all__ = ["MAX_OBJECTS", "davis_palette", "label_map", "palette_png"]
 
 #: what a palette has colours for, beside the background
 MAX_OBJECTS = 255
-# Masks are mostly runs: higher levels of zlib take several times as long for little.
-_LEVEL = 1
 
 
 def davis_palette() -> npt.NDArray[np.uint8]:
@@ -39,7 +37,7 @@ def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> 
         raise UserError(f"{len(masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
     labels = np.zeros(masks.shape[1:], dtype=np.uint8)
     for i in np.argsort(scores, kind="stable"):
-        labels[masks[i]] = i + 1
+        np.copyto(labels, np.uint8(i + 1), where=masks[i])
     return labels
 
 
@@ -74,10 +72,12 @@ def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tup
     else:
         for i in range(pixels):
             packed |= wide[:, i::pixels] << (8 - bits * (i + 1))
+    # Masks are mostly runs: looking for anything else takes longer, and finds little.
+    packer = zlib.compressobj(strategy=zlib.Z_RLE)
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0),
         b"PLTE": _COLOURS[: 3 << bits],
-        b"IDAT": zlib.compress(rows.tobytes(), _LEVEL),
+        b"IDAT": packer.compress(rows.tobytes()) + packer.flush(),
         b"IEND": b"",
     }
     parts = [b"\x89PNG\r\n\x1a\n"]

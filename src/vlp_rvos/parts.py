@@ -30,21 +30,35 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     """
     if share <= 0:
         return logits
-    coarse = F.avg_pool2d(logits[:, None], _CELL, ceil_mode=True)
-    inside = coarse > cut
+    coarse = F.avg_pool2d(logits[:, None], _CELL, ceil_mode=True)[:, 0]
+    inside = (coarse > cut).numpy()
     if not inside.any():
         return logits
-    number, cells = len(logits), inside[0].numel()
-    names = torch.from_numpy(_part_numbers(inside[:, 0].numpy())).flatten(1)
-    weights = torch.zeros(number, cells + 1)
+    names = torch.from_numpy(_part_numbers(inside)).flatten(1)
+    weights = torch.zeros(len(logits), int(names.max()) + 1)
     weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
     weights[:, 0] = 0
-    kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view_as(inside) & inside
+    kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view(inside.shape).numpy() & inside
     # The outline of a part lies in cells of which the mean is below the cut. A mask without any other cell stays.
-    near = (F.max_pool2d(kept.float(), 3, 1, 1) > 0) | ~inside.flatten(1).any(1).view(-1, 1, 1, 1)
-    near = near.repeat_interleave(_CELL, -2).repeat_interleave(_CELL, -1)[:, 0, : logits.shape[1], : logits.shape[2]]
-    dropped = (logits > cut) & ~near
-    return logits.masked_fill(dropped, cut - _FAR_BELOW) if dropped.any() else logits
+    far = inside.any(axis=(1, 2), keepdims=True) & ~_with_neighbours(kept)
+    far = far.repeat(_CELL, -1).repeat(_CELL, -2)[:, : logits.shape[1], : logits.shape[2]]
+    dropped = (logits.numpy() > cut) & far
+    if not dropped.any():
+        return logits
+    cleaned = logits.clone()
+    np.copyto(cleaned.numpy(), cut - _FAR_BELOW, where=dropped)
+    return cleaned
+
+
+def _with_neighbours(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(N, h, w) -> the same with all that touch one of them, also at a corner."""
+    wide = cells.copy()
+    wide[..., 1:] |= cells[..., :-1]
+    wide[..., :-1] |= cells[..., 1:]
+    near = wide.copy()
+    near[:, 1:] |= wide[:, :-1]
+    near[:, :-1] |= wide[:, 1:]
+    return near
 
 
 def _part_numbers(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

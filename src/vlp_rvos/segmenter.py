@@ -30,6 +30,7 @@ from vlp_rvos.helpers import Helpers, Job, finish
 from vlp_rvos.memory import MaskMemory
 from vlp_rvos.model import VLPRVOS
 from vlp_rvos.openmp import limit_threads, release_threads
+from vlp_rvos.palette import label_map
 from vlp_rvos.parts import without_small_parts
 from vlp_rvos.runtime import Precision, Runtime, RuntimeName, TorchRuntime, load_runtime
 from vlp_rvos.video import DEFAULT_FPS, ArraySource, Image, Size, VideoFrame, VideoSource, open_video, prefetch
@@ -81,6 +82,11 @@ class FrameResult:
         top, bottom = int(rows[0]), int(rows[-1]) + 1
         columns = np.flatnonzero(self.masks[:, top:bottom].any(axis=(0, 1)))
         return slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """(h, w) object ids in `box`: 1 to E, 0 background; where masks overlap the best score is on top."""
+        return label_map(self.masks[:, *self.box], self.scores)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -374,8 +380,9 @@ class Stream:
         config = self.segmenter.config
         if not config.small_size:
             return config.input_size
-        areas = (logits > self._cut).float().mean((1, 2, 3))
-        found = areas[(areas >= _STRAY) & (presences.mean(1) >= 0.5)]
+        # Counted by expression: a mean over bytes takes ten times as long.
+        areas = np.array([np.count_nonzero(one) for one in logits.numpy() > self._cut]) / logits[0].numel()
+        found = areas[(areas >= _STRAY) & (presences.mean(1).numpy() >= 0.5)]
         # Where it is looked at closely it has to be larger for that to end, so that sizes do not alternate.
         limit = config.small_area * (1.25 if self._side == config.small_size else 1.0)
         return config.small_size if len(found) and found.min() < limit else config.input_size

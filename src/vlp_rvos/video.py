@@ -331,7 +331,7 @@ class _FileSource(VideoSource):
         if frame is None:
             raise UserError(f"{path} has no frames that can be decoded")
         self._turn = _display_matrix(frame)
-        height, width = _turned(frame, self._turn).shape[:2]
+        height, width = (frame.width, frame.height) if _lies(self._turn) else (frame.height, frame.width)
         limited = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         self.planar = limited and self._turn == (1, 0, 0, 1) and height % 2 == width % 2 == 0
         whole = total and every == 1 and start is None and end is None
@@ -339,18 +339,14 @@ class _FileSource(VideoSource):
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
 
     def _read(self) -> Iterator[tuple[float, str | None, Load]]:
-        # Kept for all frames, but only for one thread.
-        scaler = VideoReformatter()
+        scaler = _Scaler()
         for time, frame in self._frames():
             yield time, None, lambda size, frame=frame: self._image(frame, size, scaler)  # type: ignore[misc]
 
-    def _image(
-        self, frame: av.VideoFrame, size: Size | None, scaler: VideoReformatter
-    ) -> tuple[Image, av.VideoFrame | None]:
+    def _image(self, frame: av.VideoFrame, size: Size | None, scaler: _Scaler) -> tuple[Image, av.VideoFrame | None]:
         if size is not None:
             height, width = size[::-1] if _lies(self._turn) else size
-            # In one thread: to begin and end several costs a third as much again as the scaling.
-            small = scaler.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR, threads=1)
+            small = scaler.scale(frame, width, height)
             # A frame of the usual kind passes without a copy.
             picture = frame.reformat(self.info.width, self.info.height, "yuv420p") if self.planar else None
             return _turned(small, self._turn), picture
@@ -427,6 +423,19 @@ class _FileSource(VideoSource):
         if container.format.name == "gif" and not _has_gif_trailer(self.path):
             return "the file ends without its end mark"
         return None
+
+
+class _Scaler:
+    """Frames at another size, in RGB; what is set up for one is kept for all, but only for one thread."""
+
+    def __init__(self) -> None:
+        # Scaling has a quick form for pixels of four bytes only; the fourth is dropped after it.
+        self._scaling, self._packing = VideoReformatter(), VideoReformatter()
+
+    def scale(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        # In one thread: to begin and end several costs a third as much again as the scaling.
+        wide = self._scaling.reformat(frame, width, height, "rgba", interpolation=Interpolation.BILINEAR, threads=1)
+        return self._packing.reformat(wide, width, height, "rgb24", threads=1)
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
@@ -668,9 +677,10 @@ class VideoWriter(AtomicWriter):
         self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
         rate = Fraction(self.fps).limit_denominator(1001)
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
+        # One quantizer for all frames: to find one for each, x264 would look at the frame once more.
         if "libx264" in av.codecs_available:
             stream = self._container.add_stream(
-                "libx264", rate=rate, options={"preset": "ultrafast", "crf": "20", "bf": "0"}
+                "libx264", rate=rate, options={"preset": "ultrafast", "qp": "23", "bf": "0"}
             )
         else:
             stream = self._container.add_stream(

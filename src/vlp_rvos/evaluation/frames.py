@@ -336,7 +336,7 @@ def _counted(mask: Mask, counted: Mask | None) -> Mask:
 
 def _sample(truth: Mask, prediction: Mask, score: float) -> Sample:
     # Most benchmarks do without: the library takes a while to import.
-    from vlp_rvos.evaluation.rle import encode_mask
+    from vlp_rvos.rle import encode_mask
 
     return Sample(encode_mask(truth), encode_mask(prediction), score)
 

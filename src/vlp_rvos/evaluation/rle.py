@@ -15,7 +15,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -23,7 +22,7 @@ from pycocotools.cocoeval import COCOeval
 from vlp_rvos.data.files import read_json
 from vlp_rvos.errors import UserError
 
-__all__ = ["average_precision", "encode_mask", "evaluate_rle", "overlap_metrics", "read_rle_files"]
+__all__ = ["average_precision", "evaluate_rle", "overlap_metrics", "read_rle_files"]
 
 OVERLAPS = (0.5, 0.6, 0.7, 0.8, 0.9)
 EPSILON = 1e-6
@@ -102,12 +101,6 @@ def overlap_metrics(truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
     result = {f"P@{overlap}": fmean(iou > overlap for iou in ious) for overlap in OVERLAPS}
     overall = intersections / unions if unions else 1.0
     return result | {"overall_iou": overall, "mean_iou": float(np.mean(ious))}
-
-
-def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """A mask (H, W) in COCO's run-length encoding, as JSON can hold it."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def read_rle_files(truth: Path, predictions: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
