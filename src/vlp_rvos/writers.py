@@ -117,11 +117,8 @@ class OverlayRenderer:
             slice(max(0, part.start - thickness) // 2 * 2, min(side, -(-(part.stop + thickness) // 2) * 2))
             for part, side in zip(result.box, size, strict=True)
         )
-        labels = np.zeros([part.stop - part.start for part in box], np.uint8)
-        inner = tuple(
-            slice(part.start - wide.start, part.stop - wide.start) for part, wide in zip(result.box, box, strict=True)
-        )
-        labels[inner] = result.labels
+        around = [(part.start - wide.start, wide.stop - part.stop) for part, wide in zip(result.box, box, strict=True)]
+        labels = np.pad(result.labels, around)
         return box, labels, _edges(labels, thickness)
 
     def _draw_caption(self, image: Image) -> None:
