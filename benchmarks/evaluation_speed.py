@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlp_rvos.atomic import write_bytes
-from vlp_rvos.data.benchmarks.base import ReferringDataset
 from vlp_rvos.data.benchmarks.ref_youtube_vos import open_folder
-from vlp_rvos.evaluation.parallel import available_cores
-from vlp_rvos.evaluation.run import evaluate_dataset
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
+from vlp_rvos.evaluation.runner import evaluate_dataset
+from vlp_rvos.utils.atomic import write_bytes
+from vlp_rvos.utils.processes import available_cores
 
 try:
     import cv2

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.benchmarking.report import Row, write_report
-from vlp_rvos.palette import davis_palette, palette_png
-from vlp_rvos.segmenter import _resized
+from vlp_rvos.inference.upsampling import resize_image
+from vlp_rvos.media.palette import davis_palette, palette_png
+from vlp_rvos.profiling.cost_report import Row, write_report
+from vlp_rvos.profiling.overhead import alternate
 
 INPUT, CLOSER = (288, 512), (384, 704)
 
@@ -59,9 +59,9 @@ def main() -> None:
     top, left = (int(np.flatnonzero(disc.any(axis))[0]) for axis in (1, 0))
     part = disc[disc.any(1)][:, disc.any(0)].astype(np.uint8)
     forms = {
-        "whole frame": partial(_resized, frame, INPUT),
+        "whole frame": partial(resize_image, frame, INPUT),
         "whole frame, floats": partial(resized_floats, frame, INPUT),
-        "closer frame": partial(_resized, scaled, INPUT),
+        "closer frame": partial(resize_image, scaled, INPUT),
         "closer frame, floats": partial(resized_floats, scaled, INPUT),
         "mask image": partial(palette_png, part, (top, left), size, 1),
         "mask image, Pillow": partial(pillow_png, disc.astype(np.uint8)),

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.atomic import write_bytes
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.quantization import QuantizedLinear
+from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.runtimes.int8 import QuantizedLinear
+from vlp_rvos.utils.atomic import write_bytes
 
 
 def kernels(linear: nn.Linear, x: Tensor) -> dict[str, Callable[[], Tensor]]:

@@ -31,16 +31,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vlp_rvos.atomic import write_bytes
-from vlp_rvos.backbones import random_backbone
-from vlp_rvos.config import ModelConfig
-from vlp_rvos.data.mixture import MixtureConfig, Source
-from vlp_rvos.data.ytvos import YTVOSDataset
-from vlp_rvos.model import VLPRVOS
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
+from vlp_rvos.data.sources.ytvos import YTVOSDataset
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import Batch, batches, staged
-from vlp_rvos.training.config import TrainConfig, load_config
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer
+from vlp_rvos.training.train_config import TrainConfig, load_config
+from vlp_rvos.utils.atomic import write_bytes
 
 
 class Setting(NamedTuple):

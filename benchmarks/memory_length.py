@@ -43,7 +43,17 @@ def make_clip(path: Path, seconds: float, width: int, height: int, fps: int) -> 
 
 def measure(video: Path, output: Path, options: list[str]) -> dict[str, float]:
     """Run the command; its frames, seconds and peak resident memory in MiB."""
-    command = [sys.executable, "-m", "vlp_rvos.cli", "segment", str(video), "the square", "-o", str(output), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "vlp_rvos",
+        "segment",
+        str(video),
+        "the square",
+        "-o",
+        str(output),
+        "--json",
+    ]
     began = time.perf_counter()
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 
-from vlp_rvos.atomic import write_bytes
-from vlp_rvos.benchmarking.costs import PARTS, Cost, PaperModel
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.benchmarking.report import Row, machine, plot_lines, table
+from vlp_rvos.profiling.cost_report import Row, machine, plot_lines, table
+from vlp_rvos.profiling.costs import PARTS, Cost, PaperModel
+from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.utils.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT, PLOTS = ROOT / "docs" / "performance.md", ROOT / "docs" / "plots"

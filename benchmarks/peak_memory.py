@@ -34,10 +34,10 @@ def resident() -> int:
 def child(model_name: str, size: tuple[int, int], frames: int, clips: int, threads: int) -> dict[str, Any]:
     import torch
 
-    from vlp_rvos.backbones import random_backbone
-    from vlp_rvos.config import ModelConfig
-    from vlp_rvos.model import VLPRVOS
-    from vlp_rvos.runtime import TorchRuntime
+    from vlp_rvos.models.backbones import random_backbone
+    from vlp_rvos.models.model_config import ModelConfig
+    from vlp_rvos.models.vlp_rvos import VLPRVOS
+    from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
     torch.set_num_threads(threads)
     runtime = TorchRuntime(VLPRVOS(random_backbone(model_name), ModelConfig.preset(model_name)), precision="fp32")
@@ -64,7 +64,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(child(*setting)))
         return
-    from vlp_rvos.benchmarking.report import Row, write_report
+    from vlp_rvos.profiling.cost_report import Row, write_report
 
     done = subprocess.run([sys.executable, *sys.argv, "--child"], stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)

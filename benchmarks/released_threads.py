@@ -14,13 +14,12 @@ from pathlib import Path
 
 import torch
 
-from vlp_rvos.allocator import keep_freed_memory
-from vlp_rvos.backbones import random_backbone
-from vlp_rvos.benchmarking.overhead import EXPRESSIONS, alternate
-from vlp_rvos.benchmarking.report import Row, write_report
-from vlp_rvos.config import ModelConfig
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.openmp import release_threads
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.profiling.cost_report import Row, write_report
+from vlp_rvos.profiling.overhead import EXPRESSIONS, alternate
+from vlp_rvos.runtimes.threads import release_threads
 
 
 def main() -> None:
@@ -33,7 +32,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
-    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     config = ModelConfig.preset(arguments.model)

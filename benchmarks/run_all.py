@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vlp_rvos.benchmarking.report import Row, plot_rows, table
+from vlp_rvos.profiling.cost_report import Row, plot_rows, table
 
 HERE = Path(__file__).parent
 OVERHEAD = {
@@ -51,7 +51,7 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     found["length"] = [sys.executable, str(HERE / "memory_length.py"), *length]
     for model in ("mini",) if tiny else ("mini", "clip-b16"):
         options = [*threaded, *(["--rounds", "1", "--no-training"] if tiny else [])]
-        bench = ["-m", "vlp_rvos.cli", "bench", "overhead", "--model", model, "--json", "{json}"]
+        bench = ["-m", "vlp_rvos", "bench", "overhead", "--model", model, "--json", "{json}"]
         found[f"overhead-{model}"] = [sys.executable, *bench, *options]
     return found
 

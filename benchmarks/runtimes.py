@@ -27,19 +27,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos import checkpoint
-from vlp_rvos.allocator import keep_freed_memory
-from vlp_rvos.atomic import replace_file, write_bytes
-from vlp_rvos.backbones import random_backbone
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError
-from vlp_rvos.export.folder import ExportFormat
-from vlp_rvos.export.runtimes import ExportedRuntime
 from vlp_rvos.export.writer import export_model
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.runtime import Precision, Runtime, TorchRuntime
-from vlp_rvos.video import open_video
+from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.models import checkpoint
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
+from vlp_rvos.runtimes.names import ExportFormat, Precision
+from vlp_rvos.runtimes.runtime import Runtime
+from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.utils.atomic import replace_file, write_bytes
 
 REFERENCE = "torch fp32"
 TORCH_FORMS = (REFERENCE, "torch bf16", "torch int8")
@@ -177,7 +177,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="a PNG file")
     arguments = parser.parse_args()
-    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     trained = has_weights(arguments.model)
     model = load(arguments.model)

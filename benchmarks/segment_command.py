@@ -6,7 +6,7 @@
 
 Decoding, resizing, the model, masks at the video's size, overlay and files, in turns with the model on network inputs
 that are at hand. All in one process with models that are loaded; loading is counted by itself. Where the command
-looks at frames ahead (`vlp_rvos.helpers`), it is also timed without that.
+looks at frames ahead (`vlp_rvos.inference.workers`), it is also timed without that.
 
 The generated clip has ten seconds. What comes before the model's first clip and after its last one is the same for any
 length, so it weighs more in a shorter video (`--frames 48`).
@@ -33,17 +33,19 @@ from unittest.mock import patch
 import torch
 from memory_length import make_clip
 
-from vlp_rvos.allocator import keep_freed_memory
-from vlp_rvos.backbones import random_backbone
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.benchmarking.report import Row, write_report
-from vlp_rvos.checkpoint import load_model, shipped_models
-from vlp_rvos.commands import segment
-from vlp_rvos.config import ModelConfig
+from vlp_rvos.arrays import Size
+from vlp_rvos.cli import segment
 from vlp_rvos.export.writer import export_model
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.segmenter import Segmenter
-from vlp_rvos.video import Size, VideoWriter, copy_picture, open_video
+from vlp_rvos.inference.segmenter import Segmenter
+from vlp_rvos.media.planes import copy_picture
+from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.media.video_writer import VideoWriter
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.checkpoint import load_model, shipped_models
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.profiling.cost_report import Row, write_report
+from vlp_rvos.profiling.overhead import alternate
 
 WORDS = "the square"
 
@@ -101,7 +103,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
-    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     began = time.perf_counter()
     network = build(arguments.model)

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from vlp_rvos.benchmarking.overhead import alternate
-from vlp_rvos.benchmarking.report import Row, write_report
+from vlp_rvos.profiling.cost_report import Row, write_report
+from vlp_rvos.profiling.overhead import alternate
 
 
 def starting(*arguments: str) -> Callable[[], object]:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
-    forms = {"help": starting("-m", "vlp_rvos.cli", "--help"), "python": starting("-c", "pass")}
+    forms = {"help": starting("-m", "vlp_rvos", "--help"), "python": starting("-c", "pass")}
     seconds = alternate(forms, arguments.rounds)
     rows = [
         Row("start-up: vlp-rvos --help", seconds["help"], 0.5, "s"),

@@ -7,6 +7,25 @@ from pathlib import Path
 from benchmark_miniatures import mevis, ref_davis17, ref_youtube_vos
 from benchmark_miniatures_static import write_a2d, write_jhmdb, write_refcoco
 
+#: Config overrides of a model that is small enough to train in a test.
+TINY = {
+    "width": 32,
+    "clip_length": 2,
+    "input_size": 32,
+    "patch_pool": 1,
+    "language_prompts": 2,
+    "vision_prompts": 2,
+    "temporal_prompts": 1,
+    "prompt_width": 16,
+    "prompt_layers": 1,
+    "prompt_heads": 2,
+    "shallow_layers": [1],
+    "shared_layers": 0,
+    "str_blocks": 1,
+    "str_heads": 2,
+    "head_width": 16,
+}
+
 
 def all_benchmarks(root: Path) -> Path:
     """Write them, and give back the folder."""

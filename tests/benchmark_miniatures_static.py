@@ -17,7 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import savemat
 
-from vlp_rvos.video import VideoWriter
+from vlp_rvos.media.video_writer import VideoWriter
 
 SIZE = (48, 64)
 """Height and width of every frame and picture."""

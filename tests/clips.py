@@ -12,9 +12,9 @@ import torch
 from PIL import Image as PillowImage
 from stubs import TinyBackbone
 
-from vlp_rvos.config import ModelConfig
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.video import Image
+from vlp_rvos.arrays import Image
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 FPS = 10
 ENCODERS = {

@@ -16,21 +16,26 @@ import torch
 from clips import noise, tiny_model, write_video
 from stubs import TinyBackbone
 
-from vlp_rvos import Segmenter, checkpoint, cli
-from vlp_rvos.backbones.base import TextBatch
-from vlp_rvos.backbones.packaged import MINILM_VOCABULARY
-from vlp_rvos.backbones.tokenizers import WordPieceTokenizer
-from vlp_rvos.config import ModelConfig
+from vlp_rvos import Segmenter
+from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
-from vlp_rvos.export import folder, writer
+from vlp_rvos.export import writer
 from vlp_rvos.export.cache import cache_folder, cached_export
-from vlp_rvos.export.folder import new_folder, read_manifest
 from vlp_rvos.export.graphs import ExportGraph
-from vlp_rvos.export.runtimes import ExportedRuntime, load_exported
-from vlp_rvos.export.words import find_tokenizer, open_tokenizer
 from vlp_rvos.export.writer import export_model
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.runtime import TorchRuntime, load_runtime
+from vlp_rvos.inference.loading import load_exported, load_runtime
+from vlp_rvos.inference.options import InferenceOptions
+from vlp_rvos.models import checkpoint
+from vlp_rvos.models.backbones.backbone import TextBatch
+from vlp_rvos.models.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.models.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes import artifact as folder
+from vlp_rvos.runtimes.artifact import new_folder, read_manifest
+from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
+from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer, open_tokenizer
+from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -277,7 +282,7 @@ def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
     with pytest.raises(UserError, match=r"onnxruntime missing; install with: pip install 'vlp-rvos\[export\]'"):
-        load_exported("mini", "onnx")
+        load_exported("mini", InferenceOptions(runtime="onnx"))
 
 
 def test_tokenizers() -> None:
@@ -304,10 +309,10 @@ def test_options_that_do_not_go_together(written: Path) -> None:
 
 
 def test_a_wrong_precision_is_said_before_minutes_of_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlp_rvos.export.cache.cached_export", lambda *_: pytest.fail("exports"))
+    monkeypatch.setattr("vlp_rvos.inference.loading.cached_export", lambda *_: pytest.fail("exports"))
     for runtime, precision, has in (("onnx", "bf16", "fp32"), ("openvino", "int8", "fp32 or bf16")):
         with pytest.raises(UserError, match=f"precision '{precision}': {runtime} models run in {has}"):
-            load_exported("mini", runtime, precision)  # type: ignore[arg-type]
+            load_exported("mini", InferenceOptions(runtime=runtime, precision=precision))  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,8 +354,8 @@ def test_what_is_kept_is_the_default(
 ) -> None:
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
-    monkeypatch.setattr("vlp_rvos.export.cache.export_place", lambda *given: exported[given[1]])
-    kept = load_runtime("mini", device="cpu")
+    monkeypatch.setattr("vlp_rvos.inference.loading.export_place", lambda *given: exported[given[1]])
+    kept = load_runtime("mini", InferenceOptions(device="cpu"))
     assert isinstance(kept, ExportedRuntime)
     assert "OpenVino" in type(kept._clip).__name__
     assert_same(model, kept, 2, [2])
@@ -358,13 +363,13 @@ def test_what_is_kept_is_the_default(
     next(damaged.glob("*.xml")).write_text("<")
     for without in (tmp_path / "none", damaged):
         places = exported | {"openvino": without}
-        monkeypatch.setattr("vlp_rvos.export.cache.export_place", lambda *given, places=places: places[given[1]])
-        other = load_runtime("mini", device="cpu")
+        monkeypatch.setattr("vlp_rvos.inference.loading.export_place", lambda *given, places=places: places[given[1]])
+        other = load_runtime("mini", InferenceOptions(device="cpu"))
         assert isinstance(other, ExportedRuntime)
         assert "Onnx" in type(other._clip).__name__
-    assert isinstance(load_runtime("mini", "torch"), TorchRuntime)
-    assert isinstance(load_runtime("mini", precision="bf16"), TorchRuntime)
-    monkeypatch.setattr("vlp_rvos.export.runtimes.find_spec", lambda _: None)
+    assert isinstance(load_runtime("mini", InferenceOptions(runtime="torch")), TorchRuntime)
+    assert isinstance(load_runtime("mini", InferenceOptions(precision="bf16")), TorchRuntime)
+    monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda _: None)
     assert isinstance(load_runtime("mini"), TorchRuntime)
 
 

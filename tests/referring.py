@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlp_rvos.data.benchmarks.base import ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 
 HEIGHT, WIDTH = 24, 32
 

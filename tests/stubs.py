@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.backbones.base import Backbone, Block, FrameTokens, TextBatch
-from vlp_rvos.config import ModelConfig
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
+from vlp_rvos.models.model_config import ModelConfig
 
 PAD, START, END, FIRST_WORD = 0, 1, 2, 3
 

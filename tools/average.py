@@ -16,9 +16,9 @@ from pathlib import Path
 
 from one_line import says_why
 
-from vlp_rvos.checkpoint import load_model, peek, save_trained
 from vlp_rvos.errors import VLPRVOSError
-from vlp_rvos.evaluation.run import parse_overrides
+from vlp_rvos.models.checkpoint import load_model, peek, save_trained
+from vlp_rvos.utils.overrides import parse_overrides
 
 
 def average(

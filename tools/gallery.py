@@ -26,8 +26,8 @@ from make_examples import CLIPS
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from vlp_rvos.atomic import write_bytes
-from vlp_rvos.video import open_video
+from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.utils.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
 #: scene -> clip and expressions, each with the thing of the clip that it names; None: nothing in the clip
@@ -115,7 +115,7 @@ def run_scene(scene: str, model: str) -> tuple[str, bytes, list[Finding]]:
         arguments = ["segment", f"examples/{clip}.mp4", expression]
         arguments += [] if model == "mini" else ["--model", model]
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "vlp_rvos.cli", *arguments, "-o", folder]
+            command = [sys.executable, "-m", "vlp_rvos", *arguments, "-o", folder]
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             findings.append(judge(json.loads((Path(folder) / "masks.json").read_text()), clip, thing))
             rows.append(shown_frames(Path(folder) / "overlay.mp4"))

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
 
-from vlp_rvos.video import VideoWriter
+from vlp_rvos.media.video_writer import VideoWriter
 
 FRAMES, FPS = 48, 24
 Outline = Sequence[tuple[int, int]]

@@ -27,18 +27,18 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vlp_rvos.allocator import keep_freed_memory
-from vlp_rvos.atomic import replace_file
-from vlp_rvos.backbones import Block
-from vlp_rvos.backbones.mini import MiniBackbone
-from vlp_rvos.checkpoint import load_model, peek, save_trained
-from vlp_rvos.config import ModelConfig
-from vlp_rvos.data.mixture import MixtureConfig, build_mixture
+from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.errors import VLPRVOSError
-from vlp_rvos.evaluation.run import parse_overrides
-from vlp_rvos.model import VLPRVOS, ClipOutput
+from vlp_rvos.models.backbones import Block
+from vlp_rvos.models.backbones.mini import MiniBackbone
+from vlp_rvos.models.checkpoint import load_model, peek, save_trained
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, batches, collate
-from vlp_rvos.training.config import load_config
+from vlp_rvos.training.train_config import load_config
+from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.overrides import parse_overrides
 
 #: what is drawn, in place of what the training configuration says
 ASKED = {"height": 288, "width": 512, "clip_length": 3, "clips": 2, "expressions": 2, "absent": 0.3, "portrait": 0.1}
@@ -296,7 +296,6 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, help="output: the frozen part")
     parser.add_argument("-o", "--output", type=Path, help="output: the trained part")
     arguments = parser.parse_args()
-    keep_freed_memory()
     if not arguments.part and not (arguments.output and arguments.backbone):
         parser.error("--output and --backbone are needed")
     if arguments.part and not arguments.keep:

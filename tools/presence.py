@@ -27,18 +27,18 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vlp_rvos.allocator import keep_freed_memory
-from vlp_rvos.atomic import replace_file
-from vlp_rvos.checkpoint import load_model, peek, save_trained
-from vlp_rvos.config import ModelConfig
-from vlp_rvos.data.mixture import MixtureConfig, build_mixture
+from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.errors import VLPRVOSError
-from vlp_rvos.evaluation.listening import absent_caught
-from vlp_rvos.evaluation.run import parse_overrides
-from vlp_rvos.head import PresenceHead
-from vlp_rvos.model import VLPRVOS
+from vlp_rvos.evaluation.grounding_probe import absent_caught
+from vlp_rvos.models.checkpoint import load_model, peek, save_trained
+from vlp_rvos.models.heads import PresenceHead
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import collate
-from vlp_rvos.training.config import load_config
+from vlp_rvos.training.train_config import load_config
+from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.overrides import parse_overrides
 
 BATCH = 128
 #: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
@@ -165,7 +165,6 @@ def main() -> None:
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    keep_freed_memory()
     begun = time.monotonic()
     use = parse_overrides(arguments.use)
     model = load_model(arguments.model, use)

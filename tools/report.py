@@ -104,7 +104,7 @@ def summarise(source: Path, target: Path) -> None:
 
 def keep_run(model: Path, target: Path) -> None:
     """Keep what a training left in the header of its model file."""
-    from vlp_rvos.checkpoint import peek
+    from vlp_rvos.models.checkpoint import peek
 
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(peek(model).training, indent=1) + "\n")

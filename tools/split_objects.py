@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_erosion, distance_transform_edt, shift
 
-from vlp_rvos.atomic import replace_file, write_bytes
-from vlp_rvos.data.ytvos import YTVOSDataset
+from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import VLPRVOSError
-from vlp_rvos.palette import davis_palette
+from vlp_rvos.media.palette import davis_palette
+from vlp_rvos.utils.atomic import replace_file, write_bytes
 
 OUTLINES = Path(__file__).with_suffix(".json")
 COLOURS = ((255, 60, 60), (60, 200, 255), (255, 220, 0), (120, 255, 90))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vlp_rvos._version import __version__
+
 if TYPE_CHECKING:
-    from vlp_rvos.segmenter import FrameResult, Segmenter
+    from vlp_rvos.inference.segmenter import Segmenter
+    from vlp_rvos.results import FrameResult
 
 __all__ = ["FrameResult", "Segmenter", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     # Lazy, so that the command line and `import vlp_rvos` start without torch.
-    if name in ("FrameResult", "Segmenter"):
-        from vlp_rvos import segmenter
+    if name == "Segmenter":
+        from vlp_rvos.inference.segmenter import Segmenter
 
-        return getattr(segmenter, name)
+        return Segmenter
+    if name == "FrameResult":
+        from vlp_rvos.results import FrameResult
+
+        return FrameResult
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

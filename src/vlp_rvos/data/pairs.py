@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vlp_rvos.data.language.vocabulary import CATEGORY_NAMES
 from vlp_rvos.data.mixture import Mixture
-from vlp_rvos.data.pseudo_clips import PastePath, affine_clip, paste, random_camera, random_path
-from vlp_rvos.data.scenes import SceneClip
-from vlp_rvos.data.vocabulary import CATEGORY_NAMES
+from vlp_rvos.data.synthesis.pseudo_clips import PastePath, affine_clip, paste, random_camera, random_path
+from vlp_rvos.data.synthesis.scenes import SceneClip
 from vlp_rvos.errors import UserError
 
 __all__ = ["PAIR_KINDS", "Pair", "category_pair", "motion_pair"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from vlp_rvos.errors import UserError
 
 __all__ = ["FOLDER", "PROTOCOLS", "Measure", "Protocol"]
 
@@ -61,3 +64,16 @@ PROTOCOLS = {
     "refcocog": _PICTURES,
 }
 """By the names of `vlp_rvos.data.benchmarks`."""
+
+
+def inner_frames(frames: Sequence[str], video: str, skip_ends: bool) -> list[str]:
+    """The frames of a video that are scored.
+
+    Raises:
+        UserError: none is left.
+    """
+    if not skip_ends:
+        return list(frames)
+    if len(frames) < 3:
+        raise UserError(f"video {video} has {len(frames)} frame(s): nothing is left without the first and the last")
+    return list(frames[1:-1])

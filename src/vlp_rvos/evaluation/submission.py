@@ -12,10 +12,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from vlp_rvos.atomic import replace_file
-from vlp_rvos.data.benchmarks.base import ReferringDataset
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.errors import UserError
-from vlp_rvos.evaluation.frames import mask_path
+from vlp_rvos.evaluation.frame_scorer import mask_path
+from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["LAYOUTS", "write_submission"]
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import vlp_rvos
-from vlp_rvos import checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.export.folder import ExportFormat, check_files, file_hash, read_manifest
+from vlp_rvos.models import checkpoint
+from vlp_rvos.runtimes.artifact import check_files, file_hash, read_manifest
+from vlp_rvos.runtimes.names import ExportFormat
 
 __all__ = ["cache_folder", "cached_export", "export_place"]
 

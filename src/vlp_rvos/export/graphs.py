@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from vlp_rvos.backbones.base import TextBatch
-from vlp_rvos.encoding import TextFeatures
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.prompts import Prompts
-from vlp_rvos.sharing import sharing_copy
+from vlp_rvos.models.backbones.backbone import TextBatch
+from vlp_rvos.models.encoder import TextFeatures
+from vlp_rvos.models.module_copy import sharing_copy
+from vlp_rvos.models.prompts import Prompts
+from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 __all__ = ["ClipGraph", "ExportGraph", "TextGraph"]
 

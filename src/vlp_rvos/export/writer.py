@@ -16,20 +16,14 @@ from torch._dynamo import config as dynamo_config
 from torch.fx.experimental import _config as symbolic_config
 
 from vlp_rvos.errors import UserError, VLPRVOSError
-from vlp_rvos.export.folder import (
-    GRAPH_FILES,
-    ExportFormat,
-    Manifest,
-    check_replaceable,
-    file_hash,
-    graph_path,
-    new_folder,
-)
 from vlp_rvos.export.graphs import ClipGraph, ExportGraph, TextGraph
-from vlp_rvos.export.runtimes import PACKAGES, ExportedRuntime, require
-from vlp_rvos.export.words import find_tokenizer
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.runtime import TorchRuntime
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.artifact import GRAPH_FILES, Manifest, check_replaceable, file_hash, graph_path, new_folder
+from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime
+from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer
+from vlp_rvos.runtimes.names import ExportFormat
+from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.utils.extras import require
 
 __all__ = ["export_model"]
 

@@ -24,12 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.atomic import replace_file
-from vlp_rvos.backbones.mini import MiniBackbone, load_mini
-from vlp_rvos.data.coco import CocoFolder
-from vlp_rvos.data.holdout import is_held_out
-from vlp_rvos.data.ytvos import YTVOSDataset
-from vlp_rvos.pretraining.vocabulary import SYNONYMS, class_names, everyday_word
+from vlp_rvos.data.sources.coco import CocoFolder
+from vlp_rvos.data.sources.holdout import is_held_out
+from vlp_rvos.data.sources.ytvos import YTVOSDataset
+from vlp_rvos.models.backbones.mini import MiniBackbone, load_mini
+from vlp_rvos.pretraining.class_names import SYNONYMS, class_names, everyday_word
+from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["AlignConfig", "align"]
 

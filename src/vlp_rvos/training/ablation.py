@@ -20,17 +20,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vlp_rvos.atomic import replace_file, write_bytes
-from vlp_rvos.backbones.mini import load_mini
-from vlp_rvos.data.mixture import MixtureConfig, build_mixture
-from vlp_rvos.data.ytvos import YTVOSDataset
+from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
-from vlp_rvos.evaluation.listening import measure_listening
-from vlp_rvos.evaluation.run import DatasetScores, Predictor, evaluate_folder
-from vlp_rvos.segmenter import Segmenter
-from vlp_rvos.settings import read_settings
-from vlp_rvos.training.config import TrainConfig, load_config
+from vlp_rvos.evaluation.dataset_scores import DatasetScores
+from vlp_rvos.evaluation.grounding_probe import measure_listening
+from vlp_rvos.evaluation.prediction import Predictor
+from vlp_rvos.evaluation.runner import evaluate_folder
+from vlp_rvos.inference.segmenter import Segmenter
+from vlp_rvos.models.backbones.mini import load_mini
+from vlp_rvos.training.train_config import TrainConfig, load_config
 from vlp_rvos.training.trainer import CHECKPOINT, Trainer
+from vlp_rvos.utils.atomic import replace_file, write_bytes
+from vlp_rvos.utils.settings import read_settings
 
 __all__ = ["AblationConfig", "Row", "load_ablation", "run_ablation", "summarise", "table", "turned"]
 
@@ -82,7 +85,7 @@ class AblationConfig:
         rows: the first one is what the others are compared with.
         train: settings on top of `base`, for all rows.
         seeds: of the runs of each row; of the data too.
-        pairs: clips of each kind of pair to ask about, and for presence (`vlp_rvos.evaluation.listening`); 0 for none.
+        pairs: clips of each kind of pair to ask about, and for presence (`vlp_rvos.evaluation.grounding_probe`); 0 for none.
     """
 
     base: str
@@ -123,7 +126,7 @@ def load_ablation(source: Path, overrides: Sequence[str] = ()) -> AblationConfig
     Raises:
         UserError: no such file, not YAML, an unknown key, a value of the wrong type or out of range.
     """
-    folder = Path(str(resources.files("vlp_rvos") / "presets" / "ablation"))
+    folder = Path(str(resources.files("vlp_rvos") / "training" / "recipes" / "ablation"))
     shipped = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     file = source if source.is_file() else shipped.get(str(source))
     if file is None:

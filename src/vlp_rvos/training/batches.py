@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from vlp_rvos.data.mixture import Mixture, MixtureConfig, Sample, build_mixture
+from vlp_rvos.data.mixture import Mixture, build_mixture
+from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.synthesis.scenes import Sample
 from vlp_rvos.errors import UserError
-from vlp_rvos.training.config import Stage
+from vlp_rvos.training.train_config import Stage
 
 __all__ = ["Batch", "batches", "collate", "staged"]
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vlp_rvos.model import ClipOutput
+    from vlp_rvos.models.vlp_rvos import ClipOutput
 
 __all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
 

@@ -10,12 +10,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from vlp_rvos.model import VLPRVOS
-from vlp_rvos.training.config import TrainConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.training.train_config import TrainConfig
 
 __all__ = ["Average", "average_gradients", "make_optimizer", "set_learning_rates"]
 
-PROMPTS_MODULE = "vlp_rvos.prompts"
+PROMPTS_MODULE = "vlp_rvos.models.prompts"
 DECAYED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 
 

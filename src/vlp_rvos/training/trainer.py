@@ -6,6 +6,7 @@ the parameters, the optimizer's state and the step's number alone, so a resumed 
 bit (unless a time limit drives its schedule).
 
 Shapes: V videos, B expressions, T frames of a clip, (H, W) pixels.
+
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import json
 import math
 import signal
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,45 +25,30 @@ from types import FrameType
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from vlp_rvos.atomic import replace_file
-from vlp_rvos.backbones import earlier_weights, load_backbone
-from vlp_rvos.checkpoint import backbone_fingerprint, load_trained, peek, save_trained
-from vlp_rvos.config import ModelConfig
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
-from vlp_rvos.model import VLPRVOS, ClipOutput
+from vlp_rvos.models.backbones import earlier_weights, load_backbone
+from vlp_rvos.models.checkpoint import backbone_fingerprint, load_trained, peek, save_trained
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, batches, collate, staged
-from vlp_rvos.training.config import Stage, TrainConfig
-from vlp_rvos.training.log import RunLog
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import Average, average_gradients, make_optimizer, set_learning_rates
+from vlp_rvos.training.processes_setup import make_fabric
+from vlp_rvos.training.run_log import RunLog
+from vlp_rvos.training.run_state import Clock, Progress, RunningMeans
+from vlp_rvos.training.train_config import Stage, TrainConfig
+from vlp_rvos.training.validation import expression_means, frame_iou
+from vlp_rvos.utils.atomic import replace_file
 
-__all__ = ["TrainResult", "Trainer", "frame_iou"]
+__all__ = ["TrainResult", "Trainer"]
 
 CHECKPOINT, MODEL = "last.ckpt", "model.safetensors"
+
+
 MOST_SKIPPED_IN_A_ROW = 20
-
-
-@dataclass
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        step: optimizer steps taken, skipped ones included.
-        position: index of the next sample.
-        elapsed: seconds, all parts of the run summed.
-        skipped: steps left out because of a loss or gradient that was not finite.
-        skipped_in_row: how many of them just now.
-    """
-
-    step: int = 0
-    position: int = 0
-    elapsed: float = 0.0
-    skipped: int = 0
-    skipped_in_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,21 +68,6 @@ class TrainResult:
     seconds: float
     validation: dict[str, float]
     model: Path
-
-
-def frame_iou(predicted: Tensor, masks: Tensor) -> Tensor:
-    """Intersection over union of every frame; 1 where both are empty.
-
-    Args:
-        predicted: (..., H, W) bool.
-        masks: (..., H, W) bool.
-
-    Returns:
-        (...) float.
-    """
-    union = (predicted | masks).flatten(-2).sum(-1)
-    overlap = (predicted & masks).flatten(-2).sum(-1)
-    return torch.where(union > 0, overlap / union.clamp(min=1), 1.0)
 
 
 class Trainer:
@@ -125,7 +95,7 @@ class Trainer:
             raise UserError(f"{self.output}: holds a run already; use --resume to go on or choose another --output")
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self.fabric = _fabric(config, device)
+        self.fabric = make_fabric(config, device)
         self.fabric.launch()
         self.stop_requested = False
         self.progress = Progress()
@@ -164,8 +134,8 @@ class Trainer:
                 self.held_out = build_mixture(self.data, "holdout")
             replace_file(self.output / "config.json", lambda path: path.write_text(_config_json(config, indent=2)))
         log = RunLog(self.output, config.name, progress.step, enabled=self.fabric.is_global_zero)
-        numbers = _Means()
-        clock = _Clock(progress.elapsed)
+        numbers = RunningMeans()
+        clock = Clock(progress.elapsed)
         done = self._done()
         with self._signals(), log:
             while done < 1:
@@ -215,7 +185,7 @@ class Trainer:
     def _batch_size(self, stage: Stage | None) -> int:
         return (stage.batch if stage else None) or self.config.batch
 
-    def _step(self, loader: Iterator[Batch], stage: Stage | None, done: float, numbers: _Means) -> None:
+    def _step(self, loader: Iterator[Batch], stage: Stage | None, done: float, numbers: RunningMeans) -> None:
         config, progress, fabric = self.config, self.progress, self.fabric
         # Everything random in a step follows from its number, so a resumed run draws the same.
         torch.manual_seed((config.seed * 1_000_003 + progress.step) * fabric.world_size + fabric.global_rank)
@@ -248,7 +218,7 @@ class Trainer:
                 f"{MOST_SKIPPED_IN_A_ROW} times in a row; the last good state is {self.output / CHECKPOINT}"
             )
 
-    def _backward(self, batch: Batch, numbers: _Means) -> Tensor:
+    def _backward(self, batch: Batch, numbers: RunningMeans) -> Tensor:
         """Gradients of one batch are added to what is there; returns its loss."""
         device = self.fabric.device
         text = self.model.backbone.tokenize(batch.expressions).to(device)
@@ -300,7 +270,7 @@ class Trainer:
                 with self.fabric.autocast():
                     output = self.model(frames, text, history, batch.video_of.to(device))
                 history = output.history
-                ious = _expression_means(frame_iou(output.mask_logits > 0, masks), supervised)
+                ious = expression_means(frame_iou(output.mask_logits > 0, masks), supervised)
                 found["iou"] += ious.values()
                 for e, iou in ious.items():
                     found[f"iou_{sample.kinds[e]}"].append(iou)
@@ -308,7 +278,7 @@ class Trainer:
                         found["iou_present"].append(iou)
                 if output.presence_logits is not None:
                     right = (output.presence_logits > 0) == masks.flatten(2).any(-1)
-                    found["presence_accuracy"] += _expression_means(right.float(), supervised).values()
+                    found["presence_accuracy"] += expression_means(right.float(), supervised).values()
         self.model.train()
         return {name: math.fsum(values) / len(values) for name, values in sorted(found.items())}
 
@@ -391,73 +361,6 @@ class Trainer:
         finally:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
-
-
-class _Clock:
-    """Seconds of a run, earlier parts included, and since its last checkpoint."""
-
-    def __init__(self, elapsed: float) -> None:
-        self.last_saved = time.monotonic()
-        self.started = self.last_saved - elapsed
-
-    def elapsed(self) -> float:
-        return time.monotonic() - self.started
-
-    def since_saved(self) -> float:
-        return time.monotonic() - self.last_saved
-
-    def saved(self) -> None:
-        self.last_saved = time.monotonic()
-
-
-class _Means:
-    """Means of numbers since they were last taken."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
-        self.samples, self.since = 0, time.monotonic()
-
-    def add(self, numbers: Mapping[str, float]) -> None:
-        for name, value in numbers.items():
-            total = self.sums[name]
-            total[0] += value
-            total[1] += 1
-
-    def means(self, *names: str) -> dict[str, float]:
-        return {name: self.sums[name][0] / self.sums[name][1] for name in names if name in self.sums}
-
-    def take(self, elapsed: float) -> dict[str, float]:
-        now = time.monotonic()
-        rate = self.samples / max(now - self.since, 1e-9)
-        numbers = self.means(*self.sums) | {"samples_per_second": rate, "seconds": elapsed}
-        self.sums.clear()
-        self.samples, self.since = 0, now
-        return numbers
-
-
-def _expression_means(values: Tensor, supervised: Tensor | None) -> dict[int, float]:
-    """Expression -> mean of its supervised frames; values (B, T). Those without such a frame are left out."""
-    if supervised is None:
-        return dict(enumerate(values.mean(1).tolist()))
-    return {e: values[e, known].mean().item() for e, known in enumerate(supervised) if known.any()}
-
-
-def _fabric(config: TrainConfig, device: str) -> Fabric:
-    kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (index and not index.isdigit()):
-        raise UserError(f"device '{device}' is unknown; use auto, cpu, cuda, cuda:<number> or mps")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device '{device}' is not there: no usable GPU was found; use --device cpu")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise UserError("device 'mps' is not there; use --device cpu")
-    if index and int(index) >= torch.cuda.device_count():
-        raise UserError(f"device '{device}' is not there: {torch.cuda.device_count()} GPU(s) were found")
-    return Fabric(
-        accelerator=kind,
-        devices=[int(index)] if index else config.devices,
-        strategy="ddp" if config.devices > 1 else "auto",
-        precision="bf16-mixed" if config.precision == "bf16-mixed" else "32-true",
-    )
 
 
 def _due(step: int, every: int | None) -> bool:

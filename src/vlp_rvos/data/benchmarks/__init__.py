@@ -9,8 +9,8 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.files import existing_folder
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.sources.files import existing_folder
 from vlp_rvos.errors import UserError
 
 __all__ = [

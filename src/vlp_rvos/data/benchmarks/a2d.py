@@ -31,12 +31,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.counting import attempt, check_item
-from vlp_rvos.data.benchmarks.tables import import_extra, read_table
-from vlp_rvos.data.files import plain_name
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.tables import read_table
+from vlp_rvos.data.sources.files import plain_name
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.video import VideoFrame, open_video
+from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.media.video_source import VideoFrame
+from vlp_rvos.utils.extras import import_extra
 
 __all__ = ["SPLITS", "A2DSentences", "check", "open_split"]
 

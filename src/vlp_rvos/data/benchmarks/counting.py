@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringVideo
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringVideo
 from vlp_rvos.errors import UserError
 
 __all__ = ["attempt", "check_item", "count_frames"]

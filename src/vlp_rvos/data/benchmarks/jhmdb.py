@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.counting import attempt, check_item
-from vlp_rvos.data.benchmarks.tables import import_extra, read_table
-from vlp_rvos.data.files import plain_name, read_json
-from vlp_rvos.data.ytvos import open_image
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.tables import read_table
+from vlp_rvos.data.sources.files import plain_name, read_json
+from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.extras import import_extra
 
 __all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
 

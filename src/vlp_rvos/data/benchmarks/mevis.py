@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.files import plain_name, read_json
-from vlp_rvos.data.ytvos import open_image
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.sources.files import plain_name, read_json
+from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
 
 __all__ = ["SPLITS", "Mevis", "check", "open_split"]

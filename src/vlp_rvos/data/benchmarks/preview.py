@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from vlp_rvos.data.benchmarks.base import ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
-from vlp_rvos.fonts import Font, drawable, font_for
+from vlp_rvos.media.fonts import Font, drawable, font_for
 
 __all__ = ["contact_sheet", "to_png"]
 

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.files import plain_name
-from vlp_rvos.data.ytvos import open_image, read_ids
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.sources.files import plain_name
+from vlp_rvos.data.sources.ytvos import open_image, read_ids
 from vlp_rvos.errors import UserError
 
 __all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_split"]

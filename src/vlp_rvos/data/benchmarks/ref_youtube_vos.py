@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.base import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.files import read_json
-from vlp_rvos.data.ytvos import VideoEntry, YTVOSDataset, read_ids
+from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.sources.files import read_json
+from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset, read_ids
 from vlp_rvos.errors import UserError
 
 __all__ = ["SPLITS", "RefYouTubeVOS", "check", "open_folder", "open_split"]

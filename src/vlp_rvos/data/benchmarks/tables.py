@@ -1,15 +1,13 @@
-"""Comma-separated lists, and packages that only some layouts need."""
+"""Read comma-separated lists."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 from pathlib import Path
-from typing import Any
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["import_extra", "read_table"]
+__all__ = ["read_table"]
 
 
 def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[list[str]]:
@@ -39,16 +37,3 @@ def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[l
         if len(row) < columns:
             raise UserError(f"{file}, line {number} has {len(row)} of {columns} columns; download it again")
     return [row[:columns] for _, row in rows]
-
-
-def import_extra(module: str) -> Any:
-    """A package that only the layouts of benchmarks need.
-
-    Raises:
-        UserError: it is not installed; the message says how to get it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise UserError(f"{package} is not installed; get it with: pip install 'vlp-rvos[benchmarks]'") from error

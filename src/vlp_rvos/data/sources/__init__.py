@@ -1,0 +1,1 @@
+"""Readers of pictures and videos with masks in general layouts."""

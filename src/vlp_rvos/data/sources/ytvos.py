@@ -1,0 +1,231 @@
+"""Reader of the Ref-YouTube-VOS layout: videos as folders of frames, expressions in one JSON file.
+
+```
+<folder>/JPEGImages/<video>/<frame>.jpg     RGB frames
+<folder>/Annotations/<video>/<frame>.png    palette images of object ids, 0 is background (absent in test sets)
+<folder>/meta_expressions.json              {"videos": {video: {"expressions": {id: {"exp", "obj_id"}}, "frames": []}}}
+```
+The published data set keeps the last file at `meta_expressions/<split>/meta_expressions.json` beside `<split>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vlp_rvos.data.sources.files import existing_folder, plain_name, read_json
+from vlp_rvos.errors import UserError
+
+__all__ = ["Expression", "VideoEntry", "YTVOSDataset", "open_image", "read_ids"]
+
+META = "meta_expressions.json"
+MAX_OBJECT_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One referring expression of a video."""
+
+    id: str
+    text: str
+    object_id: int | None
+    """Which id of the annotations it refers to (1 to 255); None where the data set does not tell."""
+    kind: str | None = None
+    """What kind of expression it is, where the data set says so with a `kind` field."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEntry:
+    """One video: its frames' names in order, and what is said about it."""
+
+    name: str
+    frames: list[str]
+    expressions: list[Expression]
+
+
+class YTVOSDataset:
+    """A folder in the Ref-YouTube-VOS layout. Only the JSON file is kept in memory; images are read when asked for.
+
+    Args:
+        folder: a split's folder, with `meta_expressions.json` in it or in the published place; or a published data
+            set's root, if it has just one split.
+        images: a folder whose `JPEGImages` are used instead, for annotations that share another split's frames.
+
+    Attributes:
+        videos: the videos in the order of the file.
+
+    Raises:
+        UserError: no such folder or file, or the file does not follow the layout.
+
+    Example:
+        >>> dataset = YTVOSDataset("davis/val")                                    # doctest: +SKIP
+        >>> video = dataset.videos[0]                                              # doctest: +SKIP
+        >>> frame = dataset.load_frame(video.name, video.frames[0])                # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path, images: str | Path | None = None) -> None:
+        self.folder, self.meta_file = _locate(Path(folder))
+        self.images = self.folder if images is None else Path(images)
+        self.videos: list[VideoEntry] = _read_meta(self.meta_file)
+
+    def frame_path(self, video: str, frame: str) -> Path:
+        """Where a frame is."""
+        return self.images / "JPEGImages" / video / f"{frame}.jpg"
+
+    def annotation_path(self, video: str, frame: str) -> Path:
+        """Where a frame's object ids are."""
+        return self.folder / "Annotations" / video / f"{frame}.png"
+
+    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
+        """Pixels of a frame.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: the file is missing or broken.
+        """
+        return np.array(open_image(self.frame_path(video, frame)).convert("RGB"))
+
+    def load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
+        """Object ids of a frame.
+
+        Returns:
+            (H, W) uint8, 0 is background.
+
+        Raises:
+            UserError: the file is missing or broken, or not an image of ids.
+        """
+        return read_ids(self.annotation_path(video, frame))
+
+    def load_mask(self, video: str, frame: str, object_id: int) -> NDArray[np.bool_]:
+        """Mask of one object in a frame.
+
+        Args:
+            video: its name.
+            frame: its name.
+            object_id: 1 to 255.
+
+        Returns:
+            (H, W) bool; all False where the object is not in the frame.
+
+        Raises:
+            UserError: the file is missing or broken, or not an image of ids.
+            ValueError: no such id can exist.
+        """
+        if not 1 <= object_id <= MAX_OBJECT_ID:
+            raise ValueError(f"object ids go from 1 to {MAX_OBJECT_ID}, not {object_id}")
+        mask: NDArray[np.bool_] = self.load_ids(video, frame) == object_id
+        return mask
+
+
+def open_image(path: Path) -> Image.Image:
+    """A fully decoded image.
+
+    Raises:
+        UserError: the file is missing or not an image that can be read.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise UserError(f"no such image: {path}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read the image {path}: {' '.join(str(error).split())}") from error
+
+
+def read_ids(path: Path) -> NDArray[np.uint8]:
+    """Object ids from a palette or gray image.
+
+    Black-and-white masks (0 and 255 only, as DAVIS-2016 has them) count as object 1. [D]
+
+    Returns:
+        (H, W) uint8, 0 is background.
+
+    Raises:
+        UserError: the file is missing or broken, or holds colours or larger numbers instead of ids.
+    """
+    image = open_image(path)
+    if image.mode not in {"1", "L", "P", "I;16", "I"}:
+        raise UserError(f"{path} is a {image.mode} image; annotations are palette or gray images of object ids")
+    ids = np.asarray(image)
+    if ids.max() > MAX_OBJECT_ID:
+        raise UserError(f"{path} holds the object id {ids.max()}; ids go up to {MAX_OBJECT_ID}")
+    if image.mode == "L" and np.isin(ids, (0, 255)).all():
+        ids = ids > 0
+    return ids.astype(np.uint8)
+
+
+def _locate(folder: Path) -> tuple[Path, Path]:
+    """The split's folder and its expressions file."""
+    existing_folder(folder)
+    if (folder / META).is_file():
+        # Someone may point at the published place of the file instead of at the split.
+        split = folder.parent.parent / folder.name
+        is_published_place = folder.parent.name == "meta_expressions" and split.is_dir()
+        return (split if is_published_place else folder), folder / META
+    published = folder.resolve().parent / "meta_expressions" / folder.resolve().name / META
+    if published.is_file():
+        return folder, published
+    splits = sorted(file.parent.name for file in folder.glob(f"meta_expressions/*/{META}"))
+    splits = [split for split in splits if (folder / split).is_dir()]
+    if len(splits) == 1:
+        return folder / splits[0], folder / "meta_expressions" / splits[0] / META
+    if splits:
+        raise UserError(
+            f"{folder} has several splits; name one of {', '.join(str(folder / split) for split in splits)}"
+        )
+    raise UserError(f"no {META} in {folder}; a Ref-YouTube-VOS folder has it beside JPEGImages and Annotations")
+
+
+def _read_meta(file: Path) -> list[VideoEntry]:
+    content = read_json(file)
+    videos = content.get("videos") if isinstance(content, dict) else None
+    if not isinstance(videos, dict):
+        raise UserError(f"{file} has no mapping 'videos'; it does not follow the Ref-YouTube-VOS layout")
+    return [_video(name, video, file) for name, video in videos.items()]
+
+
+def _video(name: str, video: Any, file: Path) -> VideoEntry:
+    plain_name(name, file)
+    frames = video.get("frames") if isinstance(video, dict) else None
+    expressions = video.get("expressions") if isinstance(video, dict) else None
+    if not isinstance(frames, list) or not frames:
+        raise UserError(f"{file}: video '{name}' has no list 'frames'")
+    if not isinstance(expressions, dict):
+        raise UserError(f"{file}: video '{name}' has no mapping 'expressions'")
+    for frame in frames:
+        plain_name(frame, file)
+    if len(set(frames)) != len(frames):
+        raise UserError(f"{file}: video '{name}' lists a frame twice")
+    return VideoEntry(name, frames, [_expression(key, entry, name, file) for key, entry in expressions.items()])
+
+
+def _expression(key: str, entry: Any, video: str, file: Path) -> Expression:
+    plain_name(key, file)
+    where = f"{file}: expression '{key}' of video '{video}'"
+    if not isinstance(entry, dict) or not isinstance(entry.get("exp"), str):
+        raise UserError(f"{where} has no text 'exp'")
+    kind = entry.get("kind")
+    if kind is not None and not isinstance(kind, str):
+        raise UserError(f"{where} has a 'kind' that is not text")
+    return Expression(key, entry["exp"], _object_id(entry.get("obj_id"), where), kind)
+
+
+def _object_id(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if 1 <= number <= MAX_OBJECT_ID:
+            return number
+    raise UserError(f"{where} has the obj_id {value!r}; it must be a number from 1 to {MAX_OBJECT_ID}")

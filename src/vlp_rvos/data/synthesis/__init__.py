@@ -1,0 +1,1 @@
+"""Training clips composed of pictures, videos and cut-outs."""

@@ -1,0 +1,212 @@
+"""Metrics of A2D- and JHMDB-Sentences, and of RefCOCO, on masks in the COCO run-length encoding.
+
+A sample is one expression in one picture: an image with one true mask. Sources: the evaluation that work on
+A2D-Sentences shares since MTTR (Botach et al., CVPR 2022, `metrics.py` of its release) on top of COCO's own
+(`pycocotools`); for RefCOCO the same overlaps, as overall IoU, mean IoU and P@K (Yang et al., LAVT, CVPR 2022).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from vlp_rvos.data.sources.files import read_json
+from vlp_rvos.errors import UserError
+
+__all__ = ["average_precision", "evaluate_rle", "overlap_metrics", "read_rle_files"]
+
+OVERLAPS = (0.5, 0.6, 0.7, 0.8, 0.9)
+EPSILON = 1e-6
+"""Keeps the IoU of two empty masks defined (it is 1)."""
+
+
+def evaluate_rle(truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """All metrics: those of `average_precision`, then those of `overlap_metrics`.
+
+    Args:
+        truth: COCO's annotation format: "images" (id, width, height) and "annotations" (image_id, segmentation), one
+            for each image.
+        predictions: COCO's result format: image_id, segmentation and score, one or more for each image. Categories
+            are ignored.
+
+    Raises:
+        UserError: an entry does not have this form, or an image has no annotation or no prediction.
+    """
+    return average_precision(truth, predictions) | overlap_metrics(truth, predictions)
+
+
+def average_precision(truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """COCO's average precision, over all areas and up to 100 predictions an image.
+
+    See `evaluate_rle` for arguments and errors.
+
+    Returns:
+        "mAP@0.5:0.95", "AP@0.5" and "AP@0.75", in [0, 1].
+    """
+    true, predicted = _read(truth, predictions)
+    images = [
+        {"id": image, "height": entry["segmentation"]["size"][0], "width": entry["segmentation"]["size"][1]}
+        for image, entry in true.items()
+    ]
+    # What COCOeval has to say on standard output, nobody asked for.
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(
+            _coco(images, ((image, entry) for image, entry in true.items())),
+            _coco(images, ((image, entry) for image, entries in predicted.items() for entry in entries)),
+            iouType="segm",
+        )
+        evaluation.params.useCats = 0
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.params.maxDets = [100]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    # (thresholds, recalls): the other axes are category, area and number of predictions.
+    precision = evaluation.eval["precision"][:, :, 0, 0, 0]
+    thresholds = evaluation.params.iouThrs
+    result = {"mAP@0.5:0.95": float(precision.mean())}
+    for threshold in (0.5, 0.75):
+        result[f"AP@{threshold}"] = float(precision[np.isclose(thresholds, threshold)].mean())
+    return result
+
+
+def overlap_metrics(truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How well each image's best-scored prediction overlaps its true mask.
+
+    See `evaluate_rle` for arguments and errors.
+
+    Returns:
+        "P@0.5" to "P@0.9": share of images with a larger IoU; "overall_iou": all intersections by all unions;
+        "mean_iou": mean over images. IoUs have single precision, like the official ones.
+    """
+    true, predicted = _read(truth, predictions)
+    intersections, unions, ious = 0, 0, []
+    for image, entry in true.items():
+        # Of equal scores the last one counts, as in the official evaluation.
+        best = sorted(predicted[image], key=lambda candidate: float(candidate["score"]))[-1]
+        pair = [entry["segmentation"], best["segmentation"]]
+        intersection = int(coco_mask.area(coco_mask.merge(pair, intersect=True)))
+        union = int(coco_mask.area(coco_mask.merge(pair)))
+        intersections += intersection
+        unions += union
+        ious.append(_single_precision_iou(intersection, union))
+    result = {f"P@{overlap}": fmean(iou > overlap for iou in ious) for overlap in OVERLAPS}
+    overall = intersections / unions if unions else 1.0
+    return result | {"overall_iou": overall, "mean_iou": float(np.mean(ious))}
+
+
+def read_rle_files(truth: Path, predictions: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The two files that `evaluate_rle` takes.
+
+    Raises:
+        UserError: a file cannot be read, or is no JSON of the right kind.
+    """
+    true, predicted = read_json(truth), read_json(predictions)
+    if not isinstance(true, dict):
+        raise UserError(f"{truth} is not in COCO's annotation format: a mapping with 'images' and 'annotations'")
+    if not isinstance(predicted, list):
+        raise UserError(f"{predictions} is not in COCO's result format: a list of predictions")
+    return true, predicted
+
+
+def _single_precision_iou(intersection: int, union: int) -> float:
+    epsilon = np.float32(EPSILON)
+    return float((np.float32(intersection) + epsilon) / (np.float32(union) + epsilon))
+
+
+def _read(
+    truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]
+) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
+    """True entry and predicted entries of each image, in the order of the images, with compressed segmentations."""
+    sizes = {_field(image, "id", "image"): image for image in _list(truth, "images")}
+    if not sizes:
+        raise UserError("the ground truth has no images")
+    true: dict[Any, dict[str, Any]] = {}
+    for entry in _list(truth, "annotations"):
+        image = _field(entry, "image_id", "annotation")
+        if image in true:
+            raise UserError(f"image {image!r} of the ground truth has two annotations; a sample has one true mask")
+        true[image] = _entry(entry, sizes, "annotation")
+    predicted: dict[Any, list[dict[str, Any]]] = {image: [] for image in sizes}
+    for entry in predictions:
+        converted = _entry(entry, sizes, "prediction")
+        score = entry.get("score")
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise UserError(f"a prediction of image {entry['image_id']!r} has no number 'score'")
+        predicted[entry["image_id"]].append(converted | {"score": score})
+    for image in sizes:
+        if image not in true:
+            raise UserError(f"image {image!r} of the ground truth has no annotation")
+        if not predicted[image]:
+            missing = sum(not entries for entries in predicted.values())
+            raise UserError(f"no prediction for image {image!r} ({missing} of {len(sizes)} images have none)")
+        heights = {tuple(entry["segmentation"]["size"]) for entry in (true[image], *predicted[image])}
+        if len(heights) > 1:
+            raise UserError(f"the masks of image {image!r} have different sizes: {sorted(heights)}")
+    return {image: true[image] for image in sizes}, predicted
+
+
+def _list(content: Mapping[str, Any], key: str) -> list[Any]:
+    value = content.get(key)
+    if not isinstance(value, list):
+        raise UserError(f"the ground truth has no list '{key}'")
+    return value
+
+
+def _field(entry: Any, key: str, what: str) -> Any:
+    value = entry.get(key) if isinstance(entry, Mapping) else None
+    if not isinstance(value, int | str):
+        raise UserError(f"one {what} has no valid '{key}': {str(entry)[:80]}")
+    return value
+
+
+def _entry(entry: Any, images: Mapping[Any, Any], what: str) -> dict[str, Any]:
+    image = _field(entry, "image_id", what)
+    if image not in images:
+        raise UserError(f"one {what} is of image {image!r}, which the ground truth does not list")
+    return {"segmentation": _compressed(entry.get("segmentation"), images[image], f"{what} of image {image!r}")}
+
+
+def _compressed(segmentation: Any, image: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Run-length encoding with text counts, whatever form of COCO's it was in."""
+    try:
+        if isinstance(segmentation, list):
+            parts = coco_mask.frPyObjects(segmentation, image["height"], image["width"])
+            return dict(coco_mask.merge(parts))
+        if isinstance(segmentation["counts"], list):
+            return dict(coco_mask.frPyObjects(segmentation, *segmentation["size"]))
+        height, width = (int(side) for side in segmentation["size"])
+        rle = {"size": [height, width], "counts": segmentation["counts"]}
+        coco_mask.area(rle)
+        return rle
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"the {where} has no readable segmentation ({error})") from error
+
+
+def _coco(images: list[dict[str, Any]], entries: Iterable[tuple[Any, dict[str, Any]]]) -> COCO:
+    result = COCO()
+    result.dataset = {
+        "images": images,
+        "categories": [{"id": 1}],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": image,
+                "category_id": 1,
+                "area": float(coco_mask.area(entry["segmentation"])),
+                "iscrowd": 0,
+                **entry,
+            }
+            for i, (image, entry) in enumerate(entries, start=1)
+        ],
+    }
+    result.createIndex()
+    return result

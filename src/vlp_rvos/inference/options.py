@@ -1,0 +1,69 @@
+"""How a model is run on videos: the options that the command line, the evaluation and the Python interface share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.runtimes.names import Precision, RuntimeName
+
+if TYPE_CHECKING:
+    from vlp_rvos.models.model_config import ModelConfig
+
+__all__ = ["InferenceOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceOptions:
+    """How a model is run; None stands for the model's own setting.
+
+    Attributes:
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps". Exported models run on the CPU.
+        precision: number format of the computation, see `vlp_rvos.runtimes.torch_runtime.TorchRuntime`. Exported models
+            run in fp32, those for OpenVINO also in bf16.
+        runtime: "torch", "onnx" or "openvino"; "auto" lets `vlp_rvos.inference.loading.load_runtime` choose.
+        size: network input size in pixels, in place of the model's `input_size` and `small_size`.
+        threshold: foreground probability from which a pixel belongs to the mask, in (0, 1).
+        presence_threshold: presence in [0, 1] below which the mask of a frame is empty; 0 switches the gate off.
+        min_part: connected components of a mask with less than this share of its largest component are dropped; 0 keeps
+            all.
+        memory_frames: number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none.
+        overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
+
+    Raises:
+        UserError: a value out of its range.
+    """
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    runtime: RuntimeName = "auto"
+    size: int | None = None
+    threshold: float = 0.5
+    presence_threshold: float = 0.0
+    min_part: float | None = None
+    memory_frames: int | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 1:
+            raise UserError(f"size must be greater than 0 pixels, not {self.size}")
+        if not 0 < self.threshold < 1:
+            raise UserError(f"threshold must be between 0 and 1 (both excluded), not {self.threshold:g}")
+        if not 0 <= self.presence_threshold <= 1:
+            raise UserError(f"presence threshold must be between 0 and 1, not {self.presence_threshold:g}")
+
+    def applied_to(self, config: ModelConfig) -> ModelConfig:
+        """The model's config with the fields that these options change.
+
+        Raises:
+            UserError: a value that does not fit the config.
+        """
+        changes = {
+            "input_size": self.size,
+            "small_size": None if self.size is None else 0,
+            "min_part": self.min_part,
+            "memory_frames": self.memory_frames,
+        }
+        return config.replace(**{name: value for name, value in changes.items() if value is not None})

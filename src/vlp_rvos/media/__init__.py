@@ -1,0 +1,1 @@
+"""Video, images and masks as files: reading, drawing and writing."""

@@ -1,0 +1,84 @@
+"""Write masks as one JSON file with COCO run-length encoding."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from vlp_rvos.media.result_writer import ResultWriter
+from vlp_rvos.media.rle import encode_mask
+from vlp_rvos.media.video_source import VideoInfo
+from vlp_rvos.results import FrameResult
+from vlp_rvos.utils.atomic import part_path
+
+__all__ = ["MasksJsonWriter"]
+
+
+class MasksJsonWriter(ResultWriter):
+    """Writes all masks as one JSON file: COCO run-length encoding with score and presence, frame by frame to the disk.
+
+    Layout::
+
+        {"video": {"name", "width", "height", "fps"}, "model": {"name", "version"}, "expressions": [...],
+         "frames": [{"index", "time", "name", "objects": [{"id", "expression", "score", "presence",
+                     "segmentation": {"size": [H, W], "counts": "..."}}]}],
+         "truncated": null or why the frames end early}
+
+    `id` is the one of the palette PNGs, 1 to E.
+
+    Args:
+        path: of the file.
+        video: the video's name, size and frame rate.
+        expressions: the E expressions.
+        model_name, model_version: of the model that made the masks.
+
+    Attributes:
+        truncated: set before `close` where the frames end early.
+    """
+
+    def __init__(
+        self, path: Path, video: VideoInfo, expressions: Sequence[str], model_name: str, model_version: str
+    ) -> None:
+        self.path = path
+        self.truncated: str | None = None
+        self._part = part_path(path)
+        self._file: TextIO = self._part.open("w", encoding="utf-8")
+        self._separator = ""
+        header = {
+            "video": {"name": video.name, "width": video.width, "height": video.height, "fps": video.fps},
+            "model": {"name": model_name, "version": model_version},
+            "expressions": list(expressions),
+        }
+        self._file.write(json.dumps(header, ensure_ascii=False)[:-1] + ', "frames": [')
+
+    def write(self, result: FrameResult) -> None:
+        (rows, columns), size = result.box, result.masks.shape[1:]
+        objects = [
+            {
+                "id": i + 1,
+                "expression": expression,
+                "score": round(float(score), 6),
+                "presence": round(float(presence), 6),
+                "segmentation": encode_mask(mask[rows, columns], (rows.start, columns.start), size),
+            }
+            for i, (mask, expression, score, presence) in enumerate(
+                zip(result.masks, result.expressions, result.scores, result.presences, strict=True)
+            )
+        ]
+        frame: dict[str, Any] = {"index": result.index, "time": round(result.time, 6), "name": result.name}
+        self._file.write(f"{self._separator}\n" + json.dumps(frame | {"objects": objects}, ensure_ascii=False))
+        self._separator = ","
+
+    def close(self) -> None:
+        self._file.write(f'\n], "truncated": {json.dumps(self.truncated, ensure_ascii=False)}}}\n')
+        self._file.close()
+        os.replace(self._part, self.path)
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+"""Write an H.264 video whose frames keep their own times."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+
+from vlp_rvos.arrays import Image
+from vlp_rvos.media.video_source import DEFAULT_FPS
+from vlp_rvos.utils.atomic import AtomicWriter, part_path
+
+__all__ = ["VideoWriter"]
+
+# Fine enough for every usual frame rate to be exact (29.97 is 2002 ticks), and below MPEG-4's limit of 65535.
+WRITER_TIME_BASE = Fraction(1, 60000)
+
+
+class VideoWriter(AtomicWriter):
+    """Writes an H.264 mp4 (MPEG-4 where FFmpeg was built without x264) beside `path`, renamed when it is complete.
+
+    Every frame keeps its own time, so a variable frame rate stays variable; the first frame is at 0. Sizes must be
+    even in this format: an odd side is padded by one repeated row or column (`padded`).
+
+    Args:
+        path: the file to write; an existing one is replaced at the end.
+        fps: average frame rate; it gives the last frame its duration.
+
+    Example:
+        >>> with VideoWriter("out.mp4", fps=25) as writer:
+        ...     writer.write(image, time=0.0)
+    """
+
+    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS) -> None:
+        self.path = Path(path)
+        self.fps = fps
+        self.padded = False
+        self._part = part_path(self.path)
+        self._container: av.container.OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._shape: tuple[int, ...] = ()
+        self._first_time = 0.0
+        self._ticks = -1
+
+    def write(self, image: Image, time: float) -> None:
+        """Append a frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, all of one size.
+            time: seconds; a time that does not grow is moved to just behind the frame before.
+        """
+        if self._stream is None:
+            self._open(image.shape, time)
+        if image.shape != self._shape:
+            raise ValueError(f"frame of shape {image.shape} in a video of {self._shape}")
+        if self.padded:
+            image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        self._encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"), time)
+
+    def write_picture(self, picture: av.VideoFrame, time: float, like: av.VideoFrame) -> None:
+        """Append a frame that needs no conversion of colours.
+
+        Args:
+            picture: yuv420p in limited range, of even sides.
+            time: see `write`.
+            like: a frame with the same meaning of colours; the file takes it over from the first frame.
+        """
+        shape = (picture.height, picture.width)
+        if self._stream is None:
+            self._open(shape, time, like)
+        if shape != self._shape[:2] or picture.format.name != "yuv420p":
+            raise ValueError(f"picture {shape} {picture.format.name} in a yuv420p video of {self._shape}")
+        self._encode(picture, time)
+
+    def _encode(self, frame: av.VideoFrame, time: float) -> None:
+        assert self._stream is not None
+        assert self._container is not None
+        self._ticks = max(round((time - self._first_time) / WRITER_TIME_BASE), self._ticks + 1)
+        frame.pts, frame.time_base = self._ticks, WRITER_TIME_BASE
+        self._container.mux(self._stream.encode(frame))
+
+    def _open(self, shape: tuple[int, ...], time: float, like: av.VideoFrame | None = None) -> None:
+        height, width = shape[:2]
+        self._shape, self._first_time, self.padded = shape, time, bool(height % 2 or width % 2)
+        self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
+        rate = Fraction(self.fps).limit_denominator(1001)
+        # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
+        # One quantizer for all frames: to find one for each, x264 would look at the frame once more.
+        if "libx264" in av.codecs_available:
+            stream = self._container.add_stream(
+                "libx264", rate=rate, options={"preset": "ultrafast", "qp": "23", "bf": "0"}
+            )
+        else:
+            stream = self._container.add_stream(
+                "mpeg4", rate=rate, options={"flags": "+qscale", "global_quality": "354", "bf": "0"}
+            )
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        context = stream.codec_context
+        context.time_base = WRITER_TIME_BASE
+        # Code 1 is BT.709 in all three; range 1 is the limited one.
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        if like is not None:
+            context.colorspace, context.color_primaries = like.colorspace, like.color_primaries
+            context.color_trc = like.color_trc
+        self._stream = stream
+
+    def close(self) -> None:
+        """Finish the file and move it to its name; without frames nothing is written."""
+        if self._stream is None or self._container is None:
+            return
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._container = self._stream = None
+        os.replace(self._part, self.path)
+
+    def discard(self) -> None:
+        """Give up: whatever was written is removed."""
+        if self._container is not None:
+            with suppress(av.FFmpegError):
+                self._container.close()
+            self._container = self._stream = None
+        self._part.unlink(missing_ok=True)

@@ -1,0 +1,314 @@
+"""Checkpoints hold what was trained, plus the name and hash of the frozen backbone (`docs/method.md` section 5).
+
+One safetensors file: tensors named as in `VLPRVOS.trained_state_dict`, and a header that says how to build the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vlp_rvos._version import __version__
+from vlp_rvos.errors import UserError, VLPRVOSError
+from vlp_rvos.models.backbones import Backbone, earlier_weights, load_backbone
+from vlp_rvos.models.model_config import PRESETS, ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.records import record_from
+
+__all__ = [
+    "CheckpointInfo",
+    "backbone_fingerprint",
+    "load_model",
+    "load_trained",
+    "peek",
+    "resolve",
+    "save_trained",
+    "shipped_models",
+]
+
+FORMAT = "vlp-rvos"
+FORMAT_VERSION = 1
+
+_log = logging.getLogger(__name__)
+_fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The header of a checkpoint.
+
+    Attributes:
+        format_version: of the file's layout.
+        package_version: that wrote it.
+        backbone: name for `load_backbone`.
+        backbone_fingerprint: `backbone_fingerprint` of the backbone that it was trained on.
+        backbone_weights: where that backbone came from; None where the name alone says it.
+        config: the fields of `ModelConfig`, as it was trained.
+        use: fields of `ModelConfig` that are changed where the model is used and not trained on.
+        training: what the training left: steps, time, seed, validation.
+    """
+
+    format_version: int
+    package_version: str
+    backbone: str
+    backbone_fingerprint: str
+    backbone_weights: str | None
+    config: dict[str, Any]
+    use: dict[str, Any]
+    training: dict[str, Any]
+
+
+def backbone_fingerprint(backbone: Backbone) -> str:
+    """SHA-256 over the sorted names, types, shapes and bytes of a backbone's frozen parameters and persistent buffers.
+
+    It is computed once for each backbone object, when it belongs to its model: what a model tunes of its backbone is
+    in the checkpoint itself and not in the fingerprint.
+    """
+    if backbone not in _fingerprints:
+        digest = hashlib.sha256()
+        tuned = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+        for name, tensor in sorted(backbone.state_dict().items()):
+            if name in tuned:
+                continue
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        _fingerprints[backbone] = digest.hexdigest()
+    return _fingerprints[backbone]
+
+
+def save_trained(
+    path: Path,
+    model: VLPRVOS,
+    metadata: Mapping[str, object],
+    *,
+    state: Mapping[str, Tensor] | None = None,
+    use: Mapping[str, object] | None = None,
+    backbone_weights: str | None = None,
+    half: bool = False,
+) -> None:
+    """Write a model's trained parameters, atomically.
+
+    Args:
+        path: of the `.safetensors` file.
+        model: whose config, backbone and (without `state`) parameters are saved.
+        metadata: about the training, as JSON can hold it.
+        state: trained tensors to save in place of the model's own (an average); exactly its keys.
+        use: fields of the config that `load_model` changes.
+        backbone_weights: where the backbone came from, for backbones that need to be told.
+        half: store floating-point tensors in half precision; they are loaded as fp32 again.
+
+    Raises:
+        ValueError: `state` has other keys than the model's trained parameters.
+        VLPRVOSError: a value does not fit half precision.
+        UserError: the folder cannot be written, or `use` does not fit the config.
+    """
+    own = model.trained_state_dict()
+    if state is not None and state.keys() != own.keys():
+        raise ValueError("the state to save must have the keys of the model's trained parameters")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in (state or own).items()}
+    if half:
+        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
+    header = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "package_version": __version__,
+        "backbone": model.backbone.name,
+        "backbone_fingerprint": backbone_fingerprint(model.backbone),
+        "config": json.dumps(model.config.to_dict()),
+        "training": json.dumps(dict(metadata)),
+    }
+    if use:
+        model.config.replace(**use)
+        header["use"] = json.dumps(dict(use))
+    if backbone_weights is not None:
+        header["backbone_weights"] = backbone_weights
+    replace_file(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+
+
+def peek(name_or_path: str | Path) -> CheckpointInfo:
+    """The header of a shipped model or a checkpoint file, without its tensors.
+
+    Raises:
+        UserError: unknown model, no such file, or not a checkpoint that this version reads.
+    """
+    path = resolve(name_or_path)
+    return _parse(_read(path, tensors=False)[0], path)
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(_shipped())
+
+
+def load_model(
+    name_or_path: str | Path,
+    overrides: Mapping[str, object] | None = None,
+    device: torch.device | str = "cpu",
+    *,
+    backbone_weights: str | Path | None = None,
+) -> VLPRVOS:
+    """Build a trained model, in evaluation mode and fp32.
+
+    Args:
+        name_or_path: a shipped model (`shipped_models`) or a checkpoint file.
+        overrides: `ModelConfig` field -> value, in place of what the checkpoint says, for training or for use. A part
+            that is switched off so leaves its parameters unused; nothing else may be missing or left over.
+        device: to put it on.
+        backbone_weights: where to load the frozen backbone from, in place of what the checkpoint says.
+
+    Raises:
+        UserError: unknown model, broken file, unknown config key, another backbone than it was trained on, or
+            parameters that do not fit (the message names the first).
+    """
+    path = resolve(name_or_path)
+    header, state = _read(path, tensors=True)
+    info = _parse(header, path)
+    earlier = earlier_weights(info.backbone, info.backbone_fingerprint)
+    backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights or earlier)
+    config = _config(info, path)
+    stored = VLPRVOS(backbone, config)
+    _check_backbone(info, backbone, path)
+    _fill(stored, state, path)
+    changes = {**info.use, **(overrides or {})}
+    if not changes:
+        return stored.to(device).eval()
+    model = VLPRVOS(backbone, config.replace(**changes))
+    wanted = model.trained_state_dict()
+    _fill(model, {name: tensor for name, tensor in state.items() if name in wanted}, path)
+    return model.to(device).eval()
+
+
+def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
+    """Fill a model on the same backbone from a checkpoint, for example to fine-tune it.
+
+    The configs may differ in what is switched on: a part that only the model has keeps its start, a part that only the
+    checkpoint has is left out. Both are logged.
+
+    Raises:
+        UserError: unknown or broken file, another backbone, or parameters that do not fit.
+    """
+    path = resolve(name_or_path)
+    header, state = _read(path, tensors=True)
+    info = _parse(header, path)
+    _check_backbone(info, model.backbone, path)
+    if _config(info, path) != model.config:
+        own = model.trained_state_dict()
+        for names, outcome in ((own.keys() - state, "start anew"), (state.keys() - own, "are left out")):
+            if names:
+                _log.warning("%s is of another config: %s %s", path.name, ", ".join(sorted(names)), outcome)
+        state = {name: state.get(name, tensor) for name, tensor in own.items()}
+    _fill(model, state, path)
+    return info
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not torch.isfinite(half).all():
+        raise VLPRVOSError(f"parameter '{name}' does not fit half precision; save it in full precision")
+    return half
+
+
+def _shipped() -> dict[str, Path]:
+    folder = Path(str(resources.files("vlp_rvos") / "weights"))
+    return {file.stem: file for file in sorted(folder.glob("*.safetensors")) if _is_checkpoint(file)}
+
+
+def _is_checkpoint(path: Path) -> bool:
+    # Frozen parts that the package carries lie in the same folder.
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (OSError, SafetensorError):
+        return False
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The file of a shipped model or a checkpoint.
+
+    Raises:
+        UserError: there is none; the message says which models there are.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = _shipped()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    if path.suffix == ".safetensors" or len(path.parts) > 1:
+        raise UserError(f"{path}: no such model file")
+    if str(name_or_path) in PRESETS:
+        raise UserError(
+            f"{name_or_path}: this preset comes without trained weights; train it, then give the file "
+            f"(models with weights: {', '.join(shipped) or 'none'})"
+        )
+    raise UserError(
+        f"{name_or_path}: unknown model; give a checkpoint file or one of: {', '.join(shipped) or 'none'} "
+        f"(presets that can be trained: {', '.join(PRESETS)})"
+    )
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error}); download or train it again") from error
+    return header, {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this project; give one that `vlp-rvos train` wrote")
+    if header.get("format_version") != str(FORMAT_VERSION):
+        version = header.get("format_version")
+        raise UserError(f"{path}: checkpoint format {version}, this version reads {FORMAT_VERSION}; upgrade vlp-rvos")
+    try:
+        values = dict(header) | {
+            "format_version": int(header["format_version"]),
+            "config": json.loads(header["config"]),
+            "use": json.loads(header.get("use", "{}")),
+            "training": json.loads(header["training"]),
+        }
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: broken checkpoint header ({error}); download or train it again") from error
+    values.pop("format")
+    return record_from(CheckpointInfo, {"backbone_weights": None} | values, f"{path}: checkpoint header")
+
+
+def _config(info: CheckpointInfo, path: Path) -> ModelConfig:
+    try:
+        return ModelConfig.from_dict(info.config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _check_backbone(info: CheckpointInfo, backbone: Backbone, path: Path) -> None:
+    found = backbone_fingerprint(backbone)
+    if found != info.backbone_fingerprint:
+        raise UserError(
+            f"{path}: was trained on another '{info.backbone}' backbone (hash {info.backbone_fingerprint[:12]}, "
+            f"loaded {backbone.name} {found[:12]}); load the backbone's weights that it was trained on"
+        )
+
+
+def _fill(model: VLPRVOS, state: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        model.load_trained(state)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

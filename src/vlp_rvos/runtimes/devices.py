@@ -1,0 +1,40 @@
+"""Which device and which number format a model runs in."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.runtimes.names import Precision
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name, see `load_runtime`.
+
+    Raises:
+        UserError: an unknown name, or a device that is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
+        raise UserError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:<number> or mps")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {name!r}: no CUDA GPU is available here; use --device cpu")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {name!r}: there are only {torch.cuda.device_count()} CUDA GPUs, counted from 0")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"device {name!r}: no Apple GPU is available here; use --device cpu")
+    return torch.device(name)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise a `UserError` where a precision is unknown, or not to be had on a device."""
+    if precision not in get_args(Precision):
+        raise UserError(f"unknown precision {precision!r}: use {', '.join(get_args(Precision))}")
+    if precision == "int8" and device.type != "cpu":
+        raise UserError(f"precision 'int8' is for the CPU, this would run on {device}; use bf16, or --device cpu")

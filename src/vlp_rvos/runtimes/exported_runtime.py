@@ -1,0 +1,153 @@
+"""Run an exported model on the CPU by ONNX Runtime or OpenVINO: the same clip after clip as in PyTorch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.runtimes.artifact import check_files, graph_path, read_manifest
+from vlp_rvos.runtimes.exported_tokenizer import open_tokenizer
+from vlp_rvos.runtimes.names import ExportFormat, Precision
+from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
+from vlp_rvos.utils.extras import require
+
+__all__ = ["ExportedRuntime", "known_precision"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Graph(ABC):
+    """An opened graph: named arrays in, named arrays out. It takes from the given arrays those that it knows.
+
+    Args:
+        path: of its file.
+        threads: to run it with.
+        precision: one of `precisions`.
+    """
+
+    #: that it can compute in, the first is the default
+    precisions: tuple[Precision, ...] = ("fp32",)
+
+    @abstractmethod
+    def __init__(self, path: Path, threads: int, precision: Precision) -> None: ...
+
+    @abstractmethod
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays: ...
+
+
+class OnnxGraph(Graph):
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Between two clips the processor belongs to decoding and drawing, not to waiting threads.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        values = self._session.run(self._outputs, {name: given[name] for name in self._inputs})
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class OpenVinoGraph(Graph):
+    """OpenVINO on the CPU."""
+
+    precisions = ("fp32", "bf16")
+
+    def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
+        import openvino
+
+        # Left to itself, it may compute in bf16 on processors that have it.
+        options = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Decoding and drawing need cores too, and not the same ones all the time.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._model = openvino.Core().compile_model(str(path), "CPU", options)
+        self._inputs = [port.any_name for port in self._model.inputs]
+        self._outputs = [port.any_name for port in self._model.outputs]
+
+    def __call__(self, given: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        values = self._model({name: given[name] for name in self._inputs})
+        return {name: values[name] for name in self._outputs}
+
+
+GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
+
+
+PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+class ExportedRuntime(Runtime):
+    """An exported model on the CPU, with as many threads as PyTorch would use.
+
+    Args:
+        folder: that `vlp-rvos export` wrote.
+        precision: "fp32" (or "auto"); OpenVINO also computes in "bf16", faster on processors that have it.
+
+    Raises:
+        UserError: the folder is not what was exported, the packages to run it are not installed, or a precision that
+            the runtime does not have.
+    """
+
+    def __init__(self, folder: Path, precision: Precision = "auto") -> None:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+        require(PACKAGES[manifest.runtime])
+        self.config = ModelConfig.from_dict(manifest.config)
+        self.size_multiple = manifest.size_multiple
+        self.device = torch.device("cpu")
+        self._max_words = manifest.max_words
+        self._tokenize = open_tokenizer(*manifest.tokenizer)
+        kind, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
+        precision = known_precision(manifest.runtime, precision)
+        self._text = kind(graph_path(folder, "text", manifest.runtime), threads, precision)
+        self._clip = kind(graph_path(folder, "clip", manifest.runtime), threads, precision)
+
+    def encode_text(self, expressions: Sequence[str]) -> Arrays:
+        batch = self._tokenize(expressions, self._max_words)
+        mask = batch.mask.numpy()
+        return {"mask": mask, **self._text({"ids": batch.ids.numpy(), "mask": mask})}
+
+    def step(
+        self, frames: Tensor | Sequence[Any], text: Arrays, state: npt.NDArray[np.float32] | None = None
+    ) -> ClipPrediction:
+        assert isinstance(frames, Tensor)
+        # The text brings the state of a video that begins; models without history have none.
+        carried = {} if state is None else {"state": state}
+        out = self._clip({**text, **carried, "frames": frames.numpy()})
+        presence = out.get("presence_logits")
+        return ClipPrediction(
+            torch.from_numpy(out["mask_logits"]),
+            None if presence is None else torch.from_numpy(presence),
+            out.get("next_state"),
+            torch.from_numpy(out["matching"]),
+        )
+
+
+def known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
+    """What "auto" means for a runtime, or the precision itself.
+
+    Raises:
+        UserError: the runtime does not have it.
+    """
+    known = GRAPHS[runtime].precisions
+    if precision not in ("auto", *known):
+        raise UserError(f"precision {precision!r}: {runtime} models run in {' or '.join(known)}")
+    return known[0] if precision == "auto" else precision

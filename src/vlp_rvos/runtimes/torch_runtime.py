@@ -1,0 +1,82 @@
+"""Run a model with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlp_rvos.models.encoder import EmbeddedFrames
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.devices import check_precision, find_device
+from vlp_rvos.runtimes.names import Precision
+from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
+
+__all__ = ["TorchRuntime"]
+
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchRuntime(Runtime):
+    """PyTorch.
+
+    Args:
+        model: it is put into evaluation mode.
+        device: where to put it ("auto", "cpu", "cuda", "cuda:1", "mps"); None leaves it where it is.
+        precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32. On a
+            CPU also "int8": the large matrix products in 8-bit integers, the rest in bf16 where the processor has it.
+
+    Raises:
+        UserError: a precision that is unknown or that the device does not have, or a device that is not there.
+    """
+
+    def __init__(self, model: VLPRVOS, device: str | None = None, precision: Precision = "auto") -> None:
+        self.device = next(model.parameters()).device if device is None else find_device(device)
+        check_precision(precision, self.device)
+        self.model = model.to(self.device).eval()
+        self.config, self.size_multiple = model.config, model.backbone.size_multiple
+        if self.device.type == "cpu" and torch.backends.openmp.is_available():
+            self.embedding_cost = model.backbone.embedding_cost
+        if precision == "int8":
+            # Only here: nothing else in the package needs it.
+            from vlp_rvos.runtimes import int8 as quantization
+
+            self.model, self.dtype = quantization.quantized(self.model), quantization.companion_dtype()
+        else:
+            self.dtype = _dtype(precision, self.device)
+
+    @torch.inference_mode()
+    def encode_text(self, expressions: Sequence[str]) -> Any:
+        with self._autocast():
+            text = self.model.encode_text(self.model.backbone.tokenize(expressions).to(self.device))
+        return text.without_idle_mask()
+
+    @torch.inference_mode()
+    def embed(self, frames: Tensor) -> EmbeddedFrames:
+        with self._autocast():
+            return self.model.embed(frames)
+
+    @torch.inference_mode()
+    def step(self, frames: Tensor | Sequence[EmbeddedFrames], text: Any, state: Any = None) -> ClipPrediction:
+        video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
+        with self._autocast():
+            if isinstance(frames, Tensor):
+                out = self.model(frames, text, state, video_of)
+            else:
+                out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, state, video_of)
+        matching = None if out.matching is None else out.matching[0]
+        return ClipPrediction(out.mask_logits, out.presence_logits, out.history, matching)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    if precision != "auto":
+        return DTYPES[precision]
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -1,0 +1,418 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import cut, frames, noise, tiny_model, write_folder, write_sound, write_video
+from PIL import Image as PillowImage
+from pycocotools import mask as coco_mask
+
+from vlp_rvos import Segmenter, __version__
+from vlp_rvos.cli import app as cli
+from vlp_rvos.cli.evaluate import Files
+from vlp_rvos.cli.model_choice import ModelChoice
+from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.media import mask_png
+from vlp_rvos.media import overlay as writers
+from vlp_rvos.models import checkpoint
+from vlp_rvos.results import label_map
+
+OUTPUTS = ["masks", "masks.json", "overlay.mp4"]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: tiny_model())
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "dog.mp4", frames(7))
+
+
+def run(*arguments: object) -> int:
+    return cli.main(list(map(str, arguments)))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(x.name for x in folder.iterdir())
+
+
+# --- the main job --------------------------------------------------------------------------------------------------
+def test_segment_writes_everything(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new/out"
+    assert run("segment", video, "the dog", "-e", "a red car", "-o", out) == 0
+    assert names(out) == OUTPUTS
+    assert names(out / "masks") == [f"{i:05d}.png" for i in range(7)]
+    with av.open(str(out / "overlay.mp4")) as container:
+        decoded = list(container.decode(video=0))
+        assert [x.time for x in decoded] == pytest.approx([i / 10 for i in range(7)], abs=1e-3)
+        assert (decoded[0].width, decoded[0].height) == (64, 48)
+    data = json.loads((out / "masks.json").read_text())
+    assert data["expressions"] == ["the dog", "a red car"]
+    assert data["model"] == {"name": "mini", "version": __version__}
+    assert data["video"] == {"name": "dog.mp4", "width": 64, "height": 48, "fps": 10.0}
+    assert data["truncated"] is None
+    expected = list(Segmenter(tiny_model()).segment(video, ["the dog", "a red car"]))
+    assert [x["time"] for x in data["frames"]] == pytest.approx([x.time for x in expected])
+    for result, frame in zip(expected, data["frames"], strict=True):
+        decoded_masks = [coco_mask.decode(x["segmentation"]) for x in frame["objects"]]
+        assert np.array_equal(np.stack(decoded_masks), result.masks)
+        with PillowImage.open(out / "masks" / f"{frame['name']}.png") as image:
+            assert np.array_equal(np.asarray(image), label_map(result.masks, result.scores))
+    printed = capsys.readouterr()
+    assert re.fullmatch(rf"7 frames in [\d.]+ s \([\d.]+ frames/s\); wrote {out}/overlay.mp4, .*\n", printed.out)
+    assert printed.err == ""
+
+
+def test_json_summary(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    options = ["--every", 2, "--start", 0.2, "--end", 0.7, "--no-overlay", "--size", 32, "--device", "cpu", "--json"]
+    assert run("segment", video, "-e", "the dog", "-o", out, *options) == 0
+    assert names(out) == ["masks", "masks.json"]
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["frames"] == 3
+    assert summary["frames_per_second"] == pytest.approx(3 / summary["seconds"], rel=0.1)
+    assert summary["outputs"] == {"masks": str(out / "masks"), "masks_json": str(out / "masks.json")}
+    assert (summary["warnings"], summary["truncated"]) == ([], None)
+    objects = [x["objects"][0] for x in json.loads((out / "masks.json").read_text())["frames"]]
+    areas = [coco_mask.area(x["segmentation"]) / (64 * 48) for x in objects]
+    assert summary["expressions"] == [
+        {
+            "expression": "the dog",
+            "mean_score": pytest.approx(np.mean([x["score"] for x in objects]), abs=1e-5),
+            "mean_presence": pytest.approx(np.mean([x["presence"] for x in objects]), abs=1e-5),
+            "mean_area": pytest.approx(np.mean(areas), abs=1e-5),
+            "present_share": pytest.approx(np.mean([x > 0 for x in areas]), abs=1e-5),
+        }
+    ]
+
+
+def test_a_folder_keeps_its_names_and_takes_a_frame_rate(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", frames(3), "jpg", "img{}")
+    assert run("segment", folder, "the dog", "-o", tmp_path / "out", "--fps", 5) == 0
+    assert names(tmp_path / "out/masks") == ["img0.png", "img1.png", "img2.png"]
+    data = json.loads((tmp_path / "out/masks.json").read_text())
+    assert [x["time"] for x in data["frames"]] == [0, 0.2, 0.4]
+
+
+def test_presence_threshold(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("segment", video, "the dog", "-o", tmp_path / "out", "--presence-threshold", 1, "--json")
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["expressions"][0]["present_share"] == summary["expressions"][0]["mean_score"] == 0
+
+
+def test_earlier_results_are_replaced(tmp_path: Path, video: Path) -> None:
+    out = tmp_path / "out"
+    assert run("segment", video, "the dog", "-o", out) == 0
+    assert run("segment", video, "the cat", "-o", out, "--every", 3) == 0
+    assert names(out) == OUTPUTS
+    assert names(out / "masks") == ["00000.png", "00003.png", "00006.png"]
+    assert json.loads((out / "masks.json").read_text())["expressions"] == ["the cat"]
+
+
+def test_a_cut_video_keeps_what_came_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = cut(write_video(tmp_path / "a.mkv", noise(20)), 0.5)
+    out = tmp_path / "out"
+    assert run("segment", video, "the dog", "-o", out, "--json") == 0
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert re.fullmatch(r"warning: cut\.mkv: stopped at frame \d+ \([\d.]+ s\): .*\n", printed.err)
+    assert summary["warnings"] == [printed.err.removeprefix("warning: ").strip()]
+    data = json.loads((out / "masks.json").read_text())
+    assert data["truncated"] == summary["truncated"]
+    assert data["truncated"].startswith(f"stopped at frame {len(data['frames'])}")
+    assert len(names(out / "masks")) == len(data["frames"]) == summary["frames"]
+
+
+def test_an_odd_size_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = write_video(tmp_path / "a.gif", frames(2, (63, 47)))
+    assert run("segment", video, "the dog", "-o", tmp_path / "out") == 0
+    assert capsys.readouterr().err == "warning: overlay.mp4 is 64x48: H.264 needs even sizes\n"
+    with PillowImage.open(tmp_path / "out/masks/00000.png") as image:
+        assert image.size == (63, 47)
+
+
+def test_a_long_expression_is_cut_with_a_warning(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", video, "very " * 30 + "long", "-o", tmp_path / "out") == 0
+    assert re.fullmatch(r"warning: .* cut .*\n", capsys.readouterr().err)
+
+
+# --- what bad input gets -------------------------------------------------------------------------------------------
+def _make_bad_inputs(folder: Path) -> None:
+    write_video(folder / "good.mp4", frames(2))
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("not a video\n" * 100)
+    (folder / "file").touch()
+    (folder / "nothing").mkdir()
+    write_sound(folder / "sound.mp4")
+    cut(write_video(folder / "whole.mp4", noise(10)))
+    write_folder(folder / "sizes", [*frames(1), *frames(1, (32, 48))], pattern="{}")
+    PillowImage.fromarray(frames(1, (32, 48))[0]).save(folder / "sizes/1.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("missing.mp4 dog", "no such file or folder: .*missing.mp4"),
+        ("empty.mp4 dog", "empty.mp4 is empty"),
+        ("text.mp4 dog", "text.mp4 cannot be read as a video"),
+        ("cut.mp4 dog", "cut.mp4 cannot be read as a video"),
+        ("sound.mp4 dog", "sound.mp4 has no video"),
+        ("nothing dog", "no frames .* in folder"),
+        ("sizes dog", "differ in size"),
+        ("good.mp4", "no expression"),
+        ("good.mp4 -e dog -e _", "an expression is empty"),
+        ("good.mp4 _", "an expression is empty"),
+        ("good.mp4 dog --every 0", "every must be at least 1"),
+        ("good.mp4 dog --every x", "Invalid value for '--every'"),
+        ("good.mp4 dog --start 2 --end 1", "end .* must be later than start"),
+        ("good.mp4 dog --start 9", "no frame between 9 s and the end"),
+        ("good.mp4 dog --start nan", "start must be"),
+        ("good.mp4 dog --size 0", "size must be greater than 0"),
+        ("good.mp4 dog --threshold 1", "threshold must be between"),
+        ("good.mp4 dog --presence-threshold 2", "presence threshold must be between"),
+        ("good.mp4 dog --device tpu", "unknown device 'tpu'"),
+        ("good.mp4 dog --device cuda:77", "device 'cuda:77': "),
+        ("good.mp4 dog --precision fp8", "Invalid value for '--precision'"),
+        ("good.mp4 dog --runtime jit", "Invalid value for '--runtime'"),
+        ("sizes dog --fps 0", "fps must be greater than 0"),
+        ("good.mp4 dog --unknown", "No such option"),
+    ],
+)
+def test_mistakes_get_one_line_and_leave_nothing(
+    arguments: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_bad_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert run("segment", *(" " if x == "_" else x for x in arguments.split()), "-o", "deep/out") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(rf"error: [^\n]*{words}[^\n]*\n", printed.err)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("file", r"cannot write into file \(it is a file\)"),
+        ("file/below", "cannot write into file/below"),
+        ("/proc/version/out", "cannot write into /proc/version/out"),
+        ("loop", "the result would replace the input loop/overlay.mp4"),
+    ],
+)
+def test_unusable_output_folders(
+    output: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Segmenter, "from_pretrained", lambda *_: pytest.fail("loaded"))
+    Path("file").touch()
+    Path("loop").mkdir()
+    video = write_video(Path("loop/overlay.mp4"), frames(1))
+    before = sorted(tmp_path.rglob("*"))
+    assert run("segment", video, "dog", "-o", output) == 2
+    assert re.fullmatch(rf"error: {words}.*\n", capsys.readouterr().err)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_unknown_model(tmp_path: Path, video: Path) -> None:
+    code = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "vlp_rvos",
+            "segment",
+            video,
+            "dog",
+            "-o",
+            tmp_path / "out",
+            "--model",
+            "no-such",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (code.returncode, code.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*no-such.*\n", code.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (
+            RuntimeError("two\nlines"),
+            1,
+            "internal error: RuntimeError: two lines (set VLP_RVOS_DEBUG=1 for the traceback)",
+        ),
+        (VLPRVOSError("the model broke"), 1, "error: the model broke"),
+        (OSError(28, "No space left on device", "x.png"), 1, "error: no space left on the disk: x.png"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_failure_in_the_middle_leaves_earlier_results(
+    error: BaseException,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    video: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+    run("segment", video, "the dog", "-o", out)
+    capsys.readouterr()
+    before = {x: x.stat().st_ino for x in sorted(out.rglob("*"))}
+    write = writers.OverlayWriter.write
+
+    def break_at_the_fifth(self: writers.OverlayWriter, result: writers.FrameResult) -> None:
+        if result.index == 4:
+            raise error
+        write(self, result)
+
+    monkeypatch.setattr(writers.OverlayWriter, "write", break_at_the_fifth)
+    assert run("segment", video, "the cat", "-o", out) == code
+    assert capsys.readouterr().err == line + "\n"
+    assert {x: x.stat().st_ino for x in sorted(out.rglob("*"))} == before
+    assert run("segment", video, "the cat", "-o", tmp_path / "fresh") == code
+    assert not (tmp_path / "fresh").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_the_frames_so_far(
+    number: signal.Signals,
+    tmp_path: Path,
+    video: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = mask_png.PaletteMaskWriter.write
+
+    def interrupt_at_the_fifth(self: mask_png.PaletteMaskWriter, result: writers.FrameResult) -> None:
+        write(self, result)
+        if result.index == 4:
+            os.kill(os.getpid(), number)
+
+    handler = signal.getsignal(number)
+    monkeypatch.setattr(mask_png.PaletteMaskWriter, "write", interrupt_at_the_fifth)
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", "--json") == 128 + number
+    assert signal.getsignal(number) == handler
+    assert names(tmp_path / "out") == OUTPUTS
+    assert len(names(tmp_path / "out/masks")) == 5
+    data = json.loads((tmp_path / "out/masks.json").read_text())
+    assert len(data["frames"]) == 5
+    assert data["truncated"] == "interrupted after frame 4 (0.40 s)"
+    assert json.loads(capsys.readouterr().out)["frames"] == 5
+    with av.open(str(tmp_path / "out/overlay.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 5
+
+
+# --- the command line itself ---------------------------------------------------------------------------------------
+def test_help_is_instant_and_needs_no_torch() -> None:
+    code = "import sys; from vlp_rvos.cli import app; app.main(['--help']); print('torch' in sys.modules, 'av' in sys.modules)"
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - began
+    assert done.stdout.splitlines()[-1] == "False False"
+    for command in ("segment", "export", "train", "pretrain", "evaluate", "models"):
+        assert command in done.stdout
+    # Half a second on an idle machine; tests share theirs.
+    assert seconds < 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        ([], 0, None),
+        (["--version"], 0, None),
+        (["segment", "--help"], 0, None),
+        (["evaluate", "run", "--help"], 0, None),
+        (["nonsense"], 2, "error: No such command 'nonsense'. (see 'vlp-rvos --help')"),
+        (["evaluate"], 2, "error: Missing command. (see 'vlp-rvos evaluate --help')"),
+        (["segment"], 2, "error: Missing argument 'VIDEO'. (see 'vlp-rvos segment --help')"),
+    ],
+)
+def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == code
+    printed = capsys.readouterr()
+    assert printed.err == ("" if line is None else line + "\n")
+    assert bool(printed.out) == (line is None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "function", "expected"),
+    [
+        ("export mini -o o", "export", "run", ("mini", Path("o"), "onnx")),
+        ("export m.safetensors -o o --format openvino", "export", "run", ("m.safetensors", Path("o"), "openvino")),
+        ("train c.yaml", "train", "run", (Path("c.yaml"), None, False, "auto", [])),
+        (
+            "train c.yaml --output o --resume --device cpu --set a=1 --set b.c=2",
+            "train",
+            "run",
+            (Path("c.yaml"), Path("o"), True, "cpu", ["a=1", "b.c=2"]),
+        ),
+        ("pretrain c.yaml -o o --set a=1", "pretrain", "run", (Path("c.yaml"), Path("o"), ["a=1"])),
+        ("evaluate masks p g", "evaluate", "masks", (Path("p"), Path("g"), False, Files(), False)),
+        (
+            "evaluate masks p g --skip-ends --json f",
+            "evaluate",
+            "masks",
+            (Path("p"), Path("g"), True, Files(Path("f")), False),
+        ),
+        (
+            "evaluate run d --model m -o o --json f --skip-ends --device cpu --size 64 --precision bf16"
+            " --runtime onnx --set history=false",
+            "evaluate",
+            "run",
+            (
+                Path("d"),
+                ModelChoice("m", "cpu", 64, "bf16", "onnx", ["history=false"]),
+                Path("o"),
+                Files(Path("f")),
+                True,
+            ),
+        ),
+    ],
+)
+def test_commands_are_handed_their_arguments(
+    arguments: str,
+    module: str,
+    function: str,
+    expected: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[object, ...]] = []
+    command = pytest.importorskip(f"vlp_rvos.cli.{module}")
+    monkeypatch.setattr(command, function, lambda *given, **_: calls.append(given))
+    assert run(*arguments.split()) == 0
+    assert calls == [expected]
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} >= {"clip-b16", "clip-l14", "vlmo-b", "vlmo-l", "mini"}
+
+
+def test_debug_gives_the_traceback(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLP_RVOS_DEBUG", "1")
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: 1 / 0)
+    assert run("segment", video, "the dog", "-o", tmp_path / "out") == 1
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1] == "internal error: ZeroDivisionError: division by zero"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.model_config import PRESETS, ModelConfig
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_round_trip(name: str) -> None:
+    config = ModelConfig.preset(name)
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_presets_of_the_issue() -> None:
+    assert set(PRESETS) == {"clip-b16", "clip-l14", "vlmo-b", "vlmo-l", "mini"}
+    with pytest.raises(UserError, match="unknown model 'clip-b17': use one of clip-b16"):
+        ModelConfig.preset("clip-b17")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"widht": 256}, "unknown fields widht"),
+        ({"width": "256"}, "width is '256': it must be of type int"),
+        ({"history": 1}, "history is 1: it must be of type bool"),
+        ({"width": 0}, "width is 0: it must be positive"),
+        ({"patch_pool": 0}, "patch_pool is 0: it must be positive"),
+        ({"vision_prompts": -1}, "vision_prompts is -1: it must not be negative"),
+        ({"width": 100, "str_heads": 8}, "width 100 must be a multiple"),
+        ({"attention": "cubes"}, "attention 'cubes' is unknown"),
+        ({"width": 99, "str_heads": 3}, "cube_frame attention splits the heads"),
+        ({"shallow_layers": [3, 2]}, "one layer for each of 3 blocks"),
+        ({"shallow_layers": [3, 2, 0]}, "must count layers from 1"),
+        ({"head_width": 20}, "head_width 20"),
+    ],
+)
+def test_wrong_values_get_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        ModelConfig.from_dict(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_replace() -> None:
+    assert PRESETS["mini"].replace(history=False, mlp_ratio=3).mlp_ratio == 3.0
+    with pytest.raises(UserError, match="unknown fields historie"):
+        PRESETS["mini"].replace(historie=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "multiple", "expected"),
+    [
+        ("mini", (480, 854), 32, (288, 512)),
+        ("mini", (1920, 1080), 32, (512, 288)),
+        ("mini", (10, 4000), 32, (32, 512)),
+        ("clip-b16", (480, 854), 16, (352, 352)),
+        ("clip-l14", (480, 854), 14, (336, 336)),
+    ],
+)
+def test_frame_size(name: str, video: tuple[int, int], multiple: int, expected: tuple[int, int]) -> None:
+    assert ModelConfig.preset(name).frame_size(*video, multiple) == expected

@@ -1,0 +1,46 @@
+"""The cost measurement: what it runs and how it reports. Times themselves are not tested."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vlp_rvos.cli.app import app
+from vlp_rvos.errors import UserError
+from vlp_rvos.profiling.overhead import alternate, measure_overhead
+
+
+def test_forms_take_turns() -> None:
+    order: list[str] = []
+    found = alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2)
+    assert order == ["a", "b"] * 3
+    assert all(seconds >= 0 for seconds in found.values())
+
+
+def test_ratios_follow_from_the_times() -> None:
+    found = measure_overhead("mini", frames=2, size=(32, 64), rounds=1)
+    times = found.seconds
+    assert found.model_over_tower == times["model"] / times["tower"]
+    assert found.bf16_over_fp32 == times["model in bf16"] / times["model"]
+    assert found.training_step_over_forward == times["training step"] / times["forward of two clips"]
+    assert found.second_expression_over_first == times["model, two expressions"] / times["model"] - 1
+    assert (found.frames, found.height, found.width) == (2, 32, 64)
+
+
+def test_sizes_and_names_that_do_not_fit() -> None:
+    with pytest.raises(UserError, match="unknown model"):
+        measure_overhead("resnet")
+    with pytest.raises(UserError, match="multiples of 32"):
+        measure_overhead("mini", size=(30, 64))
+
+
+def test_command_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = measure_overhead("mini", frames=1, size=(32, 32), rounds=1, training=False)
+    monkeypatch.setattr("vlp_rvos.profiling.overhead.measure_overhead", lambda *_, **__: small)
+    result = CliRunner().invoke(app, ["bench", "overhead", "--model", "mini", "--json", str(tmp_path / "o.json")])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "o.json").read_text())["model_over_tower"] == small.model_over_tower
+    assert "whole model / bare frozen tower" in result.output

@@ -1,0 +1,103 @@
+"""Files appear whole or not at all, whoever writes them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.utils.atomic import AtomicWriter, part_path, replace_file, write_bytes
+
+
+class Writer(AtomicWriter):
+    def __init__(self, fails: bool = False) -> None:
+        self.calls: list[str] = []
+        self.fails = fails
+
+    def close(self) -> None:
+        self.calls.append("close")
+        if self.fails:
+            raise OSError("disk full")
+
+    def discard(self) -> None:
+        self.calls.append("discard")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_replaced(tmp_path: Path, durable: bool) -> None:
+    target = tmp_path / "new" / "file"
+    for text in ("first", "second"):
+        replace_file(target, lambda part: part.write_text(text), durable=durable)  # noqa: B023
+        assert target.read_text() == text
+    assert os.listdir(target.parent) == ["file"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail(part: Path) -> None:
+        part.write_text("half of it")
+        assert target.read_text() == "old"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(target, fail)
+    assert (os.listdir(tmp_path), target.read_text()) == (["file"], "old")
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+
+    def write(part: Path) -> None:
+        part.write_text("text")
+        part.chmod(0o600)
+
+    replace_file(tmp_path / "file", write)
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot write .*file: no space left on the disk"),
+        (OSError(errno.EIO, "Input/output error"), "cannot write .*file: Input/output error"),
+    ],
+)
+def test_bytes_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(UserError, match=message):
+        write_bytes(tmp_path / "file", b"data")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_bytes(tmp_path / "file" / "inside", b"")
+    with pytest.raises(UserError, match="cannot write"):
+        write_bytes(tmp_path, b"")
+
+
+def test_parts_are_hidden_and_beside(tmp_path: Path) -> None:
+    part = part_path(tmp_path / "masks.json")
+    assert part.parent == tmp_path
+    assert part.name.startswith(".masks.json.")
+
+
+def test_a_writer_ends_well_or_is_discarded() -> None:
+    with Writer() as writer:
+        pass
+    assert writer.calls == ["close"]
+    with pytest.raises(ZeroDivisionError), Writer() as writer:
+        _ = 1 / 0
+    assert writer.calls == ["discard"]
+    with pytest.raises(OSError, match="disk full"), Writer(fails=True) as writer:
+        pass
+    assert writer.calls == ["close", "discard"]

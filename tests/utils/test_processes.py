@@ -1,0 +1,74 @@
+"""Results come in the order of the jobs, and nothing is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from vlp_rvos.errors import UserError, VLPRVOSError
+from vlp_rvos.utils.processes import CHUNKS_AHEAD, available_cores, ordered_map
+
+
+def square(number: int) -> tuple[int, int]:
+    """The first one takes longest."""
+    if number < 0:
+        raise UserError(f"{number} is negative")
+    time.sleep(0.05 if number == 0 else 0)
+    return number * number, os.getpid()
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("workers", "chunk"), [(1, 1), (2, 1), (2, 3)])
+def test_results_in_order(workers: int, chunk: int) -> None:
+    pairs = list(ordered_map(square, range(10), workers=workers, chunk=chunk))
+    assert [(job, result) for job, (result, _) in pairs] == [(i, i * i) for i in range(10)]
+    assert (os.getpid() in {process for _, (_, process) in pairs}) == (workers == 1)
+    assert not multiprocessing.active_children()
+
+
+def test_few_jobs_are_taken_ahead() -> None:
+    taken = []
+
+    def jobs() -> Iterator[int]:
+        for i in range(100):
+            taken.append(i)
+            yield i
+
+    results = ordered_map(square, jobs(), workers=2, chunk=2)
+    next(results)
+    assert len(taken) <= 2 * 2 * CHUNKS_AHEAD
+    results.close()
+    assert not multiprocessing.active_children()
+
+
+def test_the_first_failure_is_passed_on() -> None:
+    with pytest.raises(UserError, match="-1 is negative"):
+        list(ordered_map(square, [1, -1, -2], workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_failing_job_source_ends_the_processes() -> None:
+    def jobs() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(ordered_map(square, jobs(), workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_dies() -> None:
+    with pytest.raises(VLPRVOSError, match="died"):
+        list(ordered_map(die, [1], workers=2))
+
+
+def test_cores() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
