@@ -1,22 +1,24 @@
-"""Make the example clips: slow camera moves over photographs that scikit-image ships and whose licence allows it.
+"""Make the example clips: slow camera moves over photographs whose licence allows it.
 
-    python tools/make_examples.py examples
+    python tools/make_examples.py examples                       # the clips whose photographs scikit-image ships
+    python tools/make_examples.py examples --polar-bear FILE     # all of them
 
 Chelsea the cat: CC0, Stefan van der Walt. Eileen Collins, astronaut: NASA, public domain. Coffee: CC0, Rachel Michetti.
+Polar bear: CC BY-SA 4.0, Arturo de Frias Marques; the photograph is "Polar Bear AdF" of Wikimedia Commons in 1024 x 768
+pixels, as the Debian package `gcompris-qt-data` carries it.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
-
-from vlp_rvos.media.video_writer import VideoWriter
 
 FRAMES, FPS = 48, 24
 Outline = Sequence[tuple[int, int]]
@@ -27,13 +29,15 @@ class Clip:
     """A camera move over a photograph.
 
     Attributes:
-        photograph: gives (H, W, 3) uint8 RGB.
+        photograph: function that returns the photograph, (H, W, 3) uint8 RGB; None where it is given as a file.
+        extent: (width, height) of the photograph.
         size: (width, height) of the clip.
         first, last: (left, top, width) of the view in the first and the last frame.
         things: name -> rough outline of what the photograph shows, (x, y); `tools/gallery.py` judges by it.
     """
 
-    photograph: Callable[[], np.ndarray]
+    photograph: Callable[[], np.ndarray] | None
+    extent: tuple[int, int]
     size: tuple[int, int]
     first: tuple[float, float, float]
     last: tuple[float, float, float]
@@ -48,15 +52,32 @@ class Clip:
 
     def masks(self, thing: str) -> Iterator[np.ndarray]:
         """(H, W) bool, roughly where a thing is, frame by frame."""
-        height, width = self.photograph().shape[:2]
-        drawn = Image.new("L", (width, height))
+        drawn = Image.new("L", self.extent)
         ImageDraw.Draw(drawn).polygon([tuple(point) for point in self.things[thing]], fill=255)
         return (frame > 127 for frame in self.frames(drawn))
 
 
 CLIPS: dict[str, Clip] = {
+    "polar-bear": Clip(
+        None,
+        (1024, 768),
+        (480, 320),
+        (60, 150, 800),
+        (0, 60, 1024),
+        {
+            "polar bear": [
+                *((250, 540), (255, 470), (300, 462), (318, 440), (325, 370), (345, 320), (370, 290), (415, 262)),
+                *((460, 253), (515, 256), (595, 280), (645, 268), (700, 292), (750, 312), (800, 320), (832, 350)),
+                *((856, 398), (845, 412), (810, 418), (765, 418), (800, 500), (812, 545), (850, 570), (760, 568)),
+                *((735, 545), (700, 490), (655, 450), (635, 448), (610, 480), (600, 570), (545, 572), (525, 520)),
+                *((535, 450), (490, 438), (478, 540), (512, 558), (415, 550), (408, 500), (412, 470), (370, 498)),
+                *((300, 525), (295, 543)),
+            ]
+        },
+    ),
     "cat": Clip(
         data.chelsea,
+        (451, 300),
         (480, 320),
         (0, 0, 330),
         (30, 10, 420),
@@ -69,6 +90,7 @@ CLIPS: dict[str, Clip] = {
     ),
     "astronaut": Clip(
         data.astronaut,
+        (512, 512),
         (320, 400),
         (40, 0, 300),
         (20, 10, 390),
@@ -91,6 +113,7 @@ CLIPS: dict[str, Clip] = {
     ),
     "coffee": Clip(
         data.coffee,
+        (600, 400),
         (480, 320),
         (140, 60, 380),
         (20, 0, 560),
@@ -118,14 +141,34 @@ def view(photo: Image.Image, size: tuple[int, int], box: np.ndarray, angle: floa
     return np.asarray(turned.resize(size, Image.Resampling.LANCZOS, region))
 
 
-def main(folder: Path) -> None:
-    """Write every clip into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int]) -> None:
+    """Write an H.264 mp4 that is smaller than what the overlay's fast settings give."""
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "slow", "crf": "25"})
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def main() -> None:
+    """Write every clip whose photograph is at hand."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("examples"))
+    parser.add_argument("--polar-bear", type=Path, metavar="FILE", help="the photograph of the polar bear")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     for name, clip in CLIPS.items():
-        with VideoWriter(folder / f"{name}.mp4", fps=FPS) as writer:
-            for index, frame in enumerate(clip.frames(Image.fromarray(clip.photograph()))):
-                writer.write(frame, index / FPS)
+        if clip.photograph is not None:
+            photo = Image.fromarray(clip.photograph())
+        elif options.polar_bear is not None:
+            photo = Image.open(options.polar_bear).convert("RGB")
+        else:
+            continue
+        if photo.size != clip.extent:
+            parser.error(f"the photograph of {name} must have {clip.extent[0]}x{clip.extent[1]} pixels")
+        encode(options.folder / f"{name}.mp4", clip.frames(photo), clip.size)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "examples"))
+    main()
