@@ -37,6 +37,7 @@ from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
 from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer, open_tokenizer
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 openvino = pytest.importorskip("openvino")
@@ -128,6 +129,25 @@ def test_any_length_size_and_number_of_expressions(model: VLPRVOS, exported: dic
     runtime = ExportedRuntime(exported[name])
     for expressions, lengths in ((1, [1, 3, 2]), (3, [3, 1]), (2, [2, 2])):
         assert_same(model, runtime, expressions, lengths)
+
+
+@pytest.mark.slow
+def test_a_graph_with_the_old_name_of_an_output_runs(model: VLPRVOS, exported: dict[str, Path], tmp_path: Path) -> None:
+    old = shutil.copytree(exported["onnx"], tmp_path / "old")
+    graph = onnx.load(old / "clip.onnx")
+    (output,) = (value for value in graph.graph.output if value.name == "correspondence_features")
+    for node in graph.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["matching" if name == output.name else name for name in names]
+    output.name = "matching"
+    onnx.save(graph, old / "clip.onnx")
+    change(old, hashes={name: folder.file_hash(old / name) for name in folder.GRAPH_FILES["onnx"]})
+    runtime, frames = ExportedRuntime(old), torch.rand(1, 2, 3, 64, 48)
+    assert "matching" in runtime._clip._outputs  # type: ignore[attr-defined]
+    found = runtime.step(frames, runtime.encode_text(WORDS)).correspondence_features
+    reference = TorchRuntime(model)
+    expected = reference.step(frames, reference.encode_text(WORDS)).correspondence_features
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -123,12 +123,12 @@ class TinyBackbone(Backbone):
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
         height, width = images.shape[-2:]
         grid = self.check_size(height, width, pool)
-        matching = F.avg_pool2d(self.patches(images), pool)
-        x = matching + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
+        correspondence = F.avg_pool2d(self.patches(images), pool)
+        x = correspondence + F.interpolate(self.positions, size=grid, mode="bilinear", align_corners=False)
         cls = self.cls_token.to(x.dtype).expand(x.shape[0], 1, -1)
         pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}
         tokens = torch.cat([cls, x.flatten(2).transpose(1, 2)], 1)
-        return FrameTokens(tokens, grid, matching.flatten(2).transpose(1, 2), pyramid)
+        return FrameTokens(tokens, grid, correspondence.flatten(2).transpose(1, 2), pyramid)
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
         if self.bias_scale is None:

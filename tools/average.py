@@ -42,7 +42,7 @@ def average(
             state[name] = before[name].lerp(state[name], share)
     names = {"first": Path(first).name, "second": Path(second).name}
     origin = {"averaged": {**names, "share": share, "whole": list(whole)}}
-    save_trained(output, model, {**peek(second).training, **origin}, state=state, use=use, half=True)
+    save_trained(output, model, {**peek(second).training, **origin}, state=state, inference_overrides=use, half=True)
 
 
 @says_why

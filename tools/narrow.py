@@ -333,7 +333,9 @@ def main() -> None:
     how |= {"steps": steps, "missed": missed, "all_minutes": round((time.monotonic() - begun) / 60, 1)}
     trained = header.training | {"narrowed": how}
     stored = VLPRVOS(narrow.backbone, ModelConfig.from_dict(header.config).replace(mlp_ratio=arguments.reasoning))
-    save_trained(arguments.output, stored, trained, state=narrow.trained_state_dict(), use=use, half=True)
+    save_trained(
+        arguments.output, stored, trained, state=narrow.trained_state_dict(), inference_overrides=use, half=True
+    )
 
 
 if __name__ == "__main__":

@@ -190,7 +190,9 @@ def main() -> None:
     model.presence_head = heads[best][1]
     state = model.trained_state_dict()
     trained = header.training | {"presence": how}
-    save_trained(arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, use=use, half=True)
+    save_trained(
+        arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, inference_overrides=use, half=True
+    )
     shares = ", ".join(f"{100 * share:.1f}" for share, _ in heads)
     print(f"{arguments.output}: {how['asked']} expressions, {how['minutes']} minutes; absent noticed: {shares} %")
 

@@ -55,11 +55,12 @@ def saved(model: VLPRVOS, tmp_path: Path) -> Path:
     return path
 
 
-def rewrite(path: Path, state: dict[str, Tensor] | None = None, **header: str) -> None:
-    """Change a checkpoint's tensors or header fields."""
+def rewrite(path: Path, state: dict[str, Tensor] | None = None, **header: str | None) -> None:
+    """Change a checkpoint's tensors or header fields; None removes a field."""
     with safe_open(path, "pt") as file:
-        before = file.metadata()
-    save_file(load_file(path) if state is None else state, path, metadata=before | header)
+        changed = file.metadata() | header
+    metadata = {name: value for name, value in changed.items() if value is not None}
+    save_file(load_file(path) if state is None else state, path, metadata=metadata)
 
 
 def predict(model: VLPRVOS) -> Tensor:
@@ -282,14 +283,17 @@ def test_shipped_models_are_the_package_s_checkpoints(
 
 def test_what_is_changed_in_use_is_kept_for_training(model: VLPRVOS, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    save_trained(path, model, {}, use={"attention": "frame"})
-    assert peek(path).use == {"attention": "frame"}
+    save_trained(path, model, {}, inference_overrides={"attention": "frame"})
+    assert peek(path).inference_overrides == {"attention": "frame"}
     assert load_model(path).config == TINY.replace(attention="frame")
     assert load_model(path, {"history": False}).config == TINY.replace(attention="frame", history=False)
     as_trained = load_model(path, {"attention": "cube_frame"})
     assert as_trained.config == TINY
     assert torch.equal(predict(as_trained), predict(model))
     load_trained(VLPRVOS(TinyBackbone(), TINY), path)
+    rewrite(path, inference_overrides=None, use=json.dumps({"attention": "frame"}))
+    assert peek(path).inference_overrides == {"attention": "frame"}, "as files of earlier versions have it"
+    assert load_model(path).config == TINY.replace(attention="frame")
     with pytest.raises(UserError, match="attention"):
-        save_trained(tmp_path / "other.safetensors", model, {}, use={"attention": "none"})
+        save_trained(tmp_path / "other.safetensors", model, {}, inference_overrides={"attention": "none"})
     assert not (tmp_path / "other.safetensors").exists()

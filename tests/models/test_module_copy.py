@@ -4,12 +4,12 @@ import torch
 from clips import tiny_model
 from torch import nn
 
-from vlp_rvos.models.module_copy import sharing_copy
+from vlp_rvos.models.module_copy import copy_module_tree
 
 
 def test_the_copy_has_the_same_tensors_and_computes_the_same() -> None:
     model = tiny_model().eval()
-    twin = sharing_copy(model)
+    twin = copy_module_tree(model)
     assert [name for name, _ in twin.named_modules()] == [name for name, _ in model.named_modules()]
     assert all(a is b for a, b in zip(twin.parameters(), model.parameters(), strict=True))
     frames, text = torch.rand(1, 2, 3, 32, 48), model.backbone.tokenize(["a red car"])
@@ -20,7 +20,7 @@ def test_the_copy_has_the_same_tensors_and_computes_the_same() -> None:
 def test_exchanging_parts_leaves_the_original() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.ModuleList())
     weight = model[0][0].weight
-    twin = sharing_copy(model)
+    twin = copy_module_tree(model)
     twin[0][0].weight = nn.Parameter(torch.zeros(2, 2))
     twin[0][0] = nn.Identity()
     twin[1].append(nn.Identity())

@@ -59,7 +59,7 @@ def test_a_camera_that_moves_is_taken_off() -> None:
 
 def test_at_first_nothing_is_added() -> None:
     module = MotionFeatures(24)
-    matching = torch.randn(2, 3, GRID[0] * GRID[1], 7)
-    assert not module(matching, GRID).any()
-    module(matching, GRID).sum().backward()
+    features = torch.randn(2, 3, GRID[0] * GRID[1], 7)
+    assert not module(features, GRID).any()
+    module(features, GRID).sum().backward()
     assert module.leave.bias.grad is not None

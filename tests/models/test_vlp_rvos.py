@@ -25,8 +25,10 @@ def build(**changes: object) -> VLPRVOS:
 
 
 def logits_of(output: ClipOutput) -> dict[str, Tensor]:
-    """What is said of each expression; `matching` is of the videos."""
-    return {name: value for name, value in vars(output).items() if value is not None and name != "matching"}
+    """What is said of each expression; `correspondence_features` is of the videos."""
+    return {
+        name: value for name, value in vars(output).items() if value is not None and name != "correspondence_features"
+    }
 
 
 def assert_same(ours: ClipOutput, theirs: ClipOutput, rows: slice = slice(None)) -> None:
@@ -55,8 +57,8 @@ def test_shapes() -> None:
         "presence_logits": (2, 3),
         "clip_presence_logits": (2,),
     }
-    assert out.matching is not None
-    assert out.matching.shape[:4] == (1, 3, 2, 3)
+    assert out.correspondence_features is not None
+    assert out.correspondence_features.shape[:4] == (1, 3, 2, 3)
 
 
 def test_the_gate_starts_at_the_pretrained_features() -> None:
@@ -102,8 +104,8 @@ def test_pooled_patches() -> None:
     assert out.mask_logits.shape == (1, 3, 64, 96)
     assert out.score_logits is not None
     assert out.score_logits.shape == (1, 3, 2, 3)
-    assert out.matching is not None
-    assert out.matching.shape[:4] == (1, 3, 2, 3)
+    assert out.correspondence_features is not None
+    assert out.correspondence_features.shape[:4] == (1, 3, 2, 3)
     out.mask_logits.square().mean().backward()
     finest = model.mask_head.finer["16"]
     assert not finest.weight.any()

@@ -306,4 +306,4 @@ def test_narrower_mlps_say_the_same(
     assert {name.split(".")[2] for name in changed} == {"fc1", "fc2"}
     info = peek(tmp_path / "model.safetensors")
     assert (info.config["mlp_ratio"], info.training["narrowed"]["steps"]) == (1.5, 4)
-    assert info.use == {"min_part": 0.5}
+    assert info.inference_overrides == {"min_part": 0.5}

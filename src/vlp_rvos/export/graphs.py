@@ -15,7 +15,7 @@ from torch.export import Dim
 
 from vlp_rvos.models.backbones.backbone import TextBatch
 from vlp_rvos.models.encoder import TextFeatures
-from vlp_rvos.models.module_copy import sharing_copy
+from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.prompts import Prompts
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
@@ -46,7 +46,7 @@ class ExportGraph(nn.Module):
     def __init__(self, model: VLPRVOS) -> None:
         super().__init__()
         self.history = model.encoder.history
-        self.model = sharing_copy(model).eval()
+        self.model = copy_module_tree(model).eval()
         with torch.no_grad():
             self.model.encoder.prompts = _Constant(model.encoder.prompts())  # type: ignore[assignment]
         if self.history is not None:
@@ -109,7 +109,7 @@ class ClipGraph(ExportGraph):
         state = () if self.history is None else ("state",)
         presence = () if model.presence_head is None else ("presence_logits",)
         self.inputs = ("frames", "mask", *TEXT_FEATURES, *state)
-        self.outputs = ("mask_logits", "matching", *presence, *(f"next_{name}" for name in state))
+        self.outputs = ("mask_logits", "correspondence_features", *presence, *(f"next_{name}" for name in state))
 
     def forward(
         self,
@@ -136,8 +136,8 @@ class ClipGraph(ExportGraph):
         text = TextFeatures(list(hidden.unbind()), words, mask, sentence, sentence_shared, prompts)
         video_of = torch.zeros_like(mask[:, 0], dtype=torch.int64)
         out = self.model.predict(frames, text, state, video_of)
-        assert out.matching is not None
-        results = [out.mask_logits, out.matching[0]]
+        assert out.correspondence_features is not None
+        results = [out.mask_logits, out.correspondence_features[0]]
         if out.presence_logits is not None:
             results.append(out.presence_logits)
         if self.history is not None:

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["without_small_parts"]
+__all__ = ["remove_small_components"]
 
 _CELL = 4
 _FAR_BELOW = 10.0
 
 
-def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
+def remove_small_components(logits: Tensor, cut: float, share: float) -> Tensor:
     """Mask logits with small connected parts pushed far below the cut.
 
     Parts are looked for on a grid of 4 x 4 pixels, cells that touch at a corner being connected, and weighed by their
@@ -34,7 +34,7 @@ def without_small_parts(logits: Tensor, cut: float, share: float) -> Tensor:
     inside = (coarse > cut).numpy()
     if not inside.any():
         return logits
-    names = torch.from_numpy(_part_numbers(inside)).flatten(1)
+    names = torch.from_numpy(label_components(inside)).flatten(1)
     weights = torch.zeros(len(logits), int(names.max()) + 1)
     weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
     weights[:, 0] = 0
@@ -61,7 +61,7 @@ def _with_neighbours(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return near
 
 
-def _part_numbers(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def label_components(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """(N, h, w) -> for each cell a number from 1 on, the same in a connected part and in no other; 0 outside."""
     begins = inside.copy()
     begins[..., 1:] &= ~inside[..., :-1]

@@ -75,19 +75,19 @@ class MaskMemory:
         """How many frames are remembered."""
         return len(self._past)
 
-    def refine(self, logits: Tensor, presences: Tensor, matching: Tensor) -> Tensor:
+    def refine(self, logits: Tensor, presences: Tensor, features: Tensor) -> Tensor:
         """Mask logits of the next clip, with what is remembered; afterwards its last frame is remembered too.
 
         Args:
             logits: (E, T, H, W) float32.
             presences: (E, T), probabilities that the target is in the frame.
-            matching: (T, h, w, C), features that look the same where the same thing is.
+            features: (T, h, w, C) correspondence features, see `ClipPrediction`.
 
         Returns:
             (E, T, H, W).
         """
-        grid = (matching.shape[1], matching.shape[2])
-        unit = _unit(matching)
+        grid = (features.shape[1], features.shape[2])
+        unit = _unit(features)
         own = F.interpolate(logits.clamp(-SURE, SURE), size=grid, mode="area").flatten(2)
         if grid != self._grid:
             self._past = deque((frame.at(self._grid, grid) for frame in self._past), self._past.maxlen)
@@ -116,7 +116,7 @@ class MaskMemory:
         return (own + (weights * remembered).sum(0)) / (1 + weights.sum(0))
 
 
-def _unit(matching: Tensor) -> Tensor:
+def _unit(features: Tensor) -> Tensor:
     """(T, h, w, C) -> (T, N, C) of length 1, without what all places of a frame share."""
-    features = matching.flatten(1, 2).float()
-    return F.normalize(features - features.mean(1, keepdim=True), dim=-1)
+    tokens = features.flatten(1, 2).float()
+    return F.normalize(tokens - tokens.mean(1, keepdim=True), dim=-1)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
-from vlp_rvos.inference.components import without_small_parts
+from vlp_rvos.inference.components import remove_small_components
 from vlp_rvos.inference.mask_memory import MaskMemory
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.upsampling import Floats, dependent_box, resize_image, upsample_box
@@ -136,11 +136,11 @@ class Stream:
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
-        if self._memory is not None and prediction.matching is not None:
-            logits = self._memory.refine(logits, presences, prediction.matching)
-        logits = without_small_parts(logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part).view_as(
-            logits
-        )
+        if self._memory is not None and prediction.correspondence_features is not None:
+            logits = self._memory.refine(logits, presences, prediction.correspondence_features)
+        logits = remove_small_components(
+            logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part
+        ).view_as(logits)
         presences = presences.cpu()
         self._side = self._next_side(logits, presences)
         return StreamPrediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy())

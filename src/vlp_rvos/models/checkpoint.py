@@ -41,6 +41,8 @@ __all__ = [
 
 FORMAT = "vlp-rvos"
 FORMAT_VERSION = 1
+#: Header keys that files of earlier versions have -> what they are called now.
+RENAMED_KEYS = {"use": "inference_overrides"}
 
 _log = logging.getLogger(__name__)
 _fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
@@ -57,7 +59,8 @@ class CheckpointInfo:
         backbone_fingerprint: `backbone_fingerprint` of the backbone that it was trained on.
         backbone_weights: where that backbone came from; None where the name alone says it.
         config: the fields of `ModelConfig`, as it was trained.
-        use: fields of `ModelConfig` that are changed where the model is used and not trained on.
+        inference_overrides: fields of `ModelConfig` that are changed when the model is loaded to be used, and not when
+            its training goes on.
         training: what the training left: steps, time, seed, validation.
     """
 
@@ -67,7 +70,7 @@ class CheckpointInfo:
     backbone_fingerprint: str
     backbone_weights: str | None
     config: dict[str, Any]
-    use: dict[str, Any]
+    inference_overrides: dict[str, Any]
     training: dict[str, Any]
 
 
@@ -95,7 +98,7 @@ def save_trained(
     metadata: Mapping[str, object],
     *,
     state: Mapping[str, Tensor] | None = None,
-    use: Mapping[str, object] | None = None,
+    inference_overrides: Mapping[str, object] | None = None,
     backbone_weights: str | None = None,
     half: bool = False,
 ) -> None:
@@ -106,14 +109,14 @@ def save_trained(
         model: whose config, backbone and (without `state`) parameters are saved.
         metadata: about the training, as JSON can hold it.
         state: trained tensors to save in place of the model's own (an average); exactly its keys.
-        use: fields of the config that `load_model` changes.
+        inference_overrides: fields of the config that `load_model` changes.
         backbone_weights: where the backbone came from, for backbones that need to be told.
         half: store floating-point tensors in half precision; they are loaded as fp32 again.
 
     Raises:
         ValueError: `state` has other keys than the model's trained parameters.
         VLPRVOSError: a value does not fit half precision.
-        UserError: the folder cannot be written, or `use` does not fit the config.
+        UserError: the folder cannot be written, or `inference_overrides` do not fit the config.
     """
     own = model.trained_state_dict()
     if state is not None and state.keys() != own.keys():
@@ -130,9 +133,9 @@ def save_trained(
         "config": json.dumps(model.config.to_dict()),
         "training": json.dumps(dict(metadata)),
     }
-    if use:
-        model.config.replace(**use)
-        header["use"] = json.dumps(dict(use))
+    if inference_overrides:
+        model.config.replace(**inference_overrides)
+        header["inference_overrides"] = json.dumps(dict(inference_overrides))
     if backbone_weights is not None:
         header["backbone_weights"] = backbone_weights
     replace_file(path, lambda temporary: save_file(tensors, temporary, metadata=header))
@@ -182,7 +185,7 @@ def load_model(
     stored = VLPRVOS(backbone, config)
     _check_backbone(info, backbone, path)
     _fill(stored, state, path)
-    changes = {**info.use, **(overrides or {})}
+    changes = {**info.inference_overrides, **(overrides or {})}
     if not changes:
         return stored.to(device).eval()
     model = VLPRVOS(backbone, config.replace(**changes))
@@ -279,15 +282,15 @@ def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:
         version = header.get("format_version")
         raise UserError(f"{path}: checkpoint format {version}, this version reads {FORMAT_VERSION}; upgrade vlp-rvos")
     try:
-        values = dict(header) | {
+        fields = {RENAMED_KEYS.get(name, name): value for name, value in header.items() if name != "format"}
+        values = fields | {
             "format_version": int(header["format_version"]),
             "config": json.loads(header["config"]),
-            "use": json.loads(header.get("use", "{}")),
+            "inference_overrides": json.loads(fields.get("inference_overrides", "{}")),
             "training": json.loads(header["training"]),
         }
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: broken checkpoint header ({error}); download or train it again") from error
-    values.pop("format")
     return record_from(CheckpointInfo, {"backbone_weights": None} | values, f"{path}: checkpoint header")
 
 

@@ -73,14 +73,14 @@ class EmbeddedFrames:
         tokens: (V, T, 1 + N, d_v), the CLS token first.
         grid: (h, w) of the patches.
         size: (H, W) of the frames.
-        matching: (V, T, N, C), see `FrameTokens`.
+        correspondence_features: (V, T, N, C), see `FrameTokens`.
         pyramid: stride -> (V, T, C, H/stride, W/stride), see `FrameTokens`.
     """
 
     tokens: Tensor
     grid: tuple[int, int]
     size: tuple[int, int]
-    matching: Tensor
+    correspondence_features: Tensor
     pyramid: dict[int, Tensor]
 
     @classmethod
@@ -90,7 +90,7 @@ class EmbeddedFrames:
             torch.cat([part.tokens for part in parts], 1),
             parts[0].grid,
             parts[0].size,
-            torch.cat([part.matching for part in parts], 1),
+            torch.cat([part.correspondence_features for part in parts], 1),
             {stride: torch.cat([part.pyramid[stride] for part in parts], 1) for stride in parts[0].pyramid},
         )
 
@@ -202,8 +202,8 @@ class ReferenceGuidedEncoder(nn.Module):
             return x.unflatten(0, (videos, length))  # type: ignore[no-any-return]
 
         pyramid = {stride: of_clips(level) for stride, level in embedded.pyramid.items()}
-        tokens, matching = of_clips(embedded.tokens), of_clips(embedded.matching)
-        return EmbeddedFrames(tokens, embedded.grid, (images.shape[-2], images.shape[-1]), matching, pyramid)
+        tokens, correspondence = of_clips(embedded.tokens), of_clips(embedded.correspondence_features)
+        return EmbeddedFrames(tokens, embedded.grid, (images.shape[-2], images.shape[-1]), correspondence, pyramid)
 
     def forward(
         self,

@@ -27,21 +27,21 @@ def patch_steps(grid: tuple[int, int], device: torch.device) -> Tensor:
     return places[None] - places[:, None]
 
 
-def patch_velocities(matching: Tensor, grid: tuple[int, int]) -> Tensor:
+def patch_velocities(features: Tensor, grid: tuple[int, int]) -> Tensor:
     """How far the content of every patch moves in a frame.
 
     A patch is compared with the patches around its place in a later and in an earlier frame; the softmax of their
     cosines weighs how far they are away. At the ends of the clip one side is missing and the other decides.
 
     Args:
-        matching: (V, T, N, C) features that look the same where the same thing is.
+        features: (V, T, N, C) correspondence features, see `FrameTokens`.
         grid: (h, w).
 
     Returns:
         (V, T, N, 2): x and y in shares of the picture's width and height a frame; 0 where the clip has one frame.
     """
-    length, device = matching.shape[1], matching.device
-    features = matching.float()
+    length, device = features.shape[1], features.device
+    features = features.float()
     # What all places share says nothing about which is which.
     features = features - features.mean((1, 2), keepdim=True)
     unit = F.normalize(features / (features.square().mean((1, 2), keepdim=True).sqrt() + 1e-6), dim=-1)
@@ -77,10 +77,10 @@ class MotionFeatures(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, matching: Tensor, grid: tuple[int, int]) -> Tensor:
-        """(V, T, N, C) features to match -> (V, T, N, d)."""
+    def forward(self, features: Tensor, grid: tuple[int, int]) -> Tensor:
+        """(V, T, N, C) correspondence features -> (V, T, N, d)."""
         with torch.no_grad():
-            velocities = SCALE * patch_velocities(matching, grid)
+            velocities = SCALE * patch_velocities(features, grid)
             # The median over the patches; `median` itself cannot be exported.
             camera = velocities.sort(2).values[:, :, velocities.shape[2] // 2, None]
             seen = torch.cat([velocities, velocities - camera], -1)

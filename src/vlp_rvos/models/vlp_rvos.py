@@ -38,7 +38,8 @@ class ClipOutput:
         score_logits: (B, T, h, w) of the text-pixel score map, or None where the config has none.
         presence_logits: (B, T), is it in the frame; None where the config has no presence.
         clip_presence_logits: (B,), is it in the clip; None where the config has no presence.
-        matching: (V, T, h, w, C) frozen features of the patches by which each is found again in other frames.
+        correspondence_features: (V, T, h, w, C) frozen features of the patches, by which each is found again in other
+            frames.
     """
 
     mask_logits: Tensor
@@ -46,7 +47,7 @@ class ClipOutput:
     score_logits: Tensor | None = None
     presence_logits: Tensor | None = None
     clip_presence_logits: Tensor | None = None
-    matching: Tensor | None = None
+    correspondence_features: Tensor | None = None
 
 
 class VLPRVOS(nn.Module):
@@ -125,7 +126,7 @@ class VLPRVOS(nn.Module):
         encoded = self.encoder(self.backbone, embedded, text, history, video_of)
         grid, batch, length = embedded.grid, text.sentence.shape[0], embedded.tokens.shape[1]
 
-        motion = None if self.motion is None else self.motion(embedded.matching, grid)
+        motion = None if self.motion is None else self.motion(embedded.correspondence_features, grid)
         if motion is not None and video_of is not None:
             motion = motion[video_of]
         features, words, score = self.fusion(self.backbone, encoded.patches, grid, text, motion)
@@ -133,7 +134,11 @@ class VLPRVOS(nn.Module):
         mask_logits = self.mask_head(features, grid, embedded.pyramid, video_of, embedded.size).float()
 
         coarse = F.interpolate(mask_logits, size=grid, mode="area").flatten(2)
-        out = ClipOutput(mask_logits, masked_mean(features, coarse), matching=embedded.matching.unflatten(2, grid))
+        out = ClipOutput(
+            mask_logits,
+            masked_mean(features, coarse),
+            correspondence_features=embedded.correspondence_features.unflatten(2, grid),
+        )
         if score is not None:
             out.score_logits = score.view(batch, length, *grid)
         if self.presence_head is not None:

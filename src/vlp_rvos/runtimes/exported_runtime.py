@@ -93,6 +93,10 @@ GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVi
 
 PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
 
+CORRESPONDENCE = "correspondence_features"
+#: Name of the same output in graphs that earlier versions exported.
+OLD_CORRESPONDENCE = "matching"
+
 
 class ExportedRuntime(Runtime):
     """An exported model on the CPU, with as many threads as PyTorch would use.
@@ -137,7 +141,7 @@ class ExportedRuntime(Runtime):
             torch.from_numpy(out["mask_logits"]),
             None if presence is None else torch.from_numpy(presence),
             out.get("next_state"),
-            torch.from_numpy(out["matching"]),
+            torch.from_numpy(out[CORRESPONDENCE] if CORRESPONDENCE in out else out[OLD_CORRESPONDENCE]),
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.module_copy import sharing_copy
+from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 __all__ = ["QuantizedLinear", "check_kernel", "companion_dtype", "quantized"]
@@ -73,7 +73,7 @@ def quantized(model: VLPRVOS) -> VLPRVOS:
         UserError: there is no kernel for it here.
     """
     check_kernel()
-    twin = sharing_copy(model)
+    twin = copy_module_tree(model)
     for part in (twin.backbone.vision_blocks, twin.reasoning):
         _exchange(part)
     return twin

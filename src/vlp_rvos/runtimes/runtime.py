@@ -26,14 +26,14 @@ class ClipPrediction:
         mask_logits: (E, T, h, w) float32.
         presence_logits: (E, T) float32, or None where the model does not predict presence.
         state: for `Runtime.step` on the next clip of the same video.
-        matching: (T, h, w, C) features of the patches by which each is found again in other frames; None where the
-            runtime gives none, so that no masks can be remembered.
+        correspondence_features: (T, h, w, C) frozen features of the patches, by which each is found again in other
+            frames; None where the runtime gives none, so that no masks can be carried along.
     """
 
     mask_logits: Tensor
     presence_logits: Tensor | None
     state: object
-    matching: Tensor | None = None
+    correspondence_features: Tensor | None = None
 
 
 class Runtime(ABC):

@@ -67,8 +67,8 @@ class TorchRuntime(Runtime):
                 out = self.model(frames, text, state, video_of)
             else:
                 out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, state, video_of)
-        matching = None if out.matching is None else out.matching[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, out.history, matching)
+        correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
+        return ClipPrediction(out.mask_logits, out.presence_logits, out.history, correspondence)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:

@@ -48,15 +48,15 @@ class FrameTokens:
     Attributes:
         tokens: (N, 1 + h*w, d_v), the CLS token first, then the patches row by row.
         grid: (h, w) of the patch tokens: of the patches, or of squares of them where they are pooled.
-        matching: (N, h*w, C) features of the patches without their places, by which a patch is found again in other
-            frames.
+        correspondence_features: (N, h*w, C) features of the patches without their places, by which a patch is found
+            again in other frames.
         pyramid: frozen feature maps, where the backbone has them, at the stride of the patches and finer: stride ->
             (N, C, H/stride, W/stride).
     """
 
     tokens: Tensor
     grid: tuple[int, int]
-    matching: Tensor
+    correspondence_features: Tensor
     pyramid: dict[int, Tensor] = field(default_factory=dict)
 
 

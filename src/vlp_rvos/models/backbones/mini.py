@@ -161,9 +161,9 @@ class MiniBackbone(Backbone):
         patches = self.join(torch.cat(parts, -1))
         patches = patches + sine_positions(height, width, self.vision_width, patches.device).to(patches.dtype)
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
-        matching = middle.flatten(2).transpose(1, 2)
+        correspondence = middle.flatten(2).transpose(1, 2)
         pyramid = {stride: maps[stride] for stride in self.pyramid_widths if stride in maps}
-        return FrameTokens(torch.cat([cls, patches], 1), (height, width), matching, pyramid)
+        return FrameTokens(torch.cat([cls, patches], 1), (height, width), correspondence, pyramid)
 
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
         height, width = images.shape[-2:]
