@@ -126,7 +126,7 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
 
 
 def noticed(head: PresenceHead, seen: Observations) -> float:
-    """Share of what is absent that has less presence than 95 % of what is there, as in `evaluate listening`."""
+    """Share of what is absent that has less presence than 95 % of what is there, as in `evaluate grounding`."""
     with torch.inference_mode():
         presences = head.judge((seen.frames, seen.sentences))[0].sigmoid()
     there = seen.truth.amax(1) > 0

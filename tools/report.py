@@ -201,8 +201,8 @@ def held_out_table() -> str:
     return "\n".join(rows)
 
 
-def listening_table() -> str:
-    """Pairs of things of which the words name one, and how often what is not there is noticed."""
+def grounding_table() -> str:
+    """The grounding probe: pairs of objects of which the words name one, and how many absent objects are noticed."""
     rows = [_row("run", "pairs by name", "pairs by motion", "absent noticed", "asked"), "|---|---|---|---|---|"]
     for file in sorted(RESULTS.glob("listening-*.json")):
         found = json.loads(file.read_text())
@@ -288,7 +288,7 @@ def fill() -> None:
         "switches": switches_table,
         "heldout": held_out_table,
         "models": models_table,
-        "listening": listening_table,
+        "grounding": grounding_table,
         "ablation": ablation_table,
         "runtimes": lambda: runtimes_table("mini"),
         "runtimes_clip_b16": lambda: runtimes_table("clip-b16"),

@@ -160,7 +160,7 @@ def test_mistakes_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_listening_is_measured_where_it_is_asked_for(
+def test_the_grounding_probe_runs_if_the_config_asks_for_it(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure(predict: Callable[..., Any], mixture: object, pairs: int, samples: int) -> SimpleNamespace:
@@ -168,7 +168,7 @@ def test_listening_is_measured_where_it_is_asked_for(
         return SimpleNamespace(pairs={"motion": SimpleNamespace(right=0.75)}, absent_caught=0.5)
 
     monkeypatch.setattr(ablation, "build_mixture", lambda data, split: (data, split))
-    monkeypatch.setattr(ablation, "measure_listening", measure)
+    monkeypatch.setattr(ablation, "probe_grounding", measure)
     options = ["--set", "pairs=7", "--set", "train.steps=1", "--rows", "full", "--seeds", "3"]
     assert ablate(config, tmp_path / "out", *options) == 0
     numbers = results(tmp_path / "out")["full/seed-3"]["numbers"]

@@ -288,21 +288,23 @@ def evaluate_run(
     command.run(dataset, choice, output, files, skip_ends, kinds=kinds or None, images=images)
 
 
-@evaluate_app.command("listening")
-def evaluate_listening(
+@evaluate_app.command("grounding")
+# The earlier name of the command.
+@evaluate_app.command("listening", hidden=True)
+def evaluate_grounding(
     root: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with the training data of CONFIG.")],
     model: Model = "mini",
     config: Annotated[Path, typer.Option(help="Training configuration whose held-out part is used.")] = Path("mini"),
     json_file: JsonFile = None,
-    pairs: Annotated[int, typer.Option(help="Clips of each kind of pair.")] = 100,
-    samples: Annotated[int, typer.Option(help="Clips for presence.")] = 200,
+    pairs: Annotated[int, typer.Option(help="Number of clips for each kind of object pair.")] = 100,
+    samples: Annotated[int, typer.Option(help="Number of clips for presence.")] = 200,
     device: Device = "auto",
     size: Size = None,
     precision: PrecisionOption = Precision.auto,
     runtime: RuntimeOption = Runtime.auto,
     overrides: Overrides = None,
 ) -> None:
-    """Does it choose by the words? Pairs of things on held-out pictures, and what is not there."""
+    """Probe whether a model follows the words: pairs of objects in held-out clips, and absent objects."""
     from vlp_rvos.cli import grounding as command
 
     choice = ModelChoice(model, device, size, precision.value, runtime.value, overrides or [])

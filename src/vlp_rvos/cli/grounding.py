@@ -1,4 +1,4 @@
-"""`vlp-rvos evaluate listening`."""
+"""`vlp-rvos evaluate grounding`."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def run(
     pairs: int,
     samples: int,
 ) -> None:
-    """Measure on held-out clips whether a model chooses by the words, and print it.
+    """Run the grounding probe on held-out clips, and print its scores.
 
     Args:
         root: folder with the training data.
-        choice: the model.
-        config: training configuration (file or shipped name) that says what was held out.
-        json_file: where to write the numbers.
-        pairs: clips of each kind of pair.
-        samples: clips for presence.
+        choice: the model to probe.
+        config: training configuration (a file, or a shipped name) that says which part of the data is held out.
+        json_file: file to write the scores to.
+        pairs: number of clips for each kind of object pair.
+        samples: number of clips for presence.
 
     Raises:
         UserError: missing data, an unknown model or setting, an unwritable file.
     """
     from vlp_rvos.cli.progress import counting
     from vlp_rvos.data.mixture import build_mixture
-    from vlp_rvos.data.pairs import PAIR_KINDS
-    from vlp_rvos.evaluation.grounding_probe import measure_listening
+    from vlp_rvos.data.object_pairs import PAIR_KINDS
+    from vlp_rvos.evaluation.grounding_probe import probe_grounding
     from vlp_rvos.training.train_config import load_config
     from vlp_rvos.utils.atomic import write_bytes
     from vlp_rvos.utils.output_files import prepare_output
@@ -47,17 +47,15 @@ def run(
     data = replace(load_config(config).data, root=str(root), portrait=0.0)
     mixture = build_mixture(data, "holdout")
     predict = choice.load()
-    with counting("listening", "clips", len(PAIR_KINDS) * pairs + samples) as count:
-        found = measure_listening(predict, mixture, pairs, samples, count)
+    with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:
+        found = probe_grounding(predict, mixture, pairs, samples, count)
     if json_file is not None:
         write_bytes(json_file, (json.dumps(found.to_json(), indent=1) + "\n").encode())
     console = Console()
     for kind, scores in found.pairs.items():
         console.print(
             f"pairs that differ in {kind:9s} {100 * scores.right:5.1f} % right, "
-            f"IoU {scores.iou:.3f} ({scores.count} asked)"
+            f"IoU {scores.iou:.3f} ({scores.count} expressions)"
         )
-    console.print(
-        f"presence: 95 % of {found.present} present reach {found.threshold:.2f}; "
-        f"{100 * found.absent_caught:.1f} % of {found.absent} absent stay below"
-    )
+    console.print(f"presence: 95 % of {found.present} present objects reach {found.threshold:.2f}")
+    console.print(f"          {100 * found.absent_caught:.1f} % of {found.absent} absent objects stay below that")

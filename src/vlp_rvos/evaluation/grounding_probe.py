@@ -1,44 +1,35 @@
-"""Does a model listen? Pairs of which the words name one, and expressions of what is not there.
+"""The grounding probe: does a model choose by the words, and does it notice what is not there?
 
-The clips come from the held-out part of the training data (`vlp_rvos.data.pairs`, `vlp_rvos.data.mixture`): nothing of
-it was trained on, and unlike a test set it may be used to choose.
+It asks about pairs of objects of which an expression names one, and about expressions of objects that are present or
+absent. The clips come from the held-out part of the training data (`vlp_rvos.data.object_pairs`,
+`vlp_rvos.data.mixture`). No model was trained on them, and unlike a test set they may be used to choose a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlp_rvos.data.mixture import Mixture
-from vlp_rvos.data.pairs import PAIR_KINDS, Pair
+from vlp_rvos.data.object_pairs import PAIR_KINDS, ObjectPair
+from vlp_rvos.evaluation.prediction import Predictor
 
-__all__ = ["Listening", "PairScores", "absent_caught", "measure_listening"]
+__all__ = ["GroundingScores", "PairScores", "absent_caught", "probe_grounding"]
 
-
-class Prediction(Protocol):
-    """Of one frame: masks (E, H, W) bool and presences (E,) in 0 .. 1."""
-
-    @property
-    def masks(self) -> NDArray[np.bool_]: ...
-    @property
-    def presences(self) -> Sequence[float] | NDArray[np.float32]: ...
-
-
-Predict = Callable[[Iterable[NDArray[np.uint8]], list[str]], Iterable[Prediction]]
+MISSED_SHARE = 0.05
+"""Share of the present objects that may stay below the threshold on presence."""
 
 
 @dataclass(frozen=True)
 class PairScores:
-    """Of clips with two things.
+    """Scores on clips with two objects.
 
     Attributes:
-        right: share of expressions whose mask overlaps what they name more than the other thing.
-        iou: mean IoU with what they name, all frames of a clip together.
-        count: expressions.
+        right: share of the expressions whose mask overlaps the named object more than the other one, in [0, 1].
+        iou: mean IoU of the mask and the named object, all frames of a clip together, in [0, 1].
+        count: number of expressions.
     """
 
     right: float
@@ -47,14 +38,15 @@ class PairScores:
 
 
 @dataclass(frozen=True)
-class Listening:
-    """All of it.
+class GroundingScores:
+    """Result of the grounding probe.
 
     Attributes:
-        pairs: what the two things differ in -> scores.
-        threshold: presence that 95 % of what is there reaches.
-        absent_caught: share of the expressions of what is not there that stay below it.
-        present, absent: how many expressions of each.
+        pairs: what the two objects of a pair differ in -> scores.
+        threshold: presence, in [0, 1], that 95 % of the present objects reach.
+        absent_caught: share of the absent objects whose presence is below the threshold, in [0, 1].
+        present: number of expressions of present objects.
+        absent: number of expressions of absent objects.
     """
 
     pairs: dict[str, PairScores]
@@ -64,7 +56,7 @@ class Listening:
     absent: int
 
     def to_json(self) -> dict[str, object]:
-        """Plain values."""
+        """The scores as plain values, as `vlp-rvos evaluate grounding --json` writes them."""
         return {
             "pairs": {kind: vars(scores) for kind, scores in self.pairs.items()},
             "presence": {
@@ -76,24 +68,24 @@ class Listening:
         }
 
 
-def measure_listening(
-    predict: Predict,
+def probe_grounding(
+    predict: Predictor,
     mixture: Mixture,
     pairs: int = 100,
     samples: int = 200,
     on_clip: Callable[[int], object] = lambda _: None,
-) -> Listening:
-    """Ask a model about pairs and about what is not there.
+) -> GroundingScores:
+    """Ask a model about pairs of objects, and about present and absent objects.
 
     Args:
-        predict: frames (H, W, 3) uint8 and expressions -> one prediction a frame.
-        mixture: the held-out split.
-        pairs: clips of each kind; each is asked about twice.
-        samples: of the mixture, for presence.
-        on_clip: called after each clip with how many are done.
+        predict: the model.
+        mixture: the held-out split of the training data.
+        pairs: number of clips of each kind of pair. Each clip is asked about twice.
+        samples: number of samples of the mixture, for presence.
+        on_clip: called after each clip with the number of clips done.
 
     Raises:
-        UserError: the data cannot be read, or has too little for a pair.
+        UserError: the data cannot be read, or no pair can be made of it.
     """
     scores: dict[str, PairScores] = {}
     for kind, make in PAIR_KINDS.items():
@@ -104,36 +96,44 @@ def measure_listening(
         right, ious = zip(*outcomes, strict=True)
         scores[kind] = PairScores(float(np.mean(right)), float(np.mean(ious)), len(outcomes))
 
-    there: list[float] = []
-    not_there: list[float] = []
+    present: list[float] = []
+    absent: list[float] = []
     for index in range(samples):
         sample = mixture.sample(index)
         frames = sample.frames.permute(0, 2, 3, 1).numpy()
         presences = np.array([frame.presences for frame in predict(frames, sample.expressions)])
-        seen = sample.masks.flatten(2).any(-1).numpy()
+        visible = sample.masks.flatten(2).any(-1).numpy()
         for expression in range(len(sample.expressions)):
-            if seen[expression].any():
-                there.append(float(presences[seen[expression], expression].mean()))
+            if visible[expression].any():
+                present.append(float(presences[visible[expression], expression].mean()))
             else:
-                not_there.append(float(presences[:, expression].mean()))
+                absent.append(float(presences[:, expression].mean()))
         on_clip(len(PAIR_KINDS) * pairs + index + 1)
-    return Listening(scores, *absent_caught(there, not_there), len(there), len(not_there))
+    return GroundingScores(scores, *absent_caught(present, absent), len(present), len(absent))
 
 
-def absent_caught(there: Sequence[float], not_there: Sequence[float]) -> tuple[float, float]:
-    """The presence that 95 % of what is there reaches, and the share of what is not there that stays below it."""
-    threshold = float(np.quantile(there, 0.05))
-    return threshold, float(np.mean(np.array(not_there) < threshold)) if len(not_there) else 0.0
+def absent_caught(present: Sequence[float], absent: Sequence[float]) -> tuple[float, float]:
+    """How many absent objects a threshold on presence catches that accepts 95 % of the present ones.
+
+    Args:
+        present: presence of each present object, in [0, 1].
+        absent: presence of each absent object, in [0, 1].
+
+    Returns:
+        The threshold, and the share of the absent objects below it.
+    """
+    threshold = float(np.quantile(present, MISSED_SHARE))
+    return threshold, float(np.mean(np.array(absent) < threshold)) if len(absent) else 0.0
 
 
-def _ask(predict: Predict, pair: Pair) -> list[tuple[bool, float]]:
-    """For each of the two expressions: does its mask fit its own thing better, and how well."""
+def _ask(predict: Predictor, pair: ObjectPair) -> list[tuple[bool, float]]:
+    """For each expression: whether its mask fits the named object better than the other one, and its IoU."""
     masks = np.stack([frame.masks for frame in predict(pair.frames, list(pair.expressions))], axis=1)
     outcomes = []
-    for own in range(2):
+    for named in range(2):
         ious = [
-            float((masks[own] & truth).sum() / max((masks[own] | truth).sum(), 1))
-            for truth in (pair.masks[own], pair.masks[1 - own])
+            float((masks[named] & truth).sum() / max((masks[named] | truth).sum(), 1))
+            for truth in (pair.masks[named], pair.masks[1 - named])
         ]
         outcomes.append((ious[0] > ious[1], ious[0]))
     return outcomes

@@ -25,7 +25,7 @@ from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.dataset_scores import DatasetScores
-from vlp_rvos.evaluation.grounding_probe import measure_listening
+from vlp_rvos.evaluation.grounding_probe import probe_grounding
 from vlp_rvos.evaluation.prediction import Predictor
 from vlp_rvos.evaluation.runner import evaluate_folder
 from vlp_rvos.inference.segmenter import Segmenter
@@ -313,9 +313,9 @@ def _measure(model: Path, config: TrainConfig, device: str, pairs: int) -> dict[
         numbers |= {"J": means.j.mean, "F": means.f.mean, "J&F": means.j_and_f}
     if pairs:
         data = replace(config.data.sized(segmenter.config.input_size), portrait=0.0)
-        listening = measure_listening(segmenter.segment, build_mixture(data, "holdout"), pairs, pairs)
-        numbers |= {f"right_{kind}": scores.right for kind, scores in listening.pairs.items()}
-        numbers["absent_caught"] = listening.absent_caught
+        grounding = probe_grounding(segmenter.segment, build_mixture(data, "holdout"), pairs, pairs)
+        numbers |= {f"right_{kind}": scores.right for kind, scores in grounding.pairs.items()}
+        numbers["absent_caught"] = grounding.absent_caught
     return numbers
 
 

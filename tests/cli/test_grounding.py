@@ -1,0 +1,47 @@
+"""The command `vlp-rvos evaluate grounding`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vlp_rvos.cli import grounding
+from vlp_rvos.cli.app import main
+from vlp_rvos.evaluation.grounding_probe import GroundingScores, PairScores
+
+SCORES = GroundingScores({"motion": PairScores(0.75, 0.5, 12)}, threshold=0.6, absent_caught=0.25, present=9, absent=8)
+
+
+@pytest.mark.parametrize("name", ["grounding", "listening"])
+def test_it_prints_and_writes_the_scores(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("vlp_rvos.data.mixture.build_mixture", lambda data, split: (data.root, split))
+    monkeypatch.setattr(grounding.ModelChoice, "load", lambda choice: SimpleNamespace(model=choice.model))
+
+    def probe(predict: Any, *settings: Any) -> GroundingScores:
+        asked.append((predict.model, *settings[:-1]))
+        return SCORES
+
+    monkeypatch.setattr("vlp_rvos.evaluation.grounding_probe.probe_grounding", probe)
+    file = tmp_path / "scores.json"
+    options = ["--model", "mine", "--pairs", "3", "--samples", "4", "--json", str(file)]
+    assert main(["evaluate", name, str(tmp_path), *options]) == 0
+    assert asked == [("mine", (str(tmp_path), "holdout"), 3, 4)]
+    assert json.loads(file.read_text()) == SCORES.to_json()
+    printed = capsys.readouterr().out
+    assert "75.0 % right, IoU 0.500 (12 expressions)" in printed
+    assert "95 % of 9 present objects reach 0.60\n" in printed
+    assert "25.0 % of 8 absent objects stay below that\n" in printed
+
+
+def test_help_shows_the_new_name_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "grounding" in printed
+    assert "listening" not in printed
