@@ -34,8 +34,9 @@ import torch
 from memory_length import make_clip
 
 from vlp_rvos.arrays import Size
-from vlp_rvos.cli import segment
+from vlp_rvos.cli.segment import segment
 from vlp_rvos.export.writer import export_model
+from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.media.planes import copy_picture
 from vlp_rvos.media.video_reader import open_video
@@ -136,7 +137,7 @@ def main() -> None:
                 patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenters[runtime]),
                 patch.object(taken, "embedding_cost", taken.embedding_cost if ahead else 0.0),
             ):
-                segment.run(video, [WORDS], output, overlay=overlay)
+                segment(video, WORDS, output=output, overlay=overlay, options=InferenceOptions())
             shutil.rmtree(output)
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}

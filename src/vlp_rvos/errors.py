@@ -1,12 +1,15 @@
-"""The two kinds of failure a command can end with."""
+"""How a command can fail, and the exit codes that say so."""
 
 from __future__ import annotations
 
-__all__ = ["UserError", "VLPRVOSError", "VLPRVOSWarning"]
+__all__ = ["INTERRUPTED", "UserError", "VLPRVOSError", "VLPRVOSWarning"]
+
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted, as shells give it: 128 + SIGINT."""
 
 
 class VLPRVOSError(Exception):
-    """Something of ours went wrong. The command prints its one line and exits with code 1."""
+    """The work failed for a reason that the user did not cause. The command prints the message; exit code 1."""
 
     exit_code = 1
 

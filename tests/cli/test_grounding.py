@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from vlp_rvos.cli import grounding
 from vlp_rvos.cli.app import main
 from vlp_rvos.evaluation.grounding_probe import GroundingScores, PairScores
+from vlp_rvos.inference.options import InferenceOptions
+from vlp_rvos.inference.segmenter import Segmenter
 
 SCORES = GroundingScores({"motion": PairScores(0.75, 0.5, 12)}, threshold=0.6, absent_caught=0.25, present=9, absent=8)
 
@@ -22,17 +23,17 @@ def test_it_prints_and_writes_the_scores(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr("vlp_rvos.data.mixture.build_mixture", lambda data, split: (data.root, split))
-    monkeypatch.setattr(grounding.ModelChoice, "load", lambda choice: SimpleNamespace(model=choice.model))
+    monkeypatch.setattr(Segmenter, "from_pretrained", lambda model, options: SimpleNamespace(segment=(model, options)))
 
     def probe(predict: Any, *settings: Any) -> GroundingScores:
-        asked.append((predict.model, *settings[:-1]))
+        asked.append((*predict, *settings[:-1]))
         return SCORES
 
     monkeypatch.setattr("vlp_rvos.evaluation.grounding_probe.probe_grounding", probe)
     file = tmp_path / "scores.json"
-    options = ["--model", "mine", "--pairs", "3", "--samples", "4", "--json", str(file)]
+    options = ["--model", "mine", "--pairs", "3", "--samples", "4", "--memory-frames", "2", "--json", str(file)]
     assert main(["evaluate", name, str(tmp_path), *options]) == 0
-    assert asked == [("mine", (str(tmp_path), "holdout"), 3, 4)]
+    assert asked == [("mine", InferenceOptions(memory_frames=2), (str(tmp_path), "holdout"), 3, 4)]
     assert json.loads(file.read_text()) == SCORES.to_json()
     printed = capsys.readouterr().out
     assert "75.0 % right, IoU 0.500 (12 expressions)" in printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from referring import HEIGHT, InMemory, Knowing, WithVoid
 from scipy.optimize import linear_sum_assignment
 
 from vlp_rvos.cli.app import main
-from vlp_rvos.cli.model_choice import ModelChoice
 from vlp_rvos.data.benchmarks import benchmark_names, open_benchmark
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
@@ -27,6 +27,7 @@ from vlp_rvos.evaluation.expression_kinds import target_kinds
 from vlp_rvos.evaluation.frame_scorer import FrameJob, PackedMasks, make_scorer
 from vlp_rvos.evaluation.protocols import FOLDER, PROTOCOLS, Measure, Protocol
 from vlp_rvos.evaluation.runner import evaluate_dataset
+from vlp_rvos.inference.segmenter import Segmenter
 
 
 def moved(masks: np.ndarray) -> np.ndarray:
@@ -255,7 +256,8 @@ MINIATURES: dict[str, Callable[[Path], Path]] = {
 
 def evaluate(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, split: str, *options: object) -> int:
     dataset = open_benchmark(name, folder, split)
-    monkeypatch.setattr(ModelChoice, "load", lambda _: Knowing(dataset))
+    model = types.SimpleNamespace(segment=Knowing(dataset))
+    monkeypatch.setattr(Segmenter, "from_pretrained", lambda *_: model)
     return main(["evaluate", name, str(folder), "--split", split, *map(str, options)])
 
 

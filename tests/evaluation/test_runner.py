@@ -16,8 +16,7 @@ from PIL import Image
 from stubs import TinyBackbone, tiny_config
 
 from vlp_rvos.cli import evaluate
-from vlp_rvos.cli.evaluate import Files
-from vlp_rvos.cli.model_choice import ModelChoice
+from vlp_rvos.cli.score_files import ScoreFiles
 from vlp_rvos.data.benchmarks import ref_youtube_vos
 from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
@@ -27,6 +26,7 @@ from vlp_rvos.evaluation.mask_files import read_mask
 from vlp_rvos.evaluation.mask_folders import evaluate_folders
 from vlp_rvos.evaluation.runner import evaluate_folder
 from vlp_rvos.evaluation.score_rows import rows_of
+from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.output_files import prepare_output, write_json
@@ -204,7 +204,7 @@ def test_objects_are_scored_apart(objects: tuple[Path, Path]) -> None:
 def test_the_masks_command_with_objects(
     objects: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = Files(csv=tmp_path / "scores.csv", html=tmp_path / "scores.html")
+    files = ScoreFiles(csv=tmp_path / "scores.csv", html=tmp_path / "scores.html")
     evaluate.masks(*objects, skip_ends=True, files=files, objects=True)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[:2] for line in lines if line[:1] == ["two"]] == [["two", "1"], ["two", "2"], ["two", "all"]]
@@ -231,7 +231,7 @@ def test_predictions_that_nobody_asked_for(folders: tuple[Path, Path]) -> None:
 
 def test_the_masks_command(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "scores.json"
-    evaluate.masks(*folders, skip_ends=False, files=Files(json=file))
+    evaluate.masks(*folders, skip_ends=False, files=ScoreFiles(json=file))
     assert json.loads(file.read_text()) == evaluate_folders(*folders).to_json()
     assert [path.name for path in file.parent.iterdir()] == ["scores.json"]
     printed = capsys.readouterr().out
@@ -243,7 +243,7 @@ def test_the_masks_command_writes_nothing_when_it_fails(folders: tuple[Path, Pat
     file = tmp_path / "scores.json"
     file.write_text("old")
     with pytest.raises(UserError):
-        evaluate.masks(*folders, skip_ends=False, files=Files(json=file))
+        evaluate.masks(*folders, skip_ends=False, files=ScoreFiles(json=file))
     assert file.read_text() == "old"
 
 
@@ -501,31 +501,21 @@ def test_the_run_command(
 ) -> None:
     loaded: list[Any] = []
 
-    def from_pretrained(*given: Any, **settings: Any) -> types.SimpleNamespace:
-        loaded.append((*given, settings))
+    def from_pretrained(*given: Any) -> types.SimpleNamespace:
+        loaded.append(given)
         return types.SimpleNamespace(segment=Oracle())
 
     fake = types.SimpleNamespace(Segmenter=types.SimpleNamespace(from_pretrained=from_pretrained))
     monkeypatch.setitem(sys.modules, "vlp_rvos.inference.segmenter", fake)
+    options = InferenceOptions(device="cpu", size=64, memory_frames=0)
     evaluate.run(
         dataset.folder,
-        ModelChoice("mini", "cpu", 64, "bf16", "openvino", ["history=false"]),
-        tmp_path / "out",
-        Files(tmp_path / "scores.json", tmp_path / "scores.csv", tmp_path / "scores.html"),
-        skip_ends=False,
+        output=tmp_path / "out",
+        files=ScoreFiles(tmp_path / "scores.json", tmp_path / "scores.csv", tmp_path / "scores.html"),
+        model="mini",
+        options=options,
     )
-    assert loaded == [
-        (
-            "mini",
-            {
-                "device": "cpu",
-                "precision": "bf16",
-                "size": 64,
-                "overrides": {"history": False},
-                "runtime": "openvino",
-            },
-        )
-    ]
+    assert loaded == [("mini", options)]
     report = json.loads((tmp_path / "scores.json").read_text())
     assert (report["model"], report["dataset"]) == ("mini", str(dataset.folder))
     assert report["J_mean"] == pytest.approx(4 / 6)

@@ -113,7 +113,7 @@ def test_what_the_server_would_refuse(
 
 def test_other_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit("refcoco", tmp_path, tmp_path, tmp_path / "x.zip") == 2
-    assert "no server took results of 'refcoco'" in capsys.readouterr().err
+    assert "no evaluation server takes results of 'refcoco'" in capsys.readouterr().err
     folder = miniatures.mevis(tmp_path / "data")
     assert submit("mevis", tmp_path / "nowhere", folder, tmp_path / "x.zip") == 2
     assert "no such folder of predicted masks" in capsys.readouterr().err

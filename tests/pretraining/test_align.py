@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from coco_folder import Shape, write_coco
 
-from vlp_rvos.cli import pretrain
+from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.mini import load_mini
@@ -57,7 +57,7 @@ def test_a_run_writes_a_tower_that_loads(tmp_path: Path) -> None:
     ]
     folder = write_coco(tmp_path / "stills", pictures)
     settings = ["minutes=0.05", "batch=2", "crops=1", "hold_out=[]", "videos=''", f"stills={folder}"]
-    pretrain.run(None, tmp_path / "run", settings)
+    pretrain(None, tmp_path / "run", settings)
     report = json.loads((tmp_path / "run" / "align.json").read_text())
     assert report["steps"] > 0
     assert np.isfinite(list(report["held_out"].values())).all()
@@ -68,4 +68,4 @@ def test_a_run_writes_a_tower_that_loads(tmp_path: Path) -> None:
 
 def test_unknown_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="minute"):
-        pretrain.run(None, tmp_path, ["minute=1"])
+        pretrain(None, tmp_path, ["minute=1"])

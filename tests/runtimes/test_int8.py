@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import get_args
 
 import pytest
 import torch
 from clips import tiny_model
 from torch import nn
 
-from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Block
 from vlp_rvos.models.prompts import TemporalCapture
@@ -16,7 +14,6 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import int8 as quantization
 from vlp_rvos.runtimes.devices import check_precision
 from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantized
-from vlp_rvos.runtimes.names import Precision
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
 try:
@@ -131,10 +128,6 @@ def test_a_model_finds_the_same_masks(model: VLPRVOS) -> None:
     assert found.dtype == torch.float32
     assert expected.std() > 0.1
     assert (found - expected).abs().mean() < 0.1 * expected.std()
-
-
-def test_the_command_offers_every_precision() -> None:
-    assert [choice.value for choice in cli.Precision] == list(get_args(Precision))
 
 
 # --- where it is not to be had -------------------------------------------------------------------------------------

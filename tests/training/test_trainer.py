@@ -15,7 +15,7 @@ from stubs import TinyBackbone
 from torch import Tensor
 
 import vlp_rvos.models.checkpoint
-from vlp_rvos.cli.train import run
+from vlp_rvos.cli.train import train
 from vlp_rvos.data.mixture import Sample, build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -444,7 +444,7 @@ def yaml_file(tmp_path: Path) -> Path:
 
 
 def test_command_says_where_the_model_is(yaml_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(yaml_file, tmp_path / "out", device="cpu", overrides=["steps=1"])
+    train(yaml_file, tmp_path / "out", device="cpu", overrides=["steps=1"])
     assert "model.safetensors: 1 steps" in capsys.readouterr().out
     assert peek(tmp_path / "out" / "model.safetensors").training["steps"] == 1
 
@@ -460,7 +460,7 @@ def test_stopped_command_says_how_to_go_on(
 
     monkeypatch.setattr(Trainer, "_step", interrupted)
     with pytest.raises(typer.Exit) as caught:
-        run(yaml_file, tmp_path / "out", device="cpu")
+        train(yaml_file, tmp_path / "out", device="cpu")
     assert caught.value.exit_code == 130
     assert "--resume" in capsys.readouterr().out
     assert (tmp_path / "out" / "last.ckpt").exists()

@@ -3,60 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from vlp_rvos.errors import UserError
-from vlp_rvos.training.ablation import load_ablation, run_ablation, summarise, table
-from vlp_rvos.utils.atomic import write_bytes
+from vlp_rvos.cli.shared_options import ConfigOverrides, Device
+from vlp_rvos.errors import INTERRUPTED, UserError
 
-__all__ = ["run"]
-
-INTERRUPTED = 130
+__all__ = ["ablate"]
 
 
-def run(
-    config: Path,
-    output: Path,
-    rows: str | None = None,
-    seeds: str | None = None,
-    steps: int | None = None,
-    device: str = "auto",
-    overrides: Sequence[str] = (),
+def ablate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, or name of a shipped ablation.")] = Path(
+        "mini"
+    ),
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of all runs; finished runs in it are kept.")
+    ],
+    rows: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Names of the rows to run.", show_default="all")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,...", help="Seeds to run each row with.", show_default="those of CONFIG")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimizer steps for each row and seed.", show_default="those of CONFIG")
+    ] = None,
+    device: Device = "auto",
+    overrides: ConfigOverrides = None,
 ) -> None:
-    """Do what is missing of a table, write `ablation.json` and `ablation.md`, and print the table.
+    """Train a model with one part of the method changed at a time, and compare the results in a table.
 
-    Args:
-        config: YAML file, or the name of a shipped ablation.
-        output: folder of the table; the runs that it holds are kept.
-        rows: names of the rows to do, with commas between; None for all.
-        seeds: numbers, with commas between; None for those of the configuration.
-        steps: of the optimizer for each row and seed, in place of the configuration's.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        overrides: "key.key=value" each, on top of the file.
-
-    Raises:
-        UserError: something in the configuration, the data or the output folder cannot be used.
-        typer.Exit: code 130, when it was asked to stop; the same command goes on.
+    Ctrl-C stops it; the same command continues. The folder gets ablation.json and ablation.md.
     """
-    if steps is not None:
-        overrides = [*overrides, f"train.steps={steps}"]
-    whole = load_ablation(config, overrides)
-    part = whole.select(_parts(rows), [_number(seed) for seed in _parts(seeds)])
+    from vlp_rvos.training.ablation import load_ablation, run_ablation, summarise, table
+    from vlp_rvos.utils.atomic import write_bytes
+
+    changes = [*(overrides or ()), *([] if steps is None else [f"train.steps={steps}"])]
+    whole = load_ablation(config, changes)
+    part = whole.select(_items(rows), [_number(seed) for seed in _items(seeds)])
     finished = run_ablation(part, output, device=device, on_run=typer.echo)
     summary = summarise(whole, output)
     write_bytes(output / "ablation.json", (json.dumps(summary, indent=1) + "\n").encode())
     write_bytes(output / "ablation.md", (table(summary) + "\n").encode())
     if not finished:
-        typer.echo("stopped; go on with the same command")
+        typer.echo("stopped; continue with the same command")
         raise typer.Exit(INTERRUPTED)
     typer.echo(table(summary))
 
 
-def _parts(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+def _items(text: str | None) -> list[str]:
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
 def _number(text: str) -> int:

@@ -1,12 +1,13 @@
-"""`vlp-rvos bench overhead`."""
+"""`vlp-rvos bench overhead`: what the method costs on top of its frozen vision tower."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from rich.console import Console
+import typer
+
+from vlp_rvos.cli.shared_options import JsonFile
 
 __all__ = ["overhead"]
 
@@ -19,26 +20,18 @@ ROWS = {
 
 
 def overhead(
-    model: str,
-    json_file: Path | None,
-    precision: Literal["fp32", "bf16"],
-    threads: int | None,
-    rounds: int,
-    training: bool,
+    model: Annotated[
+        str, typer.Option(help="Name of a model (see 'vlp-rvos models'); it gets random weights.")
+    ] = "mini",
+    json_file: JsonFile = None,
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Number format of the model and of the tower.")
+    ] = "fp32",
+    threads: Annotated[int | None, typer.Option(help="CPU threads of PyTorch.", show_default="its own choice")] = None,
+    rounds: Annotated[int, typer.Option(help="Number of timed runs; the median counts.")] = 7,
+    training: Annotated[bool, typer.Option("--training/--no-training", help="Time a training step too.")] = True,
 ) -> None:
-    """Measure what the method costs on top of its frozen tower, and print the ratios.
-
-    Args:
-        model: name of a model preset.
-        json_file: where to write the numbers.
-        precision: of model and tower.
-        threads: of the tensor library; None for its own choice.
-        rounds: timed runs of each form.
-        training: time a training step too.
-
-    Raises:
-        UserError: an unknown model, or an unwritable file.
-    """
+    """Time the whole model against its bare frozen vision tower, on this machine."""
     import torch
 
     from vlp_rvos.profiling.overhead import measure_overhead
@@ -49,8 +42,7 @@ def overhead(
     found = measure_overhead(model, precision=precision, rounds=rounds, training=training).to_json()
     if json_file is not None:
         write_bytes(json_file, (json.dumps(found, indent=1) + "\n").encode())
-    console = Console()
-    console.print(f"{model}, clips of {found['frames']}, {found['height']}x{found['width']}, {precision}")
+    typer.echo(f"{model}, clips of {found['frames']}, {found['height']}x{found['width']}, {precision}")
     for key, title in ROWS.items():
         if found[key] is not None:
-            console.print(f"  {title:45s} {found[key]:.3f}")
+            typer.echo(f"  {title:45s} {found[key]:.3f}")

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from vlp_rvos.data.benchmarks import benchmark_names, check_benchmark, open_benchmark, splits
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset
+from vlp_rvos.cli.shared_options import JsonFile
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.atomic import write_bytes
-from vlp_rvos.utils.output_files import prepare_output, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset
 
 __all__ = ["FOLDER", "check", "preview"]
 
 FOLDER = "ytvos-folder"
 """The name under which `preview` takes any folder in the plain Ref-YouTube-VOS layout."""
 
+DatasetName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set (see docs/data.md).")]
+DatasetFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the data set, as published.")]
 
-def check(name: str, path: Path, json_file: Path | None) -> bool:
-    """Print what of a data set is complete and what is missing, and how to get it.
 
-    Args:
-        name: of the benchmark.
-        path: root of the data set.
-        json_file: where to write the same.
+def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) -> None:
+    """Say what of a data set is complete, what is missing, and how to get it.
 
-    Returns:
-        Whether it is complete.
-
-    Raises:
-        UserError: an unknown name, no such folder, an unwritable file.
+    The exit code is 1 if something is missing.
     """
+    from rich.console import Console
+
+    from vlp_rvos.data.benchmarks import check_benchmark
+    from vlp_rvos.utils.output_files import prepare_output, write_json
+
     if json_file is not None:
         prepare_output(json_file)
     items = check_benchmark(name, path)
@@ -58,28 +58,33 @@ def check(name: str, path: Path, json_file: Path | None) -> bool:
                 ],
             },
         )
-    console = Console()
-    console.print(_table(f"{name} in {path}", items))
+    Console().print(_table(f"{name} in {path}", items))
     for hint in _hints(items):
-        console.print(f"- {hint}", markup=False, highlight=False, soft_wrap=True)
-    return complete
+        typer.echo(f"- {hint}")
+    if not complete:
+        raise typer.Exit(1)
 
 
-def preview(name: str, path: Path, split: str | None, output: Path, count: int, seed: int) -> None:
-    """Write a sheet of random samples with masks and expressions.
-
-    Args:
-        name: of the benchmark, or `FOLDER`.
-        path: root of the data set.
-        split: of the benchmark; None where the name is `FOLDER`.
-        output: the PNG file.
-        count: number of samples.
-        seed: of the choice.
-
-    Raises:
-        UserError: an unknown name or split, a missing or broken file, an unwritable file.
-    """
+def preview(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help=f"Name of the data set (see docs/data.md), or {FOLDER} for any folder in the Ref-YouTube-VOS layout.",
+        ),
+    ],
+    path: DatasetFolder,
+    split: Annotated[str | None, typer.Option(help=f"Split to draw from; {FOLDER} has none.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png", help="The image to write.")] = Path(
+        "sheet.png"
+    ),
+    count: Annotated[int, typer.Option(min=1, max=200, help="Number of samples.")] = 12,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice of samples.")] = 0,
+) -> None:
+    """Draw random samples of a data set, with their masks and expressions, into one image."""
     from vlp_rvos.data.benchmarks.preview import contact_sheet, to_png
+    from vlp_rvos.utils.atomic import write_bytes
+    from vlp_rvos.utils.output_files import prepare_output
 
     if output.suffix.lower() != ".png":
         raise UserError(f"the sheet is a PNG image, but {output} does not end in .png")
@@ -87,15 +92,12 @@ def preview(name: str, path: Path, split: str | None, output: Path, count: int, 
     prepare_output(output)
     write_bytes(output, to_png(contact_sheet(dataset, count, seed)))
     expressions = sum(len(video.expressions) for video in dataset.videos)
-    Console().print(
-        f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    typer.echo(f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}")
 
 
 def _open(name: str, path: Path, split: str | None) -> ReferringDataset:
+    from vlp_rvos.data.benchmarks import benchmark_names, open_benchmark, splits
+
     if name == FOLDER:
         from vlp_rvos.data.benchmarks.ref_youtube_vos import open_folder
 
@@ -110,7 +112,7 @@ def _open(name: str, path: Path, split: str | None) -> ReferringDataset:
 
 
 def _hints(items: Sequence[CheckItem]) -> list[str]:
-    """What is wrong and how to get it, each once: many things are missing for one reason, or come from one place."""
+    """The hints without repetition: many things are missing for one reason, or come from one place."""
     hints = list(dict.fromkeys(item.hint for item in items if not item.complete and item.hint))
     shortened = []
     for hint in hints:
@@ -121,6 +123,9 @@ def _hints(items: Sequence[CheckItem]) -> list[str]:
 
 
 def _table(title: str, items: Sequence[CheckItem]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("what", overflow="fold")
     table.add_column("found", justify="right", no_wrap=True)

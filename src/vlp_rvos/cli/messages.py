@@ -1,4 +1,4 @@
-"""What the commands do. `cli.py` declares them and imports these modules only when a command runs."""
+"""Messages on standard error: one line for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ def one_line(message: object) -> str:
 
 @contextmanager
 def reported_warnings() -> Iterator[list[str]]:
-    """Print every `VLPRVOSWarning` as one line on standard error, and collect them; other warnings are left out."""
+    """Print every `VLPRVOSWarning` as one line on standard error, and ignore other warnings, while the block runs.
+
+    Yields:
+        A list that gets each message that was printed.
+    """
     collected: list[str] = []
 
     def show(message: Warning | str, *_: object, **__: object) -> None:

@@ -1,27 +1,30 @@
-"""`vlp-rvos pretrain`: bring the patches of mini's vision tower into the space of words."""
+"""`vlp-rvos pretrain`: align the patches of mini's vision tower with words."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from vlp_rvos.pretraining.align import AlignConfig, align
-from vlp_rvos.utils.settings import read_settings
+from vlp_rvos.cli.shared_options import ConfigOverrides
 
-__all__ = ["run"]
+__all__ = ["pretrain"]
 
 
-def run(config: Path | None, output: Path, overrides: list[str]) -> None:
-    """Pretrain, and say what came out.
+def pretrain(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="YAML file.", show_default="the settings of the shipped vision tower"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.")] = Path(
+        "runs/mini-backbone"
+    ),
+    overrides: ConfigOverrides = None,
+) -> None:
+    """Pretrain the vision tower of the model "mini", so that image patches and words share one space."""
+    from vlp_rvos.pretraining.align import AlignConfig, align
+    from vlp_rvos.utils.settings import read_settings
 
-    Args:
-        config: YAML file with fields of `AlignConfig`; None takes the settings that the shipped tower was made with.
-        output: folder for `mini-backbone.safetensors` and `align.json`.
-        overrides: "key=value" each, on top of the file.
-
-    Raises:
-        UserError: something in the settings or the data cannot be used.
-    """
-    result = align(read_settings(AlignConfig, config, overrides), output)
+    result = align(read_settings(AlignConfig, config, overrides or ()), output)
     typer.echo(f"{output / 'mini-backbone.safetensors'}: {result['steps']} steps, held out {result['held_out']}")

@@ -3,126 +3,107 @@
 from __future__ import annotations
 
 import json
-import signal
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Annotated
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vlp_rvos.cli.messages import reported_warnings
+from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_source import VideoSource
 
-if TYPE_CHECKING:
-    from vlp_rvos.results import FrameResult
-    from vlp_rvos.runtimes.names import Precision, RuntimeName
-
-__all__ = ["run"]
+__all__ = ["segment"]
 
 OVERLAY, MASKS, MASKS_JSON = "overlay.mp4", "masks", "masks.json"
 # The results of a clip are written while the model works on the next one; more would only take memory.
 CLIPS_AHEAD = 1
 
 
-def run(
-    video: Path,
-    expressions: Sequence[str],
-    output: Path,
+def segment(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of frames.")],
+    expression: Annotated[
+        str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
+    ] = None,
     *,
-    model: str = "mini",
-    every: int = 1,
-    start: float | None = None,
-    end: float | None = None,
-    fps: float = 24.0,
-    size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    runtime: str = "auto",
-    threshold: float = 0.5,
-    presence_threshold: float = 0.0,
-    min_part: float | None = None,
-    memory_frames: int | None = None,
-    overlay: bool = True,
-    json_summary: bool = False,
+    expressions: Annotated[
+        list[str] | None,
+        typer.Option("--expression", "-e", metavar="EXPRESSION", help="What to find; repeat it for several objects."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Write overlay.mp4, masks/ and masks.json there.")
+    ],
+    overlay: Annotated[
+        bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4, the video with the masks drawn on it.")
+    ] = True,
+    json_summary: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON on standard output, and nothing else there.")
+    ] = False,
+    every: Annotated[int, typer.Option(metavar="N", help="Take every Nth frame.")] = 1,
+    start: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames before this time.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames from this time on.")
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
+    model: Model = "mini",
+    options: InferenceOptionGroup,
 ) -> None:
-    """Segment a video and write the results, which take their final names only when they are complete.
+    """Find what the words say in every frame of a video, and write masks and an overlay.
 
-    A broken video or an interruption keeps the results up to there; both are said in `masks.json`.
-
-    Args:
-        video: file, or folder of frames.
-        expressions: what to find.
-        output: folder for the results.
-        model: name of a shipped model, a checkpoint file, or a folder of `vlp-rvos export`.
-        every, start, end, fps: see `open_video`.
-        size, device, precision, runtime, threshold, presence_threshold, min_part, memory_frames: see
-            `Segmenter.from_pretrained`.
-        overlay: write the overlay video.
-        json_summary: print a summary as JSON on standard output, and nothing else there.
-
-    Raises:
-        UserError: something in the input, the options or the output folder cannot be used.
-        typer.Exit: with 128 + the signal's number, when the run was interrupted and its results so far were kept.
+    Results take their final names only when they are complete. If the video breaks off or you press Ctrl-C, the results
+    up to there are kept, and masks.json says so.
     """
-    if not expressions:
+    wanted = [text for text in (expression, *(expressions or ())) if text is not None]
+    if not wanted:
         raise UserError("no expression: say what to find, for example 'the red car'")
-    for expression in expressions:
-        if not expression.strip():
-            raise UserError("an expression is empty: say what to find, for example 'the red car'")
+    if not all(text.strip() for text in wanted):
+        raise UserError("an expression is empty: say what to find, for example 'the red car'")
     with reported_warnings() as messages:
+        from vlp_rvos.cli.segment_summary import SegmentSummary
+        from vlp_rvos.media.video_reader import open_video
+        from vlp_rvos.utils.progress import counting
+        from vlp_rvos.utils.signals import catch_stop_signals
+
         source = open_video(video, every=every, start=start, end=end, fps=fps)
         _keep_input(video, output)
-        with _writable_folder(output), _interruption() as interrupted:
+        with _writable_folder(output), catch_stop_signals() as stop:
             # Torch takes a second to import: a mistake in the above is reported before.
             from vlp_rvos.inference.segmenter import Segmenter
 
-            segmenter = Segmenter.from_pretrained(
-                model,
-                device=device,
-                precision=cast("Precision", precision),
-                size=size,
-                threshold=threshold,
-                presence_threshold=presence_threshold,
-                runtime=cast("RuntimeName", runtime),
-                min_part=min_part,
-                memory_frames=memory_frames,
-            )
+            segmenter = Segmenter.from_pretrained(model, options)
             from vlp_rvos.media.mask_png import PaletteMaskWriter
             from vlp_rvos.media.masks_json import MasksJsonWriter
             from vlp_rvos.media.overlay import OverlayWriter
             from vlp_rvos.media.result_writer import ResultWriter
 
-            summary = _Summary(expressions)
+            summary = SegmentSummary(wanted)
             began = time.perf_counter()
             with ExitStack() as stack:
                 masks_json = stack.enter_context(
-                    MasksJsonWriter(output / MASKS_JSON, source.info, expressions, segmenter.name, segmenter.version)
+                    MasksJsonWriter(output / MASKS_JSON, source.info, wanted, segmenter.name, segmenter.version)
                 )
                 writers: list[ResultWriter] = [masks_json, stack.enter_context(PaletteMaskWriter(output / MASKS))]
                 if overlay:
                     rate = source.info.fps / every
-                    writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, expressions, rate)))
+                    writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, wanted, rate)))
                 whole = overlay and not source.planar
-                results = segmenter.segment(source, expressions, images=whole, ahead=CLIPS_AHEAD)
+                results = segmenter.segment(source, wanted, images=whole, ahead=CLIPS_AHEAD)
                 stack.enter_context(closing(results))
-                for result in _with_progress(results, source):
+                count = stack.enter_context(counting(source.info.name, "frames", source.info.frames))
+                for result in results:
                     for writer in writers:
                         writer.write(result)
                     summary.add(result)
-                    if interrupted:
+                    count(summary.frames)
+                    if stop:
                         break
-                if interrupted:
+                if stop:
                     masks_json.truncated = f"interrupted after frame {result.index} ({result.time:.2f} s)"
                 else:
                     masks_json.truncated = source.problem
@@ -153,52 +134,8 @@ def run(
             f"{summary.frames} frames in {seconds:.1f} s ({summary.frames / seconds:.1f} frames/s); "
             f"wrote {', '.join(map(str, written.values()))}"
         )
-    if interrupted:
-        raise typer.Exit(128 + interrupted[0])
-
-
-class _Summary:
-    """Means over the frames so far."""
-
-    def __init__(self, expressions: Sequence[str]) -> None:
-        self.names = expressions
-        self.frames = 0
-        self.sums = [
-            dict.fromkeys(("mean_score", "mean_presence", "mean_area", "present_share"), 0.0) for _ in expressions
-        ]
-
-    def add(self, result: FrameResult) -> None:
-        self.frames += 1
-        for i, sums in enumerate(self.sums):
-            area = np.count_nonzero(result.masks[i]) / result.masks[i].size
-            sums["mean_score"] += float(result.scores[i])
-            sums["mean_presence"] += float(result.presences[i])
-            sums["mean_area"] += area
-            sums["present_share"] += area > 0
-
-    def expressions(self) -> list[dict[str, Any]]:
-        """For each: mean score and presence, mean share of the picture, and the share of frames that have a mask."""
-        return [
-            {"expression": name} | {key: round(value / self.frames, 6) for key, value in sums.items()}
-            for name, sums in zip(self.names, self.sums, strict=True)
-        ]
-
-
-def _with_progress(results: Iterator[FrameResult], source: VideoSource) -> Iterator[FrameResult]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(source.info.name, total=source.info.frames, rate=0.0)
-        began = time.perf_counter()
-        for number, result in enumerate(results, start=1):
-            yield result
-            progress.update(task, completed=number, rate=number / (time.perf_counter() - began))
+    if stop.signal_number is not None:
+        raise typer.Exit(128 + stop.signal_number)
 
 
 def _keep_input(video: Path, output: Path) -> None:
@@ -209,7 +146,7 @@ def _keep_input(video: Path, output: Path) -> None:
 
 @contextmanager
 def _writable_folder(folder: Path) -> Iterator[None]:
-    """Make the folder and try to write into it; after a failure, folders that were made here are removed again."""
+    """Make the folder and try to write into it; after a failure, remove the folders that were made here."""
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         try:
@@ -225,28 +162,3 @@ def _writable_folder(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 path.rmdir()
         raise
-
-
-@contextmanager
-def _interruption() -> Iterator[list[int]]:
-    """A list that gets the signal's number at the first Ctrl-C or termination; the second one is not caught.
-
-    The run then ends between two frames, where every output can be completed.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, earlier[number])
-
-    earlier = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in earlier:
-        signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

@@ -1,36 +1,33 @@
-"""`vlp-rvos submit`."""
+"""`vlp-rvos submit`: a zip file for the evaluation server of a benchmark."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from vlp_rvos.cli.progress import counting
-
-__all__ = ["run"]
+__all__ = ["submit"]
 
 
-def run(name: str, predictions: Path, output: Path, data: Path, split: str) -> None:
-    """Pack predicted masks as the server of a benchmark takes them.
-
-    Args:
-        name: of the benchmark, "ref-youtube-vos" or "mevis".
-        predictions: folder of the masks, `<video>/<expression id>/<frame>.png`.
-        output: the zip file to write.
-        data: folder of the benchmark, which says what must be there.
-        split: that the server scores.
-
-    Raises:
-        UserError: masks are missing or broken, the data set cannot be read, or the file cannot be written.
-    """
+def submit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Benchmark: ref-youtube-vos or mevis.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PRED", help="Folder of masks, <video>/<expression id>/<frame>.png.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.zip", help="The zip file to write.")],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the data set, as published.")],
+    split: Annotated[str, typer.Option(help="Split that the server scores.")] = "valid",
+) -> None:
+    """Pack predicted masks for the evaluation server of a benchmark. An incomplete set of masks is refused."""
     from vlp_rvos.data.benchmarks import open_benchmark
     from vlp_rvos.errors import UserError
     from vlp_rvos.evaluation.submission import LAYOUTS, write_submission
     from vlp_rvos.utils.output_files import prepare_output
+    from vlp_rvos.utils.progress import counting
 
     if name not in LAYOUTS:
-        raise UserError(f"no server took results of '{name}'; there are layouts for {', '.join(LAYOUTS)}")
+        raise UserError(f"no evaluation server takes results of '{name}'; use one of {', '.join(LAYOUTS)}")
     dataset = open_benchmark(name, data, split)
     prepare_output(output)
     with counting("packing", "masks") as count:

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from vlp_rvos.training.train_config import load_config
-from vlp_rvos.training.trainer import Trainer
+from vlp_rvos.cli.shared_options import ConfigOverrides, Device
+from vlp_rvos.errors import INTERRUPTED
 
-__all__ = ["run"]
-
-INTERRUPTED = 130
+__all__ = ["train"]
 
 
-def run(
-    config: Path,
-    output: Path | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    overrides: list[str] | None = None,
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, or name of a shipped configuration.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.", show_default="runs/<its name>"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Continue the run in the folder.")] = False,
+    device: Device = "auto",
+    overrides: ConfigOverrides = None,
 ) -> None:
-    """Train, and say where the model is.
+    """Train a model. Ctrl-C saves the run after the current step; --resume continues it."""
+    from vlp_rvos.training.train_config import load_config
 
-    Args:
-        config: YAML file, or the name of a shipped configuration.
-        output: folder of the run; `runs/<name>` by default.
-        resume: go on with the run that the folder holds.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        overrides: "key.key=value" each, on top of the file.
+    settings = load_config(config, overrides or ())
+    # Torch takes a second to import: a mistake in the configuration is reported before.
+    from vlp_rvos.training.trainer import Trainer
 
-    Raises:
-        UserError: something in the configuration, the data or the output folder cannot be used.
-        typer.Exit: code 130, when the run was asked to stop; it can be resumed.
-    """
-    trainer = Trainer(load_config(config, overrides or ()), output, device=device, resume=resume)
-    result = trainer.train()
+    result = Trainer(settings, output, device=device, resume=resume).train()
     if not result.finished:
-        typer.echo(f"stopped at step {result.steps}; go on with the same command and --resume")
+        typer.echo(f"stopped at step {result.steps}; continue with the same command and --resume")
         raise typer.Exit(INTERRUPTED)
     numbers = "".join(f", {name} {value:.3f}" for name, value in result.validation.items())
     typer.echo(f"{result.model}: {result.steps} steps in {result.seconds / 60:.1f} minutes{numbers}")

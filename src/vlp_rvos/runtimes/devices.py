@@ -21,7 +21,7 @@ def find_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
+    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdecimal())):
         raise UserError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:<number> or mps")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device {name!r}: no CUDA GPU is available here; use --device cpu")

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import TaskProgressColumn, TextColumn
 
 from vlp_rvos.errors import VLPRVOSWarning
+from vlp_rvos.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -38,15 +38,7 @@ class RunLog:
     def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True) -> None:
         self.enabled, self.name = enabled, name
         self.started, self.first_progress = time.monotonic(), math.nan
-        console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=console,
-            disable=not (enabled and console.is_terminal),
-        )
+        self.bar = progress_bar(TaskProgressColumn(), TextColumn("{task.fields[numbers]}"), enabled=enabled)
         self.task = self.bar.add_task(name, total=1.0, numbers="")
         self.file = folder / "log.jsonl"
         self.board = _tensorboard(folder / "tensorboard", step) if enabled else None

@@ -14,14 +14,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import signal
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -42,6 +39,7 @@ from vlp_rvos.training.run_state import Clock, Progress, RunningMeans
 from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import expression_means, frame_iou
 from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.signals import catch_stop_signals
 
 __all__ = ["TrainResult", "Trainer"]
 
@@ -97,7 +95,6 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.fabric = make_fabric(config, device)
         self.fabric.launch()
-        self.stop_requested = False
         self.progress = Progress()
         self.validation: dict[str, float] = {}
         self.held_out: Mixture | None = None
@@ -137,7 +134,7 @@ class Trainer:
         numbers = RunningMeans()
         clock = Clock(progress.elapsed)
         done = self._done()
-        with self._signals(), log:
+        with catch_stop_signals() as request, log:
             while done < 1:
                 if config.stage(done) != stage:
                     stage = config.stage(done)
@@ -145,7 +142,7 @@ class Trainer:
                 self._step(loader, stage, done, numbers)
                 overdue = clock.since_saved() > 60 * (config.checkpoint_minutes or math.inf)
                 # The first process decides: clocks and signals of the others differ.
-                decided = (clock.elapsed(), overdue, self.stop_requested)
+                decided = (clock.elapsed(), overdue, bool(request))
                 progress.elapsed, overdue, stop = self.fabric.broadcast(decided)
                 done = self._done()
                 log.advance(progress.step, done, numbers.means("loss", "iou"))
@@ -341,26 +338,6 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
         self.progress, self.validation = progress, saved["validation"]
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Inside, the first SIGTERM or Ctrl-C ends the run after the current step; a second one at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
-
-        def stop(kind: int, _frame: FrameType | None) -> None:
-            self.stop_requested = True
-            signal.signal(kind, before[signal.Signals(kind)])
-
-        for kind in before:
-            signal.signal(kind, stop)
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
 
 
 def _due(step: int, every: int | None) -> bool:

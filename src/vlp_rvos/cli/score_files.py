@@ -1,0 +1,87 @@
+"""The options --json, --csv and --html, and the score files that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vlp_rvos.cli.option_groups import OptionGroup
+
+if TYPE_CHECKING:
+    from vlp_rvos.evaluation.case_pictures import Picture
+
+__all__ = ["ScoreFileOptions", "ScoreFiles"]
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """Files to write scores to; a file that is None is not written.
+
+    Attributes:
+        json: JSON file of all scores, frame by frame.
+        csv: table with one line for each expression.
+        html: page with curves and pictures.
+    """
+
+    json: Path | None = None
+    csv: Path | None = None
+    html: Path | None = None
+
+    def prepare(self) -> None:
+        """Make sure, before long work starts, that the files can be written.
+
+        Raises:
+            UserError: one cannot.
+        """
+        from vlp_rvos.utils.output_files import prepare_output
+
+        for path in (self.json, self.csv, self.html):
+            if path is not None:
+                prepare_output(path)
+
+    def write(self, report: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> None:
+        """Write the files.
+
+        Args:
+            report: all scores, as they go into the JSON file.
+            pictures: of the worst cases, for the HTML page.
+
+        Raises:
+            UserError: a file cannot be written.
+        """
+        from vlp_rvos.utils.atomic import write_bytes
+        from vlp_rvos.utils.output_files import write_json
+
+        if self.json is not None:
+            write_json(self.json, report)
+        if self.csv is not None:
+            from vlp_rvos.evaluation.score_rows import rows_of, to_csv
+
+            write_bytes(self.csv, to_csv(rows_of(report)).encode())
+        if self.html is not None:
+            from vlp_rvos.evaluation.html_report import report_page
+
+            write_bytes(self.html, report_page(report, pictures).encode())
+
+
+def _score_files(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores, frame by frame, to this JSON file.")
+    ] = None,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write a table with a line for each expression to this CSV file."),
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with curves and pictures to this HTML file."),
+    ] = None,
+) -> ScoreFiles:
+    return ScoreFiles(json_file, csv_file, html_file)
+
+
+ScoreFileOptions = Annotated[ScoreFiles, OptionGroup(_score_files)]

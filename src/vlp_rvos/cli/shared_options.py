@@ -1,0 +1,115 @@
+"""Options that several commands share, each declared once: name, type and help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlp_rvos.cli.option_groups import OptionGroup
+from vlp_rvos.inference.options import InferenceOptions
+from vlp_rvos.runtimes.names import Precision, RuntimeName
+
+__all__ = [
+    "ConfigOverrides",
+    "Device",
+    "InferenceOptionGroup",
+    "JsonFile",
+    "MaskFolder",
+    "Model",
+    "inference_options",
+]
+
+DEFAULTS = InferenceOptions()
+PANEL = "Model"
+DEVICE_HELP = "Device: auto, cpu, cuda, cuda:<number> or mps."
+
+Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, or a folder of 'vlp-rvos export'.",
+        rich_help_panel=PANEL,
+    ),
+]
+ConfigOverrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a setting of the configuration, for example lr=1e-4; repeatable."
+    ),
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers to this JSON file.")]
+MaskFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write the predicted masks to this folder.")
+]
+
+
+def inference_options(
+    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=PANEL)] = DEFAULTS.device,
+    precision: Annotated[
+        Precision, typer.Option(help="Number format of the computation.", rich_help_panel=PANEL)
+    ] = DEFAULTS.precision,
+    runtime: Annotated[
+        RuntimeName, typer.Option(help="Library that runs the model.", rich_help_panel=PANEL)
+    ] = DEFAULTS.runtime,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Network input size in pixels.", show_default="the model's own", rich_help_panel=PANEL),
+    ] = DEFAULTS.size,
+    threshold: Annotated[
+        float,
+        typer.Option(help="Foreground probability from which a pixel belongs to the mask.", rich_help_panel=PANEL),
+    ] = DEFAULTS.threshold,
+    presence_threshold: Annotated[
+        float,
+        typer.Option(help="Leave the mask of a frame empty if its presence is below this.", rich_help_panel=PANEL),
+    ] = DEFAULTS.presence_threshold,
+    min_part: Annotated[
+        float | None,
+        typer.Option(
+            help="Drop connected components of a mask that are smaller than this share of its largest one; 0 keeps "
+            "all.",
+            show_default="the model's own",
+            rich_help_panel=PANEL,
+        ),
+    ] = DEFAULTS.min_part,
+    memory_frames: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none.",
+            show_default="the model's own",
+            rich_help_panel=PANEL,
+        ),
+    ] = DEFAULTS.memory_frames,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the model, for example history=false; repeatable.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+) -> InferenceOptions:
+    """One record of the options that say how a model is run.
+
+    Raises:
+        UserError: a value out of its range, or a setting that is not KEY=VALUE.
+    """
+    from vlp_rvos.utils.overrides import parse_overrides
+
+    return InferenceOptions(
+        device=device,
+        precision=precision,
+        runtime=runtime,
+        size=size,
+        threshold=threshold,
+        presence_threshold=presence_threshold,
+        min_part=min_part,
+        memory_frames=memory_frames,
+        overrides=parse_overrides(overrides or ()),
+    )
+
+
+InferenceOptionGroup = Annotated[InferenceOptions, OptionGroup(inference_options)]
