@@ -1,4 +1,7 @@
-"""Stray parts of masks: what is small beside the largest connected part is rarely what was meant. [D]"""
+"""Remove small connected components of a mask: what is small beside the largest component is rarely meant. [D]
+
+`[D]` marks our own decisions; `docs/method.md` explains the marks. Shapes: N masks, (h, w) their size in pixels.
+"""
 
 from __future__ import annotations
 
@@ -8,87 +11,107 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["remove_small_components"]
+__all__ = ["label_components", "remove_small_components"]
 
-_CELL = 4
-_FAR_BELOW = 10.0
+Cells = npt.NDArray[np.bool_]
+
+#: Side of a grid cell in pixels; components are found on a grid of such cells.
+CELL = 4
+#: A removed pixel gets a logit this far below the threshold.
+MARGIN = 10.0
 
 
-def remove_small_components(logits: Tensor, cut: float, share: float) -> Tensor:
-    """Mask logits with small connected parts pushed far below the cut.
+def remove_small_components(logits: Tensor, logit_threshold: float, min_share: float) -> Tensor:
+    """Push the logits of small connected components below the threshold.
 
-    Parts are looked for on a grid of 4 x 4 pixels, cells that touch at a corner being connected, and weighed by their
-    probability. What is too small to fill a cell is no part, and dropped where no part that stays is next to it.
+    Components are found on a grid of 4 x 4 pixels, where cells that touch at a corner are connected. The weight of a
+    component is the sum of its cells' foreground probabilities. A speck too small to fill a cell belongs to no
+    component; it is removed too, unless a component that stays is next to it.
 
     Args:
-        logits: (N, h, w) float32, on the CPU.
-        cut: logit from which a pixel belongs to the mask.
-        share: parts that weigh less than this share of a mask's heaviest part are dropped; 0 keeps all.
+        logits: (N, h, w) float32 mask logits, on the CPU.
+        logit_threshold: logit above which a pixel belongs to the mask.
+        min_share: smallest weight of a component that stays, as a share of the weight of the heaviest component of the
+            same mask, in [0, 1]; 0 keeps all.
 
     Returns:
-        (N, h, w); the same tensor where nothing is dropped.
+        (N, h, w) mask logits; the same tensor where nothing is removed.
     """
-    if share <= 0:
+    if min_share <= 0:
         return logits
-    coarse = F.avg_pool2d(logits[:, None], _CELL, ceil_mode=True)[:, 0]
-    inside = (coarse > cut).numpy()
+    coarse = F.avg_pool2d(logits[:, None], CELL, ceil_mode=True)[:, 0]
+    inside = (coarse > logit_threshold).numpy()
     if not inside.any():
         return logits
-    names = torch.from_numpy(label_components(inside)).flatten(1)
-    weights = torch.zeros(len(logits), int(names.max()) + 1)
-    weights.scatter_add_(1, names, coarse.sigmoid().flatten(1))
-    weights[:, 0] = 0
-    kept = (weights >= share * weights.amax(1, keepdim=True)).gather(1, names).view(inside.shape).numpy() & inside
-    # The outline of a part lies in cells of which the mean is below the cut. A mask without any other cell stays.
-    far = inside.any(axis=(1, 2), keepdims=True) & ~_with_neighbours(kept)
-    far = far.repeat(_CELL, -1).repeat(_CELL, -2)[:, : logits.shape[1], : logits.shape[2]]
-    dropped = (logits.numpy() > cut) & far
-    if not dropped.any():
+    labels = torch.from_numpy(label_components(inside)).flatten(1)
+    weights = torch.zeros(int(labels.max()) + 1).scatter_add_(0, labels.flatten(), coarse.sigmoid().flatten())
+    # Label 0 is the background.
+    weights[0] = 0
+    weight_of_cell = weights[labels]
+    large = (weight_of_cell >= min_share * weight_of_cell.amax(1, keepdim=True)).view(inside.shape).numpy() & inside
+    # The outline of a component lies in cells whose mean is below the threshold: neighbouring cells stay as they are. A
+    # mask without any component stays whole.
+    outside = inside.any(axis=(1, 2), keepdims=True) & ~_dilated(large)
+    outside = outside.repeat(CELL, -1).repeat(CELL, -2)[:, : logits.shape[1], : logits.shape[2]]
+    removed = (logits.numpy() > logit_threshold) & outside
+    if not removed.any():
         return logits
     cleaned = logits.clone()
-    np.copyto(cleaned.numpy(), cut - _FAR_BELOW, where=dropped)
+    np.copyto(cleaned.numpy(), logit_threshold - MARGIN, where=removed)
     return cleaned
 
 
-def _with_neighbours(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(N, h, w) -> the same with all that touch one of them, also at a corner."""
+def label_components(inside: Cells) -> npt.NDArray[np.int64]:
+    """Number the connected components of each mask; cells that touch at a corner are connected.
+
+    `benchmarks/connected_components.py` compares it with `scipy.ndimage.label`.
+
+    Args:
+        inside: (N, h, w), whether a cell belongs to its mask.
+
+    Returns:
+        (N, h, w): 0 outside the masks; inside, a positive number that the cells of one component share, and no cell of
+        another component of any mask has. The numbers may have gaps.
+    """
+    # Runs are stretches of cells along a row; they are numbered from 1 and then merged.
+    starts = inside.copy()
+    starts[..., 1:] &= ~inside[..., :-1]
+    runs = np.cumsum(starts).reshape(inside.shape) * inside
+    first, second = _touching_runs(inside, runs)
+    # Merge: every tree of runs hangs its root below a root with a lower number, until touching runs share a root.
+    root = np.arange(runs.max(initial=0) + 1)
+    while first.size:
+        np.minimum.at(root, np.maximum(first, second), np.minimum(first, second))
+        while not np.array_equal(above := root[root], root):
+            root = above
+        first, second = root[first], root[second]
+        apart = first != second
+        first, second = first[apart], second[apart]
+    labels: npt.NDArray[np.int64] = root[runs]
+    return labels
+
+
+def _touching_runs(inside: Cells, runs: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Numbers of the runs that touch a run in the next row, and of the runs that they touch."""
+    upper_rows, lower_rows = (slice(None), slice(None, -1)), (slice(None), slice(1, None))
+    everywhere, left, right = slice(None), slice(None, -1), slice(1, None)
+    pairs = []
+    for upper_columns, lower_columns in ((everywhere, everywhere), (left, right), (right, left)):
+        upper, lower = (*upper_rows, upper_columns), (*lower_rows, lower_columns)
+        touching = inside[upper] & inside[lower]
+        # Two runs touch along a stretch of cells: its first cell is enough.
+        touching[..., 1:] &= ~touching[..., :-1]
+        pairs.append((runs[upper][touching], runs[lower][touching]))
+    first, second = (np.concatenate(numbers) for numbers in zip(*pairs, strict=True))
+    return first, second
+
+
+def _dilated(cells: Cells) -> Cells:
+    """(N, h, w) cells -> these cells and their neighbours, those at a corner too."""
     wide = cells.copy()
     wide[..., 1:] |= cells[..., :-1]
     wide[..., :-1] |= cells[..., 1:]
-    near = wide.copy()
-    near[:, 1:] |= wide[:, :-1]
-    near[:, :-1] |= wide[:, 1:]
-    return near
-
-
-def label_components(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """(N, h, w) -> for each cell a number from 1 on, the same in a connected part and in no other; 0 outside."""
-    begins = inside.copy()
-    begins[..., 1:] &= ~inside[..., :-1]
-    runs = np.cumsum(begins).reshape(inside.shape) * inside
-    joined = []
-    for sideways in (-1, 0, 1):
-        upper, lower = (
-            (slice(None), rows, slice(max(step, 0), inside.shape[2] + min(step, 0)))
-            for rows, step in ((slice(None, -1), -sideways), (slice(1, None), sideways))
-        )
-        both = inside[upper] & inside[lower]
-        # Once for each place where two runs begin to touch.
-        both[..., 1:] &= ~both[..., :-1]
-        joined.append((runs[upper][both], runs[lower][both]))
-    one, other = (np.concatenate(ends) for ends in zip(*joined, strict=True))
-    # Every run, and its part so far, takes the lowest number that it touches, until none changes.
-    part = np.arange(runs.max(initial=0) + 1)
-    while True:
-        lowest = np.minimum(part[one], part[other])
-        taken = part.copy()
-        for ends in (one, other, part[one], part[other]):
-            np.minimum.at(taken, ends, lowest)
-        taken = taken[taken]
-        if np.array_equal(taken, part):
-            break
-        part = taken
-    # Of the runs of each picture the first has number 1.
-    before = np.concatenate([[0], np.cumsum(begins.sum((1, 2)))[:-1]]).reshape(-1, 1, 1)
-    numbers: npt.NDArray[np.int64] = (part[runs] - before) * inside
-    return numbers
+    tall = wide.copy()
+    tall[:, 1:] |= wide[:, :-1]
+    tall[:, :-1] |= wide[:, 1:]
+    return tall
