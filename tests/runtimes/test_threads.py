@@ -4,7 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,8 +35,8 @@ print(able, before, computing, done, released, compute() > 2.7, running(), sep="
 """
 
 
-@pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="elsewhere all threads share one setting")
-def test_a_limit_is_of_one_thread() -> None:
+@pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="without OpenMP all threads share one setting")
+def test_the_number_is_set_for_one_thread_only() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
 
@@ -55,8 +55,8 @@ def test_a_limit_is_of_one_thread() -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-def test_threads_end_and_come_back() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in Linux' own way")
+def test_released_threads_end_and_come_back() -> None:
     result = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=60)
     able, before, computing, done, released, right, again = result.stdout.strip().split("|")
     assert done == able
@@ -67,15 +67,26 @@ def test_threads_end_and_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "maps", [None, "7f00-7f01 r-xp 00000000 08:01 42  /gone/libgomp.so.1 (deleted)\n", "7f00-7f01 rw-p\n"]
+    "libraries",
+    [
+        [],
+        [SimpleNamespace(prefix="libomp", dynlib=SimpleNamespace(omp_pause_resource_all=lambda _: 0))],
+        [SimpleNamespace(prefix="libgomp", dynlib=SimpleNamespace())],
+        [SimpleNamespace(prefix="libgomp", dynlib=SimpleNamespace(omp_pause_resource_all=lambda _: -1))],
+    ],
+    ids=["none", "another OpenMP", "before OpenMP 5.0", "refused"],
 )
-def test_where_it_cannot_be_found(maps: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if maps is not None:
-        (tmp_path / "maps").write_text(maps)
-    monkeypatch.setattr("vlp_rvos.runtimes.threads.MAPPED", tmp_path / "maps")
+def test_without_a_library_that_can_release_threads(
+    libraries: list[SimpleNamespace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SimpleNamespace(lib_controllers=libraries)
+    monkeypatch.setattr("vlp_rvos.runtimes.threads.ThreadpoolController", lambda: found)
     assert not release_threads()
 
 
-def test_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
+def test_a_library_whose_file_was_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("no such file")
+
+    monkeypatch.setattr("vlp_rvos.runtimes.threads.ThreadpoolController", fail)
     assert not release_threads()

@@ -76,7 +76,7 @@ def label_components(inside: Cells) -> npt.NDArray[np.int64]:
     # Runs are stretches of cells along a row; they are numbered from 1 and then merged.
     starts = inside.copy()
     starts[..., 1:] &= ~inside[..., :-1]
-    runs = np.cumsum(starts).reshape(inside.shape) * inside
+    runs = np.cumsum(starts, dtype=np.int64).reshape(inside.shape) * inside
     first, second = _touching_runs(inside, runs)
     # Merge: every tree of runs hangs its root below a root with a lower number, until touching runs share a root.
     root = np.arange(runs.max(initial=0) + 1)

@@ -1,27 +1,30 @@
-"""The threads with which the tensor library computes on a CPU."""
+"""Control the CPU threads that PyTorch computes with.
+
+PyTorch computes with OpenMP: each thread of the program that calls PyTorch gets threads of its own to compute with.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["limit_threads", "release_threads"]
 
-#: "soft" of `omp_pause_resource_t` in OpenMP 5.0: what the program has stored stays.
-SOFT = 1
-MAPPED = Path("/proc/self/maps")
+#: `omp_pause_soft` of OpenMP 5.0: threads end, the program's data stays.
+OMP_PAUSE_SOFT = 1
 _SETTING = threading.Lock()
 
 
 def limit_threads(count: int) -> None:
-    """Let the calling thread compute with so many threads; other threads keep theirs, where PyTorch has OpenMP."""
-    # A thread that begins to compute takes over what any thread has set last. So this one has to begin before it sets
-    # its own, and a new one, which knows what was set before, sets that again.
+    """Set how many threads PyTorch computes with when the calling thread calls it; other callers keep their number.
+
+    Without OpenMP, all threads of the program share one setting, which this changes.
+    """
+    # A thread's first computation takes over the number that was set last in any thread. So this thread computes first
+    # and then sets its own number, and a new thread, which took over the number of before, sets that again.
     with _SETTING, ThreadPoolExecutor(1) as new:
         torch.get_num_threads()
         common = new.submit(torch.get_num_threads).result()
@@ -30,25 +33,22 @@ def limit_threads(count: int) -> None:
 
 
 def release_threads() -> bool:
-    """End the threads that GNU OpenMP keeps for the calling thread; they come back with its next large operation.
+    """End the idle OpenMP threads of the calling thread; its next large operation starts them again.
 
-    Each thread that computes keeps such threads of its own. As soon as there are more of all of them than processors,
-    even where most sleep, those at work do not wait for each other any more but go to sleep after every operation,
-    which makes a model slower by a seventh (`benchmarks/released_threads.py`). So a thread that hands computing over
-    to another should let go of its own.
+    As soon as a program has more OpenMP threads than processors, idle ones included, threads at work no longer wait
+    actively for each other but go to sleep after every operation, which makes a model slower by a seventh
+    (`benchmarks/released_threads.py`). So a thread that leaves the computing to another should release its own.
 
     Returns:
-        Whether it was done: on Linux where PyTorch runs on GNU OpenMP 5.0 or later, outside of parallel code.
+        Whether threads were released: only where PyTorch computes with GNU OpenMP 5.0 or later (on Linux), and not
+        within parallel code.
     """
-    if sys.platform != "linux":
-        return False
     try:
-        # PyTorch brings its own copy, under a name that differs from release to release.
-        fields = [line.split(maxsplit=5) for line in MAPPED.read_text(errors="replace").splitlines()]
-        libraries = {line[5] for line in fields if len(line) == 6 and "libgomp" in line[5].rpartition("/")[2]}
-        pauses = [getattr(ctypes.CDLL(library), "omp_pause_resource_all", None) for library in libraries]
+        # PyTorch brings a copy of its own, whose name differs from release to release.
+        libraries = [each.dynlib for each in ThreadpoolController().lib_controllers if each.prefix == "libgomp"]
     except OSError:
-        # Hidden by the system, or the file was replaced meanwhile: it goes on as it is.
+        # The library's file was replaced after it had been loaded.
         return False
-    results = [pause is not None and pause(SOFT) == 0 for pause in pauses]
+    pauses = [getattr(library, "omp_pause_resource_all", None) for library in libraries]
+    results = [pause is not None and pause(OMP_PAUSE_SOFT) == 0 for pause in pauses]
     return bool(results) and all(results)
