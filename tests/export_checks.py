@@ -301,7 +301,7 @@ def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: py
             export_model(model, tmp_path / "out", "onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(UserError, match=r"onnxruntime missing; install with: pip install 'vlp-rvos\[export\]'"):
+    with pytest.raises(UserError, match=r"onnxruntime is not installed; install with: pip install 'vlp-rvos\[export\]'"):
         load_exported("mini", InferenceOptions(runtime="onnx"))
 
 

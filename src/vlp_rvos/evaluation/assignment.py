@@ -19,9 +19,9 @@ def best_assignment(scores: NDArray[np.float64]) -> list[int]:
     """For each column its row, every row at most once, with the largest sum; scores are (rows, columns <= rows)."""
     rows, columns = scores.shape
     if rows > MAX_PERMUTED:
-        from vlp_rvos.utils.extras import import_extra
+        from vlp_rvos.utils.extras import import_optional
 
-        chosen, order = import_extra("scipy.optimize").linear_sum_assignment(-scores)
+        chosen, order = import_optional("scipy.optimize", extra="benchmarks").linear_sum_assignment(-scores)
         return [int(chosen[list(order).index(column)]) for column in range(columns)]
     best = max(permutations(range(rows), columns), key=lambda order: float(scores[list(order), range(columns)].sum()))
     return list(best)

@@ -23,7 +23,7 @@ from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime
 from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer
 from vlp_rvos.runtimes.names import ExportFormat
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
-from vlp_rvos.utils.extras import require
+from vlp_rvos.utils.extras import require_installed
 
 __all__ = ["export_model"]
 
@@ -50,7 +50,7 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat) -> float:
             else.
         VLPRVOSError: the exported model does not compute what PyTorch does.
     """
-    require("onnx", "onnxscript", PACKAGES[runtime])
+    require_installed("onnx", "onnxscript", PACKAGES[runtime], extra="export")
     if tuple(map(int, torch.__version__.split(".")[:2])) < TORCH_NEEDED:
         needed = ".".join(map(str, TORCH_NEEDED))
         raise UserError(f"export needs torch {needed} or newer, this is {torch.__version__}; upgrade torch")

@@ -16,7 +16,7 @@ from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime, known_
 from vlp_rvos.runtimes.names import ExportFormat, RuntimeName
 from vlp_rvos.runtimes.runtime import Runtime
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
-from vlp_rvos.utils.extras import is_installed, require
+from vlp_rvos.utils.extras import is_installed, require_installed
 
 __all__ = ["load_exported", "load_kept", "load_runtime"]
 
@@ -66,7 +66,7 @@ def load_exported(model: str | Path, options: InferenceOptions) -> ExportedRunti
     """
     runtime = options.runtime
     if runtime in ("onnx", "openvino") and not is_exported(model):
-        require(PACKAGES[runtime])
+        require_installed(PACKAGES[runtime], extra="export")
         known_precision(runtime, options.precision)
         return ExportedRuntime(cached_export(model, runtime, options.overrides), options.precision)
     if options.overrides:

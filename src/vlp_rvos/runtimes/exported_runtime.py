@@ -18,7 +18,7 @@ from vlp_rvos.runtimes.artifact import check_files, graph_path, read_manifest
 from vlp_rvos.runtimes.exported_tokenizer import open_tokenizer
 from vlp_rvos.runtimes.names import ExportFormat, Precision
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
-from vlp_rvos.utils.extras import require
+from vlp_rvos.utils.extras import require_installed
 
 __all__ = ["ExportedRuntime", "known_precision"]
 
@@ -113,7 +113,7 @@ class ExportedRuntime(Runtime):
     def __init__(self, folder: Path, precision: Precision = "auto") -> None:
         manifest = read_manifest(folder)
         check_files(folder, manifest)
-        require(PACKAGES[manifest.runtime])
+        require_installed(PACKAGES[manifest.runtime], extra="export")
         self.config = ModelConfig.from_dict(manifest.config)
         self.size_multiple = manifest.size_multiple
         self.device = torch.device("cpu")

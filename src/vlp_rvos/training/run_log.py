@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import TaskProgressColumn, TextColumn
 
-from vlp_rvos.errors import VLPRVOSWarning
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.utils.extras import require_installed
 from vlp_rvos.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -104,9 +105,10 @@ class RunLog:
 
 def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        message = "tensorboard is not installed: its curves are left out (pip install 'vlp-rvos[train]')"
-        warnings.warn(message, VLPRVOSWarning, stacklevel=3)
+        require_installed("tensorboard", extra="train")
+    except UserError as error:
+        warnings.warn(f"{error}; the run has no TensorBoard curves", VLPRVOSWarning, stacklevel=3)
         return None
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(folder), purge_step=step)

@@ -1,35 +1,54 @@
-"""Packages that only some parts need and that an extra installs."""
+"""Optional packages: each is needed by some parts only, and an extra of this package installs it."""
 
 from __future__ import annotations
 
 import importlib
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["import_extra", "is_installed", "require"]
+__all__ = ["Extra", "import_optional", "is_installed", "require_installed"]
 
-
-def require(*packages: str) -> None:
-    """Raise a `UserError` that says how to install a package that is missing."""
-    missing = [name for name in packages if not is_installed(name)]
-    if missing:
-        raise UserError(f"{' and '.join(missing)} missing; install with: pip install 'vlp-rvos[export]'")
+#: The extras that `pyproject.toml` declares for users: `pip install 'vlp-rvos[export]'`.
+Extra = Literal["clip", "export", "train", "benchmarks"]
 
 
 def is_installed(package: str) -> bool:
+    """Whether a package can be found; it is not imported."""
     return find_spec(package) is not None
 
 
-def import_extra(module: str) -> Any:
-    """A package that only the layouts of benchmarks need.
+def require_installed(*packages: str, extra: Extra) -> None:
+    """Check that optional packages are installed, without the time that importing them takes.
+
+    Args:
+        packages: import names of the packages.
+        extra: the extra that installs them.
 
     Raises:
-        UserError: it is not installed; the message says how to get it.
+        UserError: packages are missing; the message names them and the command that installs them.
+    """
+    if missing := [package for package in packages if not is_installed(package)]:
+        raise _not_installed(missing, extra)
+
+
+def import_optional(module: str, *, extra: Extra) -> Any:
+    """Import a module of an optional package.
+
+    Args:
+        module: name of the module, for example "scipy.io".
+        extra: the extra that installs its package.
+
+    Raises:
+        UserError: the package is missing; the message names it and the command that installs it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise UserError(f"{package} is not installed; get it with: pip install 'vlp-rvos[benchmarks]'") from error
+        raise _not_installed([module.partition(".")[0]], extra) from error
+
+
+def _not_installed(packages: list[str], extra: Extra) -> UserError:
+    verb = "is" if len(packages) == 1 else "are"
+    return UserError(f"{' and '.join(packages)} {verb} not installed; install with: pip install 'vlp-rvos[{extra}]'")

@@ -38,7 +38,7 @@ from vlp_rvos.data.sources.files import plain_name
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import VideoFrame
-from vlp_rvos.utils.extras import import_extra
+from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["SPLITS", "A2DSentences", "check", "open_split"]
 
@@ -251,7 +251,7 @@ def _sentences(file: Path) -> dict[str, list[ReferringExpression]]:
 
 
 def _read_instances(file: Path) -> dict[int, NDArray[np.bool_]]:
-    h5py = import_extra("h5py")
+    h5py = import_optional("h5py", extra="benchmarks")
     try:
         with h5py.File(file, "r") as content:
             ids = np.ravel(content["instance"][()]).tolist()

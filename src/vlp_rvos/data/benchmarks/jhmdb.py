@@ -32,7 +32,7 @@ from vlp_rvos.data.benchmarks.tables import read_table
 from vlp_rvos.data.sources.files import plain_name, read_json
 from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.extras import import_extra
+from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
 
@@ -189,7 +189,7 @@ def _sample(video: str, frames: int) -> list[int]:
 
 
 def _read_masks(file: Path) -> NDArray[np.bool_]:
-    scipy_io = import_extra("scipy.io")
+    scipy_io = import_optional("scipy.io", extra="benchmarks")
     if not file.is_file():
         raise UserError(f"no such file: {file}; {VIDEOS_SOURCE}")
     try:

@@ -12,6 +12,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.models.backbones.backbone import TextBatch
+from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["ClipTokenizer", "ExpressionTokenizer", "WordPieceTokenizer"]
 
@@ -110,13 +111,7 @@ class ClipTokenizer(ExpressionTokenizer):
         Raises:
             UserError: the package is not installed.
         """
-        try:
-            import instant_clip_tokenizer
-        except ImportError as error:
-            raise UserError(
-                "these CLIP weights come without a tokenizer; install one with: pip install 'vlp-rvos[clip]'"
-            ) from error
-        tokenizer = instant_clip_tokenizer.Tokenizer()
+        tokenizer = import_optional("instant_clip_tokenizer", extra="clip").Tokenizer()
         return cls(
             lambda text: list(tokenizer.encode(unicodedata.normalize("NFC", text))),
             tokenizer.start_of_text(),
