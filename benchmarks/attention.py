@@ -3,7 +3,8 @@
     python benchmarks/attention.py --threads 2 --json attention.json
 
 For the shapes of `mini`'s and CLIP's attentions the two forms alternate in one run; a row gives the median ratio
-`scaled_dot_product_attention / written out`: above 1, writing it out is faster. `vlp_rvos.models.backbones.attention` follows from it.
+`scaled_dot_product_attention / written out`: above 1, writing it out is faster. `vlp_rvos.models.backbones.attention`
+follows from it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,57 @@
+"""Peak arithmetic and memory bandwidth of this machine, from square matrix products and from copying an array.
+
+    python benchmarks/roofline.py --threads 2 --json roofline.json
+
+The tables in `docs/performance.md` set the model's counted costs against these two numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlp_rvos.profiling.cost_report import machine
+from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.utils.output_files import write_json
+
+
+def measure(side: int, megabytes: int, rounds: int) -> dict[str, Any]:
+    """FLOP/s of products of `side` x `side` matrices, and bytes/s of copying an array that no cache holds."""
+    forms: dict[str, Callable[[], object]] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.rand(side, side).to(dtype), torch.rand(side, side).to(dtype)
+        forms[str(dtype).removeprefix("torch.")] = functools.partial(torch.mm, a, b)
+    source = torch.rand(megabytes * 2**20 // 4)
+    forms["copy"] = functools.partial(torch.empty_like(source).copy_, source)
+    seconds = alternate(forms, rounds)
+    moved = 2 * source.numel() * source.element_size()
+    return {
+        **machine(),
+        "flops_per_second": {name: 2 * side**3 / seconds[name] for name in forms if name != "copy"},
+        "bytes_per_second": moved / seconds["copy"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=2048, help="side of the matrices")
+    parser.add_argument("--megabytes", type=int, default=512, help="size of the copied array")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    found = measure(arguments.side, arguments.megabytes, arguments.rounds)
+    print(json.dumps(found, indent=1))
+    if arguments.json:
+        write_json(arguments.json, found)
+
+
+if __name__ == "__main__":
+    main()
