@@ -18,7 +18,7 @@ import torch
 
 from vlp_rvos.profiling.cost_report import machine
 from vlp_rvos.profiling.overhead import alternate
-from vlp_rvos.utils.output_files import write_json
+from vlp_rvos.utils.atomic import write_json
 
 
 def measure(side: int, megabytes: int, rounds: int) -> dict[str, Any]:

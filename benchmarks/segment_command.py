@@ -38,9 +38,9 @@ from vlp_rvos.cli.segment import segment
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
-from vlp_rvos.media.planes import copy_picture
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_writer import VideoWriter
+from vlp_rvos.media.yuv import copy_yuv_frame
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.checkpoint import load_model, shipped_models
 from vlp_rvos.models.model_config import ModelConfig
@@ -77,8 +77,8 @@ def decode_and_encode(video: Path, size: Size, output: Path | None) -> None:
         writer = None if output is None else stack.enter_context(VideoWriter(output, source.info.fps))
         for frame in source.read(size):
             if writer is not None:
-                assert frame.picture is not None
-                writer.write_picture(copy_picture(frame.picture), frame.time, frame.picture)
+                assert frame.yuv_frame is not None
+                writer.write_yuv(copy_yuv_frame(frame.yuv_frame), frame.time, frame.yuv_frame)
 
 
 def processor_seconds(run: Callable[[], object], rounds: int) -> float:

@@ -37,10 +37,20 @@ def frames(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
     return pictures
 
 
+def brightness(image: np.ndarray) -> float:
+    """Of the grey corner, which counts the frames that `frames` makes."""
+    return float(image[-image.shape[0] // 4 :, -image.shape[1] // 4 :].mean())
+
+
 def noise(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
     """Pictures that do not compress, so that cutting the file cuts frames."""
     width, height = size
     return [np.random.default_rng(i).integers(0, 256, (height, width, 3), dtype=np.uint8) for i in range(number)]
+
+
+def yuv_frame(size: tuple[int, int] = (64, 48)) -> av.VideoFrame:
+    """The first of `frames` as decoders give it."""
+    return av.VideoFrame.from_ndarray(frames(1, size)[0], format="rgb24").reformat(format="yuv420p")
 
 
 def write_video(

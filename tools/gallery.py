@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from make_examples import CLIPS
 from PIL import Image
-from pycocotools import mask as coco_mask
 
+from vlp_rvos.media.rle import decode_mask
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.utils.atomic import write_bytes
 
@@ -78,7 +78,7 @@ class Finding:
 def judge(masks_json: dict[str, Any], clip: str, thing: str | None) -> Finding:
     """Compare the `masks.json` of a run with one expression with the outline of what it names."""
     objects = [frame["objects"][0] for frame in masks_json["frames"]]
-    masks = [coco_mask.decode(entry["segmentation"]).astype(bool) for entry in objects]
+    masks = [decode_mask(entry["segmentation"]) for entry in objects]
     overlap = None
     if thing is not None:
         pairs = zip(masks, CLIPS[clip].masks(thing), strict=True)

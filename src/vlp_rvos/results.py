@@ -31,7 +31,7 @@ class FrameResult:
         presences: (E,) float in [0, 1]: probability that the expression's target is in the frame [D].
         expressions: the E expressions.
         name: the frame's file stem, or its index with five digits.
-        picture: see `VideoFrame`.
+        yuv_frame: see `VideoFrame`.
     """
 
     index: int
@@ -42,7 +42,7 @@ class FrameResult:
     presences: Floats
     expressions: tuple[str, ...]
     name: str
-    picture: av.VideoFrame | None = None
+    yuv_frame: av.VideoFrame | None = None
 
     @cached_property
     def box(self) -> Box:

@@ -20,7 +20,7 @@ from vlp_rvos import Segmenter, __version__
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.media import mask_png
-from vlp_rvos.media import overlay as writers
+from vlp_rvos.media import overlay_video as writers
 from vlp_rvos.models import checkpoint
 from vlp_rvos.results import label_map
 

@@ -18,18 +18,19 @@ from stubs import TinyBackbone, tiny_config
 from vlp_rvos.cli import evaluate
 from vlp_rvos.cli.score_files import ScoreFiles
 from vlp_rvos.data.benchmarks import ref_youtube_vos
-from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
+from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import score_frame
 from vlp_rvos.evaluation.expression_kinds import expression_kinds
-from vlp_rvos.evaluation.mask_files import read_mask
 from vlp_rvos.evaluation.mask_folders import evaluate_folders
 from vlp_rvos.evaluation.runner import evaluate_folder
 from vlp_rvos.evaluation.score_rows import rows_of
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
+from vlp_rvos.media.image_files import read_mask, read_object_ids
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.utils.output_files import prepare_output, write_json
+from vlp_rvos.utils.atomic import write_json
+from vlp_rvos.utils.output_files import prepare_output
 from vlp_rvos.utils.overrides import parse_overrides
 
 HEIGHT, WIDTH = 30, 40
@@ -90,32 +91,6 @@ def test_processes_do_not_change_the_result(folders: tuple[Path, Path]) -> None:
     (folders[0] / "dog" / "00002.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"cannot read the image .*00002\.png"):
         evaluate_folders(*folders, workers=2)
-
-
-@pytest.mark.parametrize(
-    ("image", "inside"),
-    [
-        (Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8)), [[0, 1], [1, 0]]),
-        (Image.fromarray(np.array([[0, 1], [0, 0]], bool)), [[0, 1], [0, 0]]),
-        (Image.fromarray(np.array([[0, 1], [300, 0]], np.uint16)), [[0, 1], [1, 0]]),
-        (Image.merge("RGB", [Image.new("L", (2, 2), value) for value in (0, 0, 1)]), [[1, 1], [1, 1]]),
-        (Image.new("RGBA", (2, 2), (0, 0, 0, 255)), [[0, 0], [0, 0]]),
-        (Image.new("LA", (2, 2), (7, 0)), [[1, 1], [1, 1]]),
-    ],
-)
-def test_kinds_of_mask_image(tmp_path: Path, image: Image.Image, inside: list[list[int]]) -> None:
-    image.save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png")
-    assert mask.dtype == np.bool_
-    np.testing.assert_array_equal(mask, np.array(inside, dtype=bool))
-
-
-@pytest.mark.parametrize("background", [(0, 0, 0), (255, 255, 255)])
-def test_palette_masks_are_read_by_index_not_colour(tmp_path: Path, background: tuple[int, int, int]) -> None:
-    image = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8))
-    image.putpalette([*background, 0, 0, 0, 9, 9, 9])
-    image.save(tmp_path / "mask.png", transparency=0)
-    assert read_mask(tmp_path / "mask.png").tolist() == [[False, True], [True, False]]
 
 
 def break_folders(pred: Path, gt: Path, how: str) -> None:
@@ -189,7 +164,7 @@ def test_objects_are_scored_apart(objects: tuple[Path, Path]) -> None:
     for name, video in scores.videos.items():
         for i, part in video.objects.items():
             files = [(pred / name / f"{t:05d}.png", gt / name / f"{t:05d}.png") for t in (1, 2, 3)]
-            plain = [score_frame(read_ids(p) == i, read_ids(g) == i) for p, g in files]
+            plain = [score_frame(read_object_ids(p) == i, read_object_ids(g) == i) for p, g in files]
             assert list(zip(part.j, part.f, strict=True)) == plain
     two = scores.videos["two"]
     assert two.j == pytest.approx([(a + b) / 2 for a, b in zip(two.objects[1].j, two.objects[2].j, strict=True)])
@@ -392,7 +367,9 @@ def test_frames_are_scored_as_they_come(dataset: YTVOSDataset, monkeypatch: pyte
     events: list[str] = []
     load_frame = dataset.load_frame
     monkeypatch.setattr(dataset, "load_frame", lambda *name: (events.append("frame"), load_frame(*name))[1])
-    monkeypatch.setattr(ref_youtube_vos, "read_ids", lambda path: (events.append("ids"), read_ids(path))[1])
+    monkeypatch.setattr(
+        ref_youtube_vos, "read_object_ids", lambda path: (events.append("ids"), read_object_ids(path))[1]
+    )
     evaluate_folder(dataset, Oracle())
     assert events == ["frame", "ids"] * 7
 

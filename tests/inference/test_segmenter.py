@@ -21,11 +21,11 @@ from torch import Tensor
 from vlp_rvos import FrameResult, Segmenter
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.inference.upsampling import dependent_box, resize_image, upsample_box
+from vlp_rvos.media.frame_arrays import ArraySource
 from vlp_rvos.media.mask_png import PaletteMaskWriter
 from vlp_rvos.media.masks_json import MasksJsonWriter
-from vlp_rvos.media.overlay import OverlayWriter
+from vlp_rvos.media.overlay_video import OverlayWriter
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_source import ArraySource
 from vlp_rvos.models import checkpoint
 from vlp_rvos.models.encoder import EmbeddedFrames
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput

@@ -1,6 +1,9 @@
+"""Palette images of object ids: any come back, and the palette is the usual one."""
+
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,23 @@ def read(png: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(png))
     image.verify()  # checksums of the parts
     return Image.open(io.BytesIO(png))
+
+
+def test_palette_is_that_of_davis() -> None:
+    palette = davis_palette()
+    assert palette.shape == (256, 3)
+    first = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)]
+    assert [tuple(x) for x in palette[:7].tolist()] == first
+    assert palette[8].tolist() == [64, 0, 0]
+    assert palette[255].tolist() == [224, 224, 192]
+    assert len({tuple(x) for x in palette.tolist()}) == 256
+
+
+def test_palette_equals_the_real_files(shared: Path) -> None:
+    file = sorted((shared / "data/davis16/val/Annotations").rglob("*.png"))[0]
+    with Image.open(file) as image:
+        palette = np.array(image.getpalette()).reshape(-1, 3)
+    assert np.array_equal(palette[:2], davis_palette()[:2])
 
 
 @given(

@@ -33,7 +33,8 @@ def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) ->
     from rich.console import Console
 
     from vlp_rvos.data.benchmarks import check_benchmark
-    from vlp_rvos.utils.output_files import prepare_output, write_json
+    from vlp_rvos.utils.atomic import write_json
+    from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
         prepare_output(json_file)

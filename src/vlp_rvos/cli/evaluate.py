@@ -133,7 +133,7 @@ def benchmark(
     from vlp_rvos.errors import UserError
     from vlp_rvos.evaluation.protocols import PROTOCOLS, Measure
     from vlp_rvos.evaluation.runner import evaluate_dataset
-    from vlp_rvos.utils.output_files import write_json
+    from vlp_rvos.utils.atomic import write_json
 
     name = context.info_name
     assert name is not None
@@ -190,7 +190,8 @@ def rle(
 
     from vlp_rvos.cli.score_tables import metrics_table
     from vlp_rvos.evaluation.coco_metrics import evaluate_rle, read_rle_files
-    from vlp_rvos.utils.output_files import prepare_output, write_json
+    from vlp_rvos.utils.atomic import write_json
+    from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
         prepare_output(json_file)

@@ -53,8 +53,7 @@ class ScoreFiles:
         Raises:
             UserError: a file cannot be written.
         """
-        from vlp_rvos.utils.atomic import write_bytes
-        from vlp_rvos.utils.output_files import write_json
+        from vlp_rvos.utils.atomic import write_bytes, write_json
 
         if self.json is not None:
             write_json(self.json, report)

@@ -79,7 +79,7 @@ def segment(
             segmenter = Segmenter.from_pretrained(model, options)
             from vlp_rvos.media.mask_png import PaletteMaskWriter
             from vlp_rvos.media.masks_json import MasksJsonWriter
-            from vlp_rvos.media.overlay import OverlayWriter
+            from vlp_rvos.media.overlay_video import OverlayWriter
             from vlp_rvos.media.result_writer import ResultWriter
 
             summary = SegmentSummary(wanted)
@@ -92,7 +92,7 @@ def segment(
                 if overlay:
                     rate = source.info.fps / every
                     writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, wanted, rate)))
-                whole = overlay and not source.planar
+                whole = overlay and not source.has_yuv_frames
                 results = segmenter.segment(source, wanted, images=whole, ahead=CLIPS_AHEAD)
                 stack.enter_context(closing(results))
                 count = stack.enter_context(counting(source.info.name, "frames", source.info.frames))

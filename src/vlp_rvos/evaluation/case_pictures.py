@@ -13,6 +13,7 @@ from PIL import Image
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.evaluation.dataset_scores import WorstCase
 from vlp_rvos.evaluation.davis import boundary_map
+from vlp_rvos.media.resizing import resize_mask
 
 __all__ = ["Picture", "draw_cases", "draw_masks"]
 
@@ -66,10 +67,10 @@ def draw_masks(frame: NDArray[np.uint8], prediction: NDArray[np.bool_], truth: N
     if image.width > WIDTH:
         image = image.resize((WIDTH, max(1, round(image.height * WIDTH / image.width))), Image.Resampling.BOX)
     pixels = np.array(image)
-    inside = _resized(prediction, image.size)
+    inside = resize_mask(prediction, image.size[::-1])
     pixels[inside] = (pixels[inside] + PREDICTED) // 2
     if truth is not None:
-        edge = boundary_map(_resized(truth, image.size))
+        edge = boundary_map(resize_mask(truth, image.size[::-1]))
         # Two pixels wide, so that it is seen.
         edge[1:] |= edge[:-1]
         edge[:, 1:] |= edge[:, :-1]
@@ -77,7 +78,3 @@ def draw_masks(frame: NDArray[np.uint8], prediction: NDArray[np.bool_], truth: N
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
-
-
-def _resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=np.bool_)

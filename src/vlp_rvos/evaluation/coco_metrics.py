@@ -15,12 +15,12 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.rle import Rle, compress, mask_area, mask_overlap
 
 __all__ = ["average_precision", "evaluate_rle", "overlap_metrics", "read_rle_files"]
 
@@ -92,9 +92,7 @@ def overlap_metrics(truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
     for image, entry in true.items():
         # Of equal scores the last one counts, as in the official evaluation.
         best = sorted(predicted[image], key=lambda candidate: float(candidate["score"]))[-1]
-        pair = [entry["segmentation"], best["segmentation"]]
-        intersection = int(coco_mask.area(coco_mask.merge(pair, intersect=True)))
-        union = int(coco_mask.area(coco_mask.merge(pair)))
+        intersection, union = mask_overlap(entry["segmentation"], best["segmentation"])
         intersections += intersection
         unions += union
         ious.append(_single_precision_iou(intersection, union))
@@ -175,19 +173,11 @@ def _entry(entry: Any, images: Mapping[Any, Any], what: str) -> dict[str, Any]:
     return {"segmentation": _compressed(entry.get("segmentation"), images[image], f"{what} of image {image!r}")}
 
 
-def _compressed(segmentation: Any, image: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Run-length encoding with text counts, whatever form of COCO's it was in."""
+def _compressed(segmentation: Any, image: Mapping[str, Any], where: str) -> Rle:
     try:
-        if isinstance(segmentation, list):
-            parts = coco_mask.frPyObjects(segmentation, image["height"], image["width"])
-            return dict(coco_mask.merge(parts))
-        if isinstance(segmentation["counts"], list):
-            return dict(coco_mask.frPyObjects(segmentation, *segmentation["size"]))
-        height, width = (int(side) for side in segmentation["size"])
-        rle = {"size": [height, width], "counts": segmentation["counts"]}
-        coco_mask.area(rle)
-        return rle
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Run lengths state their own size, which is compared with that of the other masks of the image later.
+        return compress(segmentation, (image["height"], image["width"]) if isinstance(segmentation, list) else None)
+    except (KeyError, ValueError) as error:
         raise UserError(f"the {where} has no readable segmentation ({error})") from error
 
 
@@ -201,7 +191,7 @@ def _coco(images: list[dict[str, Any]], entries: Iterable[tuple[Any, dict[str, A
                 "id": i,
                 "image_id": image,
                 "category_id": 1,
-                "area": float(coco_mask.area(entry["segmentation"])),
+                "area": float(mask_area(entry["segmentation"])),
                 "iscrowd": 0,
                 **entry,
             }

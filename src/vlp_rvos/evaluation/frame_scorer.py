@@ -18,12 +18,12 @@ from PIL import Image
 
 from vlp_rvos.data.benchmarks.ref_davis import merge_objects
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.sources.ytvos import read_ids
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation import protocols
 from vlp_rvos.evaluation.davis import FrameScore, Mask, TrueMask
-from vlp_rvos.evaluation.mask_files import read_mask
+from vlp_rvos.media.image_files import read_mask, read_object_ids
 from vlp_rvos.media.palette import palette_png
+from vlp_rvos.media.resizing import resize_mask
 from vlp_rvos.results import MAX_OBJECTS
 from vlp_rvos.utils.atomic import write_bytes
 
@@ -208,7 +208,7 @@ class ExpressionScorer(FrameScorer):
             if ids not in truths:
                 truths[ids] = TrueMask(truth)
             if self.protocol.resize:
-                mask = _resized(mask, truth.shape)
+                mask = resize_mask(mask, truth.shape)
             self._check_size(mask.shape, truth.shape, job)
             outcome.scores.append(truths[ids].compare(mask))
             score = job.scores[i] if job.scores else 1.0
@@ -266,7 +266,7 @@ class AnnotatorScorer(FrameScorer):
         groups = _by_annotator(video)
         if job.masks is None:
             assert self.predictions is not None
-            return {key: read_ids(self.predictions / _label_path(video.name, key, job.frame)) for key in groups}
+            return {key: read_object_ids(self.predictions / _label_path(video.name, key, job.frame)) for key in groups}
         masks = job.masks.unpack()
         labels = {}
         for annotator, positions in groups.items():
@@ -323,12 +323,6 @@ def _union(
     if ids:
         return None
     return np.zeros(next(iter(objects.values())).shape if objects else shape, np.bool_)
-
-
-def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    if mask.shape == shape:
-        return mask
-    return np.asarray(Image.fromarray(mask).resize((shape[1], shape[0]), Image.Resampling.NEAREST), dtype=np.bool_)
 
 
 def _counted(mask: Mask, counted: Mask | None) -> Mask:

@@ -9,12 +9,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from vlp_rvos.data.sources.ytvos import read_ids
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import FrameScore, Statistics, TrueMask, statistics
-from vlp_rvos.evaluation.mask_files import read_mask
 from vlp_rvos.evaluation.protocols import inner_frames
 from vlp_rvos.evaluation.target_accuracy import target_accuracy
+from vlp_rvos.media.image_files import read_mask, read_object_ids
 from vlp_rvos.utils.processes import available_cores, ordered_map
 
 __all__ = ["FolderScores", "VideoScores", "evaluate_folders"]
@@ -220,7 +219,7 @@ def _mask_files(folder: Path) -> list[str]:
 
 def _object_ids(folder: Path) -> tuple[int, ...]:
     first = folder / _mask_files(folder)[0]
-    ids = read_ids(first)
+    ids = read_object_ids(first)
     largest = int(ids[ids != VOID].max(initial=0))
     if not largest:
         raise UserError(f"{first} has no object: its ids say which objects of the video are scored")
@@ -231,7 +230,7 @@ def _score_frame(job: tuple[Path, Path, tuple[int, ...]]) -> list[FrameScore]:
     """One score, or one for each object."""
     prediction, truth, objects = job
     if objects:
-        ids, true_ids = read_ids(prediction), read_ids(truth)
+        ids, true_ids = read_object_ids(prediction), read_object_ids(truth)
         _check_sizes(job, ids.shape, true_ids.shape)
         return [TrueMask(true_ids == i).compare(ids == i) for i in objects]
     mask, true_mask = read_mask(prediction), read_mask(truth)

@@ -6,7 +6,6 @@ Sources: the submission instructions of the two challenges (youtube-vos.org, and
 
 from __future__ import annotations
 
-import errno
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.frame_scorer import mask_path
-from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.atomic import replace_file, write_failure
 
 __all__ = ["LAYOUTS", "write_submission"]
 
@@ -78,8 +77,7 @@ def write_submission(
     try:
         replace_file(target, write)
     except OSError as error:
-        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
-        raise UserError(f"cannot write {target}: {reason}") from error
+        raise write_failure(target, error) from error
     return len(files)
 
 

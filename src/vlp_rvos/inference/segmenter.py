@@ -23,9 +23,10 @@ from vlp_rvos.inference.loading import load_runtime
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.pipeline import pipelined_predictions
 from vlp_rvos.inference.stream import Stream, StreamPrediction
+from vlp_rvos.media.frame_arrays import ArraySource
 from vlp_rvos.media.prefetch import prefetch
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_source import DEFAULT_FPS, ArraySource, VideoSource
+from vlp_rvos.media.video_source import DEFAULT_FPS, VideoSource
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.runtime import Runtime
@@ -158,7 +159,7 @@ class Segmenter:
     def _predictions(
         self, source: VideoSource, stream: Stream, images: bool, ahead: bool
     ) -> Generator[StreamPrediction, None, None]:
-        shown = None if images or not source.scales else (source.info.height, source.info.width)
+        shown = None if images or not source.can_resize else (source.info.height, source.info.width)
         # Decoded ahead of the model, so at the largest size that it can ask for.
         largest = max(self.config.input_size, self.config.small_size)
         with closing(source.read(shown and self._network_size(*shown, largest))) as frames:

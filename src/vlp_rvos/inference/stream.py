@@ -171,7 +171,7 @@ class Stream:
                 presences,
                 self.expressions,
                 frame.name,
-                frame.picture,
+                frame.yuv_frame,
             )
 
     def _masks(self, logits: Floats, presences: Floats, size: Size) -> tuple[npt.NDArray[np.bool_], Floats]:

@@ -1,4 +1,4 @@
-"""Fonts for text in any language, as far as the system has them."""
+"""Fonts for text in any language, as far as the system has any."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Font", "drawable", "font_for"]
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-# Pillow's own font has hardly more than ASCII; these are what systems usually have for the rest.
+# Pillow's own font has hardly more than ASCII. Systems usually have one of these for other letters.
 WIDE_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "arial.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc")
 
-# No character: every font draws it as what it draws for letters that it lacks.
+# Not a character: every font draws it as it draws the letters that it lacks.
 MISSING = "\uffff"
 
 
 @lru_cache(maxsize=64)
 def font_for(text: str, size: int) -> Font:
-    """The font that has most of a text's letters; Pillow's own one where it has them all.
+    """Choose the font that has most letters of a text; Pillow's own font where it has them all.
 
     Args:
-        text: to draw.
-        size: in pixels.
+        text: The text to draw.
+        size: Size of the font in pixels.
     """
     letters = set(text) - set(" \n")
     best, covered = ImageFont.load_default(size), -1
@@ -41,7 +41,7 @@ def font_for(text: str, size: int) -> Font:
 
 
 def drawable(text: str, font: Font) -> str:
-    """The text with plain letters, "e" for "é", in place of those that the font lacks, where it has the plain ones."""
+    """Replace letters that a font lacks by plain ones that it has, such as "é" by "e"."""
     return "".join(letter if _has(font, letter) else _plain(letter, font) for letter in text)
 
 
@@ -57,13 +57,13 @@ def _has(font: Font, letter: str) -> bool:
         return True
     try:
         return _glyph(font, letter) != _glyph(font, MISSING)
-    # What the bitmap font that stands in for Pillow's own, where FreeType is missing, says of all but Latin-1.
+    # Without FreeType, Pillow's own font is a bitmap font, which refuses everything but Latin-1.
     except UnicodeError:
         return letter.isascii()
 
 
 def _glyph(font: Font, letter: str) -> bytes:
-    # Its type does not tell that it holds bytes.
+    # Pillow does not declare that this holds bytes.
     pixels: Any = font.getmask(letter)
     return bytes(pixels)
 

@@ -1,33 +1,40 @@
-"""Frames of a video that are stored as one image file each in a folder."""
+"""Frames of a video that are stored in a folder, one image file each."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image as PillowImage
-from PIL import ImageOps
-
-from vlp_rvos.arrays import Image
+from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.video_source import Load, VideoBreak, VideoInfo, VideoSource
+from vlp_rvos.media.image_files import read_upright_rgb, upright_size
+from vlp_rvos.media.video_source import PendingFrame, TruncatedVideo, VideoInfo, VideoSource
 
-__all__ = ["FolderSource"]
+__all__ = ["FrameFolder"]
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-EXIF_ORIENTATION = 0x0112
+class FrameFolder(VideoSource):
+    """A video whose frames are the image files of a folder, sorted by name (numbers by value).
 
+    Args:
+        path: The folder of jpg, png, webp or bmp files, all of one size. Hidden files are left out.
+        fps: Frames per second, which gives the frames their times.
+        every: Take every Nth frame.
+        start: Take frames from this time on, in seconds; None for the beginning.
+        end: Take frames before this time, in seconds; None for the end.
 
-class FolderSource(VideoSource):
+    Raises:
+        UserError: There are no frames, two of one name, frames of different sizes, or the first one cannot be read.
+    """
+
     def __init__(self, path: Path, fps: float, every: int, start: float | None, end: float | None) -> None:
         super().__init__(every, start, end)
         files = (x for x in path.iterdir() if x.suffix.lower() in FRAME_SUFFIXES and not x.name.startswith("."))
-        self.files = sorted(files, key=_natural)
+        self.files = sorted(files, key=_natural_order)
         if not self.files:
             raise UserError(f"no frames ({', '.join(x[1:] for x in FRAME_SUFFIXES)}) in folder {path}")
         stems: set[str] = set()
@@ -35,63 +42,41 @@ class FolderSource(VideoSource):
             if file.stem in stems:
                 raise UserError(f"two frames are called {file.stem!r} in folder {path}: keep one of them")
             stems.add(file.stem)
-        try:
-            self.size = _image_size(self.files[0])
-            _load_image(self.files[0])
-        except VideoBreak as error:
-            raise UserError(f"{path}: {error}") from error
+        self.size = upright_size(self.files[0])
+        read_upright_rgb(self.files[0])
         for file in self.files[1:]:
-            # An unreadable frame is not a wrong size: it is reported as the break when the reading comes to it.
-            with suppress(VideoBreak):
-                self._check_size(file, _image_size(file))
-        width, height = self.size
+            try:
+                size = upright_size(file)
+            except UserError:
+                # It has no wrong size; the video ends there, and says so when the reading comes to it.
+                continue
+            self._check_size(file, size)
+        height, width = self.size
         duration = len(self.files) / fps
-        frames = self._selected_frames(fps, duration)
+        frames = self._count_selected(fps, duration)
         self.info = VideoInfo(path.resolve().name, width, height, fps, duration, frames)
 
-    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
+    def _read(self) -> Iterator[PendingFrame]:
         for index, file in enumerate(self.files):
-            yield index / self.info.fps, file.stem, lambda _, file=file: (self._load(file), None)  # type: ignore[misc]
+            yield PendingFrame(index / self.info.fps, file.stem, partial(self._load, file))
 
-    def _load(self, file: Path) -> Image:
-        image = _load_image(file)
-        self._check_size(file, (image.shape[1], image.shape[0]))
-        return image
+    def _load(self, file: Path, _: Size | None) -> tuple[Image, None]:
+        try:
+            image = read_upright_rgb(file)
+        except UserError as error:
+            raise TruncatedVideo(str(error)) from error
+        self._check_size(file, (image.shape[0], image.shape[1]))
+        return image, None
 
-    def _check_size(self, file: Path, size: tuple[int, int]) -> None:
+    def _check_size(self, file: Path, size: Size) -> None:
         if size != self.size:
-            first, other = ("x".join(map(str, x)) for x in (self.size, size))
+            first, other = (f"{width}x{height}" for height, width in (self.size, size))
             raise UserError(
                 f"frames differ in size: {file} is {other}, {self.files[0].name} is {first}; make them one size"
             )
 
 
-def _natural(path: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Sort key in which frame2 stands before frame10."""
+def _natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
+    """Sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", path.stem)
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part], path.name
-
-
-def _image_size(file: Path) -> tuple[int, int]:
-    """(width, height) from the header alone."""
-    with _ImageErrors(file), PillowImage.open(file) as image:
-        turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
-        return (image.height, image.width) if turned else (image.width, image.height)
-
-
-def _load_image(file: Path) -> Image:
-    with _ImageErrors(file), PillowImage.open(file) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-class _ImageErrors:
-    """Context in which Pillow's many ways to fail become a `VideoBreak` that names the file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, OSError | ValueError | SyntaxError | PillowImage.DecompressionBombError):
-            raise VideoBreak(f"{self.file.name} cannot be read as an image") from error

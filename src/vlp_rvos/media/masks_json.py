@@ -1,4 +1,4 @@
-"""Write masks as one JSON file with COCO run-length encoding."""
+"""Write masks as one JSON file in the run-length encoding of COCO."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["MasksJsonWriter"]
 
 
 class MasksJsonWriter(ResultWriter):
-    """Writes all masks as one JSON file: COCO run-length encoding with score and presence, frame by frame to the disk.
+    """Writes all masks into one JSON file, with score and presence. Each frame goes to the disk as it comes.
 
     Layout::
 
@@ -28,16 +28,17 @@ class MasksJsonWriter(ResultWriter):
                      "segmentation": {"size": [H, W], "counts": "..."}}]}],
          "truncated": null or why the frames end early}
 
-    `id` is the one of the palette PNGs, 1 to E.
+    The `id` of an object is the one that it has in the palette PNGs, 1 to E.
 
     Args:
-        path: of the file.
-        video: the video's name, size and frame rate.
-        expressions: the E expressions.
-        model_name, model_version: of the model that made the masks.
+        path: The file to write. An existing file is replaced when the new one is complete.
+        video: Name, size and frame rate of the video.
+        expressions: The E expressions.
+        model_name: Name of the model that made the masks.
+        model_version: Version of the model that made the masks.
 
     Attributes:
-        truncated: set before `close` where the frames end early.
+        truncated: Why the frames end early, to be set before `close`; None where they do not.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Several masks as one palette image of object ids. Shapes: E objects, (H, W) pixels of a frame."""
+"""Palette images of object ids, which hold the masks of several objects. Shapes: (H, W) pixels of a frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["davis_palette", "palette_png"]
 
 
 def davis_palette() -> npt.NDArray[np.uint8]:
-    """(256, 3) colours of object ids, as PASCAL VOC and DAVIS use them: its bits, spread over the channels."""
+    """(256, 3) uint8 RGB colours of object ids, as PASCAL VOC and DAVIS use them.
+
+    The bits of an id are spread over the channels, so that neighbouring ids have very different colours.
+    """
     ids = np.arange(256)[:, None]
     channels = np.arange(3)
     palette = sum(((ids >> (3 * bit + channels)) & 1) << (7 - bit) for bit in range(3))
@@ -25,18 +28,21 @@ _COLOURS = davis_palette().tobytes()
 
 
 def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tuple[int, int], objects: int) -> bytes:
-    """A PNG of object ids in the DAVIS palette, with as few bits for a pixel as the objects need.
+    """Encode object ids as a PNG in the DAVIS palette, with as few bits for each pixel as the objects need.
 
-    One object takes 1 bit, which is an eighth of the bytes to compress.
+    One object takes 1 bit, which leaves an eighth of the bytes to compress.
 
     Args:
-        labels: (h, w) object ids, 0 to `objects`.
-        place: row and column of their upper left corner; all around is background.
-        size: (H, W) of the image, pixels.
-        objects: E, from 1 to `MAX_OBJECTS`.
+        labels: (h, w) uint8 object ids, 0 to `objects`, of a part of the image.
+        place: Row and column of the part's upper left corner in the image; everything around the part is background.
+        size: (H, W) of the image, in pixels.
+        objects: Number of objects, from 1 to `MAX_OBJECTS`.
+
+    Returns:
+        Content of the PNG file.
 
     Raises:
-        ValueError: more objects than a palette has colours for, or none.
+        ValueError: There are no objects, or more than a palette has colours for.
 
     Source: Portable Network Graphics (third edition), W3C, sections 5.3, 7.2 and 11.2.
     """
@@ -44,7 +50,7 @@ def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tup
         raise ValueError(f"{objects} objects: a palette image holds 1 to {MAX_OBJECTS}")
     bits = next(bits for bits in (1, 2, 4, 8) if objects < 1 << bits)
     (top, left), (height, width), pixels = place, size, 8 // bits
-    # Every row begins with the number of its filter, which is none.
+    # Every row begins with the number of its filter; 0 is none.
     rows = np.zeros((height, 1 + -(-width // pixels)), np.uint8)
     first, last = left // pixels, -(-(left + labels.shape[1]) // pixels)
     wide = np.zeros((len(labels), (last - first) * pixels), np.uint8)
@@ -55,7 +61,7 @@ def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tup
     else:
         for i in range(pixels):
             packed |= wide[:, i::pixels] << (8 - bits * (i + 1))
-    # Masks are mostly runs: looking for anything else takes longer, and finds little.
+    # Masks are mostly runs: searching for other repetitions takes longer and finds little.
     packer = zlib.compressobj(strategy=zlib.Z_RLE)
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0),

@@ -14,11 +14,14 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
-    """Run a generator ahead in a thread that ends, and ends the generator, with this one.
+    """Yield the items of a generator that runs ahead in a thread of its own.
+
+    The thread and the generator end when the returned generator ends or is closed.
 
     Args:
-        items: what it raises is raised here, in its turn.
-        depth: how many items may wait; one more is in the making. 0 runs nothing ahead, and no thread.
+        items: The generator. An exception that it raises is raised here after the items that came before.
+        depth: How many items may wait to be taken, while one more is being made. 0 runs the generator in the caller's
+            thread, and nothing ahead.
     """
     if depth == 0:
         yield from items

@@ -1,7 +1,6 @@
 """The interface of everything that writes the results of a run, one frame at a time.
 
-A writer works beside the final name and takes that name only when it is complete, so a failed run leaves earlier
-results as they were.
+An output takes its final name only when it is complete, so a failed run leaves earlier results as they were.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ __all__ = ["ResultWriter"]
 
 
 class ResultWriter(AtomicWriter):
-    """Takes the results of a run, one frame at a time."""
+    """Writes the results of a run, one frame at a time."""
 
     @abstractmethod
     def write(self, result: FrameResult) -> None:
-        """Take the next frame."""
+        """Write the result of the next frame."""

@@ -8,32 +8,44 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image as PillowImage
 
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.video_source import DEFAULT_FPS, Load, VideoBreak, VideoInfo, VideoSource
+from vlp_rvos.media.orientation import Orientation
+from vlp_rvos.media.video_source import DEFAULT_FPS, PendingFrame, TruncatedVideo, VideoInfo, VideoSource
 
-__all__ = ["FileSource"]
+__all__ = ["VideoFile"]
 
 # Every decoder thread holds frames of its own, so their number is part of the memory bound.
 DECODER_THREADS = 4
-
 
 # Seeking costs a second opening of the file, which pays only where there is much to skip.
 SEEK_FROM_SECONDS = 5.0
 
 
-class FileSource(VideoSource):
-    # The colour conversion scales in the same pass.
-    scales = True
+class VideoFile(VideoSource):
+    """A video file of any format that FFmpeg reads.
+
+    Args:
+        path: The file.
+        every: Take every Nth frame.
+        start: Take frames from this time on, in seconds; None for the beginning.
+        end: Take frames before this time, in seconds; None for the end.
+
+    Raises:
+        UserError: The file is not a video, or its first frame cannot be decoded.
+    """
+
+    # The conversion of colours resizes in the same pass.
+    can_resize = True
 
     def __init__(self, path: Path, every: int, start: float | None, end: float | None) -> None:
         super().__init__(every, start, end)
@@ -50,43 +62,44 @@ class FileSource(VideoSource):
             reason = error.strerror or "unknown format"
             raise UserError(f"{path} cannot be read as a video ({reason}); is it one, and is it complete?") from error
         try:
-            with suppress(VideoBreak):
+            with suppress(TruncatedVideo):
                 _, frame = next(self._decoded(), (None, None))
         except av.FFmpegError as error:
             raise UserError(f"{path}: no frame can be decoded ({error.strerror})") from error
         if frame is None:
             raise UserError(f"{path} has no frames that can be decoded")
-        self._turn = _display_matrix(frame)
-        height, width = (frame.width, frame.height) if _lies(self._turn) else (frame.height, frame.width)
-        limited = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
-        self.planar = limited and self._turn == (1, 0, 0, 1) and height % 2 == width % 2 == 0
-        whole = total and every == 1 and start is None and end is None
-        frames = total if whole else self._selected_frames(fps, duration)
+        self._orientation = Orientation.of(frame)
+        height, width = self._orientation.swap((frame.height, frame.width))
+        is_limited_yuv = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
+        is_even = height % 2 == width % 2 == 0
+        self.has_yuv_frames = is_limited_yuv and is_even and self._orientation == Orientation()
+        is_whole = total and every == 1 and start is None and end is None
+        frames = total if is_whole else self._count_selected(fps, duration)
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
 
-    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
-        scaler = _Scaler()
+    def _read(self) -> Iterator[PendingFrame]:
+        resizer = _Resizer()
         for time, frame in self._frames():
-            yield time, None, lambda size, frame=frame: self._image(frame, size, scaler)  # type: ignore[misc]
+            yield PendingFrame(time, None, partial(self._load, frame, resizer))
 
-    def _image(self, frame: av.VideoFrame, size: Size | None, scaler: _Scaler) -> tuple[Image, av.VideoFrame | None]:
-        if size is not None:
-            height, width = size[::-1] if _lies(self._turn) else size
-            small = scaler.scale(frame, width, height)
-            # A frame of the usual kind passes without a copy.
-            picture = frame.reformat(self.info.width, self.info.height, "yuv420p") if self.planar else None
-            return _turned(small, self._turn), picture
-        image = _turned(frame, self._turn)
+    def _load(self, frame: av.VideoFrame, resizer: _Resizer, size: Size | None) -> tuple[Image, av.VideoFrame | None]:
         width, height = self.info.width, self.info.height
+        if size is not None:
+            small = resizer.resize(frame, self._orientation.swap(size))
+            # A frame that has the format and the size of the first one passes without a copy.
+            yuv_frame = frame.reformat(width, height, "yuv420p") if self.has_yuv_frames else None
+            return self._orientation.to_image(small), yuv_frame
+        image = self._orientation.to_image(frame)
         if image.shape[:2] != (height, width):
-            # Adaptive streams change their resolution on the way; the masks have one.
+            # Adaptive streams change their resolution on the way; all masks have the resolution of the first frame.
             image = np.asarray(PillowImage.fromarray(image).resize((width, height), PillowImage.Resampling.BILINEAR))
         return image, None
 
     def _frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames with their times, without most of those before `start`."""
         if self.start is not None and self.start >= SEEK_FROM_SECONDS:
             decoded = self._decoded(self.start)
-            with suppress(av.FFmpegError, VideoBreak):
+            with suppress(av.FFmpegError, TruncatedVideo):
                 first = next(decoded, None)
                 # Some files have no index to seek by, or land too late: those are read from the beginning.
                 if first is not None and first[0] <= self.start:
@@ -96,18 +109,22 @@ class FileSource(VideoSource):
         yield from self._decoded()
 
     def _decoded(self, seek: float | None = None) -> Generator[tuple[float, av.VideoFrame], None, None]:
-        """Frames with their times, from the key frame before `seek`; raises `VideoBreak` at the end of a broken file."""
+        """Frames with their times, from the key frame before `seek` (seconds) or the beginning.
+
+        Raises:
+            TruncatedVideo: After the last frame of a file that is not complete.
+        """
         with _open_container(self.path) as container:
             stream = _video_stream(container, self.path)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = DECODER_THREADS
-            tick = stream.time_base or Fraction(1, av.time_base)
-            origin = 0.0 if container.start_time is None else container.start_time / av.time_base
+            time_base = stream.time_base or Fraction(1, av.time_base)
+            first_time = 0.0 if container.start_time is None else container.start_time / av.time_base
             interval = 1 / float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
             if seek is not None:
-                container.seek(int((seek + origin) / tick), stream=stream)
+                container.seek(int((seek + first_time) / time_base), stream=stream)
             time, end = -interval, 0.0
-            damaged, cut, reason = False, False, None
+            is_damaged, is_cut, reason = False, False, None
             packets = container.demux(stream)
             while True:
                 try:
@@ -115,53 +132,55 @@ class FileSource(VideoSource):
                 except av.FFmpegError as error:
                     packet, reason = None, error.strerror or "the file cannot be read further"
                 if packet is not None and packet.size:
-                    cut = packet.is_corrupt
+                    is_cut = packet.is_corrupt
                     if packet.pts is not None:
-                        end = max(end, float((packet.pts + (packet.duration or 0)) * tick) - origin)
+                        end = max(end, float((packet.pts + (packet.duration or 0)) * time_base) - first_time)
                 try:
                     frames = stream.decode(packet)
                 except av.EOFError:
                     frames = []
                 except av.FFmpegError as error:
                     frames = []
-                    if not damaged:
-                        damaged = True
+                    if not is_damaged:
+                        is_damaged = True
                         self.problem = f"damaged near {max(time, 0):.2f} s ({error.strerror}); frames may be missing"
                 for frame in frames:
-                    time = time + interval if frame.pts is None else float(frame.pts * tick) - origin
+                    time = time + interval if frame.pts is None else float(frame.pts * time_base) - first_time
                     yield time, frame
                 if packet is None:
                     break
-            if reason is None and cut:
+            if reason is None and is_cut:
                 reason = "the file ends in the middle of a frame"
             elif reason is None:
                 reason = self._missing_end(container, stream, max(end, time + interval), interval)
         if reason is not None:
-            raise VideoBreak(reason)
+            raise TruncatedVideo(reason)
 
     def _missing_end(
         self, container: av.container.InputContainer, stream: VideoStream, end: float, interval: float
     ) -> str | None:
-        """Why a file that ended without an error at `end` seconds is not complete; None where it is."""
-        announced = _announced_length(container, stream)
-        if announced - end > max(0.5, 3 * interval):
-            return f"the file ends here, but announces {announced:.2f} s"
+        """Say why a file that ended without an error at `end` seconds is not complete; None where it is complete."""
+        stated = _stated_length(container, stream)
+        if stated - end > max(0.5, 3 * interval):
+            return f"the file ends here, but announces {stated:.2f} s"
         if container.format.name == "gif" and not _has_gif_trailer(self.path):
             return "the file ends without its end mark"
         return None
 
 
-class _Scaler:
-    """Frames at another size, in RGB; what is set up for one is kept for all, but only for one thread."""
+class _Resizer:
+    """Converts frames to RGB of another size. What it sets up for one frame serves the next, in one thread only."""
 
     def __init__(self) -> None:
-        # Scaling has a quick form for pixels of four bytes only; the fourth is dropped after it.
-        self._scaling, self._packing = VideoReformatter(), VideoReformatter()
+        # FFmpeg resizes quickly only into pixels of four bytes; the fourth is dropped afterwards.
+        self._resizing, self._packing = VideoReformatter(), VideoReformatter()
 
-    def scale(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        # In one thread: to begin and end several costs a third as much again as the scaling.
-        wide = self._scaling.reformat(frame, width, height, "rgba", interpolation=Interpolation.BILINEAR, threads=1)
-        return self._packing.reformat(wide, width, height, "rgb24", threads=1)
+    def resize(self, frame: av.VideoFrame, size: Size) -> av.VideoFrame:
+        """A frame of size (H, W) in the format rgb24."""
+        height, width = size
+        # One thread: starting several and waiting for them costs a third as much again as the resizing itself.
+        rgba = self._resizing.reformat(frame, width, height, "rgba", interpolation=Interpolation.BILINEAR, threads=1)
+        return self._packing.reformat(rgba, width, height, "rgb24", threads=1)
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
@@ -170,11 +189,11 @@ def _open_container(path: Path) -> av.container.InputContainer:
 
 
 def _video_stream(container: av.container.InputContainer, path: Path) -> VideoStream:
-    # FFmpeg shows text files as pictures of a terminal.
-    text = container.format.name == "tty"
-    for stream in () if text else container.streams.video:
-        picture = stream.disposition & av.stream.Disposition.attached_pic
-        if not picture and stream.codec_context is not None:
+    # FFmpeg draws text files on a terminal and calls that a video.
+    is_text = container.format.name == "tty"
+    for stream in () if is_text else container.streams.video:
+        is_cover_image = stream.disposition & av.stream.Disposition.attached_pic
+        if not is_cover_image and stream.codec_context is not None:
             return stream
     raise UserError(f"{path} has no video in it")
 
@@ -185,53 +204,24 @@ def _duration(container: av.container.InputContainer, stream: VideoStream) -> fl
     return container.duration / av.time_base if container.duration else None
 
 
-def _announced_length(container: av.container.InputContainer, stream: VideoStream) -> float:
-    """The least that the headers promise of the video stream, in seconds; 0 where they may mean another stream."""
-    promises = []
+def _stated_length(container: av.container.InputContainer, stream: VideoStream) -> float:
+    """The shortest length of the video stream that the headers state, in seconds; 0 where they state none.
+
+    The length of a container with several streams may be that of its sound, and is left out.
+    """
+    lengths = []
     if stream.duration and stream.time_base:
-        promises.append(float(stream.duration * stream.time_base))
+        lengths.append(float(stream.duration * stream.time_base))
     if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
         hours, minutes, seconds = map(float, tag.groups())
-        promises.append(3600 * hours + 60 * minutes + seconds)
+        lengths.append(3600 * hours + 60 * minutes + seconds)
     if container.duration and len(container.streams) == 1:
-        promises.append(container.duration / av.time_base)
-    return min(promises, default=0.0)
+        lengths.append(container.duration / av.time_base)
+    return min(lengths, default=0.0)
 
 
 def _has_gif_trailer(path: Path) -> bool:
-    # A GIF announces no length: its last byte is the only sign that it is complete.
+    # A GIF states no length: its last byte is the only sign that it is complete.
     with path.open("rb") as file:
         file.seek(-min(64, path.stat().st_size), os.SEEK_END)
         return file.read().rstrip(b"\0\r\n").endswith(b";")
-
-
-Matrix = tuple[int, int, int, int]
-
-
-def _display_matrix(frame: av.VideoFrame) -> Matrix:
-    """(a, b, c, d) of x' = a x + c y, y' = b x + d y, with y downwards: how a viewer turns and mirrors the frames.
-
-    It is read from one frame for the whole video: a frame whose side data was looked at is in a reference cycle, and
-    would keep its picture until the garbage collector runs.
-    """
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if data is None:
-        return (1, 0, 0, 1)
-    (a, b), (c, d) = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].tolist()
-    return (a, b, c, d)
-
-
-def _lies(matrix: Matrix) -> bool:
-    """Whether rows of the coded frame are columns of the shown one."""
-    a, b, c, d = matrix
-    return abs(b) + abs(c) > abs(a) + abs(d)
-
-
-def _turned(frame: av.VideoFrame, matrix: Matrix) -> Image:
-    """The frame as RGB, as a viewer shows it; turned by the nearest multiple of 90 degrees."""
-    image = frame.to_ndarray(format="rgb24")
-    a, b, c, d = matrix
-    if _lies(matrix):
-        image, a, d = image.swapaxes(0, 1), c, b
-    image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    return np.ascontiguousarray(image, dtype=np.uint8)

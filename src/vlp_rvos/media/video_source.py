@@ -1,7 +1,7 @@
 """A video as a lazy stream of frames: the interface that every kind of source implements.
 
 Images are (H, W, 3) uint8 RGB arrays as a viewer shows them: rotation metadata is applied. Times are seconds from the
-start of the video. No source keeps more than a few frames, however long the video is.
+start of the video. No source keeps more than a few frames in memory, however long the video is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 
@@ -19,13 +20,16 @@ from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.prefetch import prefetch
 
-__all__ = ["DEFAULT_FPS", "ArraySource", "VideoBreak", "VideoFrame", "VideoInfo", "VideoSource"]
+__all__ = ["DEFAULT_FPS", "PREFETCH_DEPTH", "PendingFrame", "TruncatedVideo", "VideoFrame", "VideoInfo", "VideoSource"]
 
+#: Frame rate of what states none.
 DEFAULT_FPS = 24.0
 
+#: Frames that are decoded ahead: one clip of the presets, so that the next clip is ready when the model needs it.
+PREFETCH_DEPTH = 6
 
-# A clip of the presets: while the model works on one, the next one is decoded.
-PREFETCHED_FRAMES = 6
+#: Container times are rounded to the file's time base: a frame at 2.0 s may read 1.99999 s.
+TIME_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,31 +37,34 @@ class VideoFrame:
     """One selected frame.
 
     Attributes:
-        index: number of the frame, counted from the first one at or after `start`; with `every=N` 0, N, 2N, ...
-        time: seconds from the start of the video (not from `start`).
-        image: (H, W, 3) uint8 RGB, or of the size that `VideoSource.read` was asked for.
-        name: file stem for a folder of frames, otherwise the index with five digits.
-        picture: the frame as it was decoded, at the video's own size and not to be changed, where `image` is of
-            another size and the source is `planar`.
+        index: Number of the frame, counted from the first frame at or after `start`. With `every=N` the selected
+            frames have the indices 0, N, 2N, ...
+        time: Seconds from the start of the video (not from `start`).
+        image: (H, W, 3) uint8 RGB, of the video's size or of the size that `VideoSource.read` was asked for.
+        name: File stem for a folder of frames, otherwise the index with five digits.
+        yuv_frame: The decoded yuv420p frame at the video's own size, which must not be changed. It is there where
+            `image` has another size and the source has yuv frames (`VideoSource.has_yuv_frames`).
     """
 
     index: int
     time: float
     image: Image
     name: str
-    picture: av.VideoFrame | None = None
+    yuv_frame: av.VideoFrame | None = None
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video before it is read.
+    """What is known of a video before its frames are read.
 
     Attributes:
-        name: file or folder name.
-        width, height: pixels, rotation applied.
-        fps: average frames per second.
-        duration: seconds, as the container claims, or None.
-        frames: estimated number of frames that the selection (`every`, `start`, `end`) gives, or None.
+        name: Name of the file or folder.
+        width: Width of the frames in pixels, rotation applied.
+        height: Height of the frames in pixels, rotation applied.
+        fps: Average number of frames per second.
+        duration: Length in seconds, as the container claims; None where it claims nothing.
+        frames: Estimated number of frames that the selection (`every`, `start`, `end`) gives; None where the duration
+            is unknown.
     """
 
     name: str
@@ -68,31 +75,52 @@ class VideoInfo:
     frames: int | None
 
 
-class VideoBreak(Exception):
-    """The frames end here, before they should."""
+class TruncatedVideo(Exception):
+    """The video ends too early: its next frame cannot be read. The message says why."""
 
 
-Load = Callable[[Size | None], tuple[Image, av.VideoFrame | None]]
+class PendingFrame(NamedTuple):
+    """A frame that has not been converted to an image yet, because it may not be selected.
+
+    Attributes:
+        time: Seconds from the start of the video.
+        name: Name of the frame; None for the index with five digits.
+        load: Makes `VideoFrame.image` and `VideoFrame.yuv_frame`. Takes the size of the image, None for the video's
+            own size, and may raise `TruncatedVideo`.
+    """
+
+    time: float
+    name: str | None
+    load: Callable[[Size | None], tuple[Image, av.VideoFrame | None]]
 
 
 class VideoSource(ABC):
-    """A video that can be iterated, lazily, as often as wanted.
+    """A video that can be iterated, lazily, any number of times.
 
-    Iterating raises `UserError` where the selection holds no frame. Where the video is broken, the frames up to the
-    break come first; then `problem` says what happened, and a `VLPRVOSWarning` with the same words is issued.
+    Iterating raises `UserError` where the selection holds no frame. Where the video is truncated, the frames before
+    the damage come first; then `problem` says what happened, and a `VLPRVOSWarning` with the same words is issued.
+
+    Args:
+        every: Take every Nth frame.
+        start: Take frames from this time on, in seconds; None for the beginning.
+        end: Take frames before this time, in seconds; None for the end.
 
     Attributes:
-        info: what is known beforehand.
-        problem: after an iteration: None, or what was wrong with the video.
-        scales: frames can come at another size for less than making and resizing the whole image costs.
-        planar: frames that come at another size come with their `picture`.
+        info: What is known before the frames are read.
+        problem: What was wrong with the video, after it was iterated; None where nothing was.
+        can_resize: Whether frames come at another size for less than converting and resizing the whole image costs.
+        has_yuv_frames: Whether frames that come at another size have their `yuv_frame`.
+        prefetch_depth: How many frames are decoded ahead in a thread of their own; 0 decodes in the caller's thread.
+
+    Raises:
+        UserError: `every`, `start` and `end` select nothing.
     """
 
     info: VideoInfo
     problem: str | None = None
-    scales = False
-    planar = False
-    prefetched = PREFETCHED_FRAMES
+    can_resize = False
+    has_yuv_frames = False
+    prefetch_depth = PREFETCH_DEPTH
 
     def __init__(self, every: int = 1, start: float | None = None, end: float | None = None) -> None:
         if every < 1:
@@ -107,16 +135,16 @@ class VideoSource(ABC):
         return self.read()
 
     def read(self, size: Size | None = None) -> Generator[VideoFrame, None, None]:
-        """Iterate; a source with `scales` can give its frames at another size than the video's own.
+        """Iterate over the frames, at another size than the video's own where the source `can_resize`.
 
-        The colour conversion is the decoder's at either size, and rounds: colours differ by about one level of 255
-        from those of a whole image that is resized. `UserError` and warnings are as in a plain iteration.
+        The decoder converts colours and size in one pass, with rounding: colours differ by about one level of 255
+        from those of a whole image that is resized. Errors and warnings are those of a plain iteration.
 
         Args:
-            size: (height, width) of the images; ignored by sources without `scales`.
+            size: (height, width) of the images in pixels; ignored by sources that cannot resize.
         """
         empty = True
-        with closing(prefetch(self._selected(size if self.scales else None), self.prefetched)) as frames:
+        with closing(prefetch(self._selected(size if self.can_resize else None), self.prefetch_depth)) as frames:
             for frame in frames:
                 empty = False
                 yield frame
@@ -126,30 +154,28 @@ class VideoSource(ABC):
             warnings.warn(VLPRVOSWarning(f"{self.info.name}: {self.problem}"), stacklevel=2)
 
     @abstractmethod
-    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
-        """All frames as (time, name, function that gives image and picture); this and the function may raise `VideoBreak`.
-
-        The function takes a size only where the source has `scales`, otherwise None, the video's own.
-        """
+    def _read(self) -> Iterator[PendingFrame]:
+        """All frames of the video in their order; those before `start` may be left out. May raise `TruncatedVideo`."""
 
     def _selected(self, size: Size | None) -> Generator[VideoFrame, None, None]:
         self.problem = None
         index, time = 0, 0.0
-        # Container times are rounded to their time base: a frame at 2.0 s may read 1.99999.
-        start, end = (self.start or 0.0) - 1e-3, math.inf if self.end is None else self.end - 1e-3
+        start = (self.start or 0.0) - TIME_TOLERANCE
+        end = math.inf if self.end is None else self.end - TIME_TOLERANCE
         try:
             for time, name, load in self._read():
                 if time >= end:
                     return
                 if time >= start:
                     if index % self.every == 0:
-                        image, picture = load(size)
-                        yield VideoFrame(index, time, image, name or f"{index:05d}", picture)
+                        image, yuv_frame = load(size)
+                        yield VideoFrame(index, time, image, name or f"{index:05d}", yuv_frame)
                     index += 1
-        except VideoBreak as reason:
+        except TruncatedVideo as reason:
             self.problem = f"stopped at frame {index} ({time:.2f} s): {reason}"
 
-    def _selected_frames(self, fps: float, duration: float | None) -> int | None:
+    def _count_selected(self, fps: float, duration: float | None) -> int | None:
+        """Estimated number of selected frames, for `VideoInfo.frames`."""
         end = min(x for x in (self.end, duration, math.inf) if x is not None)
         if end == math.inf:
             return None
@@ -161,32 +187,3 @@ class VideoSource(ABC):
         end = "the end" if self.end is None else f"{self.end:g} s"
         length = "" if self.info.duration is None else f"; the video is {self.info.duration:.2f} s long"
         return f"no frame between {self.start or 0:g} s and {end}{length}"
-
-
-class ArraySource(VideoSource):
-    """Frames that are in memory or come from a generator: images (H, W, 3) uint8 RGB at a constant rate.
-
-    Args:
-        frames: the images; a generator can be iterated once.
-        fps: frames per second.
-        every, start, end: see `open_video`.
-    """
-
-    # The iterable is the caller's: it stays in the caller's thread, and nothing is taken from it ahead of need.
-    prefetched = 0
-
-    def __init__(
-        self,
-        frames: Iterable[Image],
-        fps: float = DEFAULT_FPS,
-        every: int = 1,
-        start: float | None = None,
-        end: float | None = None,
-    ) -> None:
-        super().__init__(every, start, end)
-        self.frames = frames
-        self.info = VideoInfo("frames", 0, 0, fps, None, None)
-
-    def _read(self) -> Iterator[tuple[float, str | None, Load]]:
-        for index, image in enumerate(self.frames):
-            yield index / self.info.fps, None, lambda _, image=image: (image, None)  # type: ignore[misc]

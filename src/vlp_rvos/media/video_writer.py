@@ -1,4 +1,4 @@
-"""Write an H.264 video whose frames keep their own times."""
+"""Write an H.264 video in which every frame keeps its own time."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ WRITER_TIME_BASE = Fraction(1, 60000)
 
 
 class VideoWriter(AtomicWriter):
-    """Writes an H.264 mp4 (MPEG-4 where FFmpeg was built without x264) beside `path`, renamed when it is complete.
+    """Writes an H.264 mp4, or an MPEG-4 one where FFmpeg was built without x264.
 
-    Every frame keeps its own time, so a variable frame rate stays variable; the first frame is at 0. Sizes must be
-    even in this format: an odd side is padded by one repeated row or column (`padded`).
+    The file takes its name when it is complete. Every frame keeps its own time, so a variable frame rate stays
+    variable; the first frame is at 0. The format needs even sizes: an odd side is padded by one repeated row or column.
 
     Args:
-        path: the file to write; an existing one is replaced at the end.
-        fps: average frame rate; it gives the last frame its duration.
+        path: The file to write. An existing file is replaced at the end.
+        fps: Average frame rate, which gives the last frame its duration.
+
+    Attributes:
+        padded: Whether the frames had an odd side.
 
     Example:
-        >>> with VideoWriter("out.mp4", fps=25) as writer:
+        >>> with VideoWriter("out.mp4", fps=25) as writer:                         # doctest: +SKIP
         ...     writer.write(image, time=0.0)
     """
 
@@ -51,8 +54,11 @@ class VideoWriter(AtomicWriter):
         """Append a frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB, all of one size.
-            time: seconds; a time that does not grow is moved to just behind the frame before.
+            image: (H, W, 3) uint8 RGB. All frames must have one size.
+            time: Time of the frame in seconds. A time that does not grow is moved to just behind the previous frame.
+
+        Raises:
+            ValueError: The frame has another size than the first one.
         """
         if self._stream is None:
             self._open(image.shape, time)
@@ -63,20 +69,23 @@ class VideoWriter(AtomicWriter):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         self._encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"), time)
 
-    def write_picture(self, picture: av.VideoFrame, time: float, like: av.VideoFrame) -> None:
-        """Append a frame that needs no conversion of colours.
+    def write_yuv(self, frame: av.VideoFrame, time: float, like: av.VideoFrame) -> None:
+        """Append a frame whose colours need no conversion.
 
         Args:
-            picture: yuv420p in limited range, of even sides.
-            time: see `write`.
-            like: a frame with the same meaning of colours; the file takes it over from the first frame.
+            frame: A yuv420p frame in limited range, with even sides.
+            time: Time of the frame in seconds; see `write`.
+            like: A decoded frame of the same colour space. The file takes the colour space over from the first frame.
+
+        Raises:
+            ValueError: The frame has another size than the first one, or another format.
         """
-        shape = (picture.height, picture.width)
+        shape = (frame.height, frame.width)
         if self._stream is None:
             self._open(shape, time, like)
-        if shape != self._shape[:2] or picture.format.name != "yuv420p":
-            raise ValueError(f"picture {shape} {picture.format.name} in a yuv420p video of {self._shape}")
-        self._encode(picture, time)
+        if shape != self._shape[:2] or frame.format.name != "yuv420p":
+            raise ValueError(f"frame {shape} {frame.format.name} in a yuv420p video of {self._shape}")
+        self._encode(frame, time)
 
     def _encode(self, frame: av.VideoFrame, time: float) -> None:
         assert self._stream is not None
@@ -91,7 +100,7 @@ class VideoWriter(AtomicWriter):
         self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
         rate = Fraction(self.fps).limit_denominator(1001)
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
-        # One quantizer for all frames: to find one for each, x264 would look at the frame once more.
+        # All frames have one quantizer: to find one for each frame, x264 would look at it once more.
         if "libx264" in av.codecs_available:
             stream = self._container.add_stream(
                 "libx264", rate=rate, options={"preset": "ultrafast", "qp": "23", "bf": "0"}
@@ -112,7 +121,7 @@ class VideoWriter(AtomicWriter):
         self._stream = stream
 
     def close(self) -> None:
-        """Finish the file and move it to its name; without frames nothing is written."""
+        """Finish the file and give it its name. Without frames nothing is written."""
         if self._stream is None or self._container is None:
             return
         self._container.mux(self._stream.encode(None))
@@ -121,7 +130,7 @@ class VideoWriter(AtomicWriter):
         os.replace(self._part, self.path)
 
     def discard(self) -> None:
-        """Give up: whatever was written is removed."""
+        """Remove what was written."""
         if self._container is not None:
             with suppress(av.FFmpegError):
                 self._container.close()

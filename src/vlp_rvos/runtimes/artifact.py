@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Literal
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
-from vlp_rvos.utils.atomic import part_path
+from vlp_rvos.utils.atomic import part_path, replace_folder
 from vlp_rvos.utils.records import record_from
 
 __all__ = [
@@ -142,7 +141,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         except OSError as error:
             raise UserError(f"cannot write into {folder.parent} ({error.strerror}); choose another folder") from error
         yield part
-        _replace(part, folder)
+        replace_folder(folder, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -157,17 +156,3 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(part: Path, folder: Path) -> None:
-    if not folder.exists():
-        os.replace(part, folder)
-        return
-    old = part.with_suffix(".old")
-    os.replace(folder, old)
-    try:
-        os.replace(part, folder)
-    except OSError:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old)

@@ -1,22 +1,33 @@
-"""Files that are there either whole or not at all: written beside their place, then renamed."""
+"""Files and folders that exist either whole or not at all: they are written beside their place, then renamed."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["AtomicWriter", "part_path", "replace_file", "write_bytes"]
+__all__ = [
+    "AtomicWriter",
+    "part_path",
+    "replace_file",
+    "replace_folder",
+    "write_bytes",
+    "write_failure",
+    "write_json",
+]
 
 
 def part_path(path: Path) -> Path:
-    """Where something is written until it is complete: beside its final place, hidden."""
+    """Where a file or folder is written until it is complete: beside its final place, hidden."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
@@ -24,12 +35,12 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
     """Write a file so that at any moment either the old or the new one is complete at `path`.
 
     Args:
-        path: of the file; its folder is made if needed.
-        write: called with the path of a temporary file beside it; what it raises is passed on.
-        durable: wait until the disk has it, so that not even a power cut leaves a broken file.
+        path: The file. Its folder is made if there is none.
+        write: Called with the path of a temporary file beside it, which it fills. What it raises is passed on.
+        durable: Wait until the disk holds the content, so that not even a power cut leaves a broken file.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: The folder cannot be made or written to.
     """
     part = part_path(path)
     try:
@@ -54,24 +65,62 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a small file as `replace_file` does, without waiting for the disk.
 
     Raises:
-        UserError: it cannot be written, for example because the disk is full.
+        UserError: The file cannot be written, for example because the disk is full.
     """
     try:
         replace_file(path, lambda part: part.write_bytes(data), durable=False)
     except OSError as error:
-        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
-        raise UserError(f"cannot write {path}: {reason}") from error
+        raise write_failure(path, error) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write a JSON file as `write_bytes` does.
+
+    Raises:
+        UserError: The file cannot be written.
+        ValueError: The content holds NaN or infinity, which JSON does not have.
+    """
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_failure(path: Path, error: OSError) -> UserError:
+    """Turn the operating system's refusal to write a file into an error that says why in plain words."""
+    reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
+    return UserError(f"cannot write {path}: {reason}")
+
+
+def replace_folder(folder: Path, part: Path) -> None:
+    """Give a complete folder its final name. What had the name is removed, or keeps it where the renaming fails.
+
+    Args:
+        folder: The final name.
+        part: The complete folder, at `part_path(folder)`.
+    """
+    old = part.with_suffix(".old")
+    with suppress(FileNotFoundError):
+        os.replace(folder, old)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        with suppress(OSError):
+            os.replace(old, folder)
+        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
 
 
 class AtomicWriter(ABC):
-    """Context manager of whatever is written bit by bit: `close` at the end of a good run, `discard` after a failure.
+    """Base class of writers that write bit by bit.
 
-    `close` itself may fail, for example on a full disk; then what was written is discarded too.
+    Used in a `with` block, a writer is closed at the end of a good run and discarded after a failure. Where `close`
+    itself fails, for example because the disk is full, what was written is discarded too.
     """
 
     @abstractmethod
     def close(self) -> None:
-        """Finish, and move to the final name."""
+        """Finish the output and give it its final name."""
 
     @abstractmethod
     def discard(self) -> None:

@@ -1,4 +1,4 @@
-"""Work spread over processes, with results in the order of the jobs."""
+"""Spread work over several processes and take the results in the order of the jobs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ __all__ = ["available_cores", "ordered_map"]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+#: Chunks of jobs that wait for each process: enough to keep it busy, few enough to bound the memory.
 CHUNKS_AHEAD = 3
-"""Chunks of jobs that wait for each process: enough to keep it busy, few enough to bound the memory."""
 
+# The function that a worker process applies; set once, when the process starts.
 _function: Callable[[Any], Any] | None = None
 
 
 def available_cores() -> int:
-    """How many processor cores this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -35,26 +36,26 @@ def available_cores() -> int:
 def ordered_map(
     function: Callable[[Job], Result], jobs: Iterable[Job], *, workers: int, chunk: int = 1
 ) -> Iterator[tuple[Job, Result]]:
-    """Apply a function to jobs in several processes; pairs of job and result come in the order of the jobs.
+    """Apply a function to jobs in several processes, and yield pairs of job and result in the order of the jobs.
 
-    Jobs are taken from their iterator only a few chunks ahead of the results, so it may be long and make large jobs.
-    An interruption or failure stops the processes; they say nothing themselves.
+    Jobs are taken from their iterator only a few chunks ahead of the results, so there may be many and large ones. A
+    failure or an interruption stops the processes, which print nothing themselves.
 
     Args:
-        function: is sent to every process once; with more than one worker it must be picklable.
-        jobs: picklable too.
-        workers: number of processes; up to 1 does the work in this one.
-        chunk: jobs that are sent at a time.
+        function: The function. It is sent to every process once; with more than one worker it must be picklable.
+        jobs: The jobs, which must be picklable too.
+        workers: Number of processes; 1 or less does the work in this process.
+        chunk: Number of jobs that are sent to a process at a time.
 
     Raises:
-        VLPRVOSError: a process died.
-        Exception: what the function raised first, in the order of the jobs.
+        VLPRVOSError: A process died.
+        Exception: Whatever the function raised first, in the order of the jobs.
     """
     if workers <= 1:
         for job in jobs:
             yield job, function(job)
         return
-    # Fresh processes: a forked copy of one that runs threads (PyTorch's) may hang.
+    # Fresh processes: a forked copy of a process that runs threads, such as PyTorch's, may hang.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
     waiting: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     remaining = iter(jobs)
@@ -67,7 +68,7 @@ def ordered_map(
             done, future = waiting.popleft()
             yield from zip(done, future.result(), strict=True)
     except BrokenProcessPool as error:
-        raise VLPRVOSError("a process of the evaluation died, perhaps for lack of memory; try fewer workers") from error
+        raise VLPRVOSError("a worker process died, perhaps for lack of memory; try fewer workers") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -75,7 +76,7 @@ def ordered_map(
 def _prepare(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
-    # Ctrl-C reaches every process of the terminal; the main one ends the others.
+    # Ctrl-C reaches every process of the terminal. The main process stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -79,7 +79,7 @@ def test_other_forms_of_masks(folder: Path, segmentation: Any) -> None:
     ("edit", "message"),
     [
         (lambda c: c.pop("categories"), "KeyError: 'categories'"),
-        (lambda c: c["annotations"][0].update(image_id=99), "names the picture 99"),
+        (lambda c: c["annotations"][0].update(image_id=99), "names the image 99"),
         (lambda c: c["annotations"][0].update(bbox=[1, 2]), "not in the COCO format"),
         (lambda c: c["annotations"][0].update(category_id=77), "not in the COCO format"),
         (lambda c: c.update(images=5), "not in the COCO format"),
@@ -102,7 +102,7 @@ def test_missing_and_unreadable_files(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=image.file_name):
             coco.load_image(image)
     (folder / "instances.json").write_text("{")
-    with pytest.raises(UserError, match="is not JSON"):
+    with pytest.raises(UserError, match=r"cannot read .*instances\.json"):
         CocoFolder(folder)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset, read_ids
+from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset
 from vlp_rvos.errors import UserError
 
 META: dict[str, Any] = {
@@ -176,38 +176,6 @@ def test_missing_and_broken_images(folder: Path, load: str) -> None:
     with pytest.raises(UserError, match="no such image") as caught:
         getattr(dataset, load)("dog", "00000")
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("image", "ids"),
-    [
-        (palette(IDS), IDS),
-        (Image.fromarray(IDS), IDS),
-        (Image.fromarray(IDS.astype(np.uint16)), IDS),
-        (Image.fromarray(IDS > 0), IDS > 0),
-        (Image.fromarray((IDS > 0).astype(np.uint8) * 255), IDS > 0),
-        (Image.fromarray(np.where(IDS == 2, 255, IDS).astype(np.uint8)), np.where(IDS == 2, 255, IDS)),
-        (Image.new("L", (3, 2)), np.zeros((2, 3))),
-    ],
-)
-def test_kinds_of_annotation(tmp_path: Path, image: Image.Image, ids: np.ndarray) -> None:
-    image.save(tmp_path / "ids.png")
-    read = read_ids(tmp_path / "ids.png")
-    assert read.dtype == np.uint8
-    np.testing.assert_array_equal(read, ids)
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (Image.new("RGB", (3, 2)), "is a RGB image"),
-        (Image.fromarray(np.full((2, 3), 300, np.uint16)), "holds the object id 300"),
-    ],
-)
-def test_annotations_that_are_no_ids(tmp_path: Path, image: Image.Image, message: str) -> None:
-    image.save(tmp_path / "ids.png")
-    with pytest.raises(UserError, match=message):
-        read_ids(tmp_path / "ids.png")
 
 
 @pytest.mark.parametrize(

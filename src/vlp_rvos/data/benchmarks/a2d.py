@@ -153,7 +153,7 @@ class _Clip:
         self.path = path
         self._source = open_video(path)
         # Decoding ahead needs a thread, which would wait as long as this object lives.
-        self._source.prefetched = 0
+        self._source.prefetch_depth = 0
         self.size = self._source.info.height, self._source.info.width
         self._start()
 

@@ -30,8 +30,8 @@ from vlp_rvos.data.benchmarks.counting import attempt, check_item
 from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
 from vlp_rvos.data.sources.files import plain_name, read_json
-from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_rgb
 from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
@@ -80,7 +80,7 @@ class JHMDBSentences(ReferringDataset):
             self.videos.append(ReferringVideo(video, _frames(self._folders[video]), [expression]))
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return np.array(open_image(self._folders[video] / f"{frame}.png").convert("RGB"))
+        return read_rgb(self._folders[video] / f"{frame}.png")
 
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
         """{1: mask (H, W)} of the person; None where the protocol does not score the frame.

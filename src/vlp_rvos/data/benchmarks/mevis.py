@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
 from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import plain_name, read_json
-from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_rgb
+from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["SPLITS", "Mevis", "check", "open_split"]
 
@@ -65,7 +65,7 @@ class Mevis(ReferringDataset):
         self._masks = None if split == "valid" else MaskFile(folder / "mask_dict.json")
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return np.array(open_image(self._folder / "JPEGImages" / video / f"{frame}.jpg").convert("RGB"))
+        return read_rgb(self._folder / "JPEGImages" / video / f"{frame}.jpg")
 
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
         if self._masks is None:
@@ -123,8 +123,8 @@ class MaskFile:
         if runs[index] is None:
             return None
         try:
-            return _decode(runs[index])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            return decode_mask(runs[index])
+        except ValueError as error:
             raise UserError(f"{self.file}: mask {index} of annotation {annotation} is broken: {error}") from error
 
 
@@ -212,10 +212,3 @@ def _read_annotation(file: Path, start: int, stop: int) -> list[Any]:
         raise UserError(f"cannot read {file} at byte {start}: {error}; fetch it again") from error
     assert isinstance(runs, list)
     return runs
-
-
-def _decode(runs: dict[str, Any]) -> NDArray[np.bool_]:
-    height, width = runs["size"]
-    if isinstance(runs["counts"], list):
-        runs = coco_mask.frPyObjects(runs, height, width)
-    return np.asarray(coco_mask.decode(runs), dtype=bool)

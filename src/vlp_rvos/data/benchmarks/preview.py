@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.fonts import Font, drawable, font_for
+from vlp_rvos.media.resizing import resize_mask
 
 __all__ = ["contact_sheet", "to_png"]
 
@@ -132,9 +133,8 @@ def _choose_frame(
 def _with_mask(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture (H, W, 3) with the mask (H, W) blended in and outlined."""
     height, width = image.shape[:2]
-    if mask.shape != (height, width):
-        # Some data sets round the sizes of frames and masks differently.
-        mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    # Some data sets round the sizes of frames and masks differently.
+    mask = resize_mask(mask, (height, width))
     result = image.copy()
     result[mask] = (image[mask] + MASK) // 2
     # Wide enough to be seen when the picture is a thumbnail.

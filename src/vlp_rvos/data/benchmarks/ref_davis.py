@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
 from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import plain_name
-from vlp_rvos.data.sources.ytvos import open_image, read_ids
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_object_ids, read_rgb
 
 __all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_split"]
 
@@ -80,7 +80,7 @@ class RefDavis(ReferringDataset):
         self._objects: dict[str, range] = {}
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return np.array(open_image(self._images / video / f"{frame}.jpg").convert("RGB"))
+        return read_rgb(self._images / video / f"{frame}.jpg")
 
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]]:
         ids = self._load_ids(video, frame)
@@ -96,7 +96,7 @@ class RefDavis(ReferringDataset):
         return void
 
     def _load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return read_ids(self.annotations / video / f"{frame}.png")
+        return read_object_ids(self.annotations / video / f"{frame}.png")
 
     def _object_ids(self, video: str) -> range:
         """As the official evaluation has it: all ids up to the largest one of the first frame."""

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
 from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import read_json
-from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset, read_ids
+from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_object_ids
 
 __all__ = ["SPLITS", "RefYouTubeVOS", "check", "open_folder", "open_split"]
 
@@ -80,7 +81,7 @@ class RefYouTubeVOS(ReferringDataset):
         path = self._reader.annotation_path(video, frame)
         if not self._annotated and not path.exists():
             return None
-        ids = read_ids(path)
+        ids = read_object_ids(path)
         return {i: ids == i for i in self._objects[video]}
 
 

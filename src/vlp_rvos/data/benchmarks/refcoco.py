@@ -30,14 +30,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from vlp_rvos.data.benchmarks.counting import attempt, check_item
 from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.unpickle import load_plain
 from vlp_rvos.data.sources.files import plain_name, read_json
-from vlp_rvos.data.sources.ytvos import open_image
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_rgb
+from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["SPLITS", "RefCOCO", "check", "open_split"]
 
@@ -116,7 +116,7 @@ class RefCOCO(ReferringDataset):
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
         picture = self._pictures[video]
         path = self._images / picture.file_name
-        pixels = np.array(open_image(path).convert("RGB"))
+        pixels = read_rgb(path)
         if pixels.shape[:2] != (picture.height, picture.width):
             found = f"{pixels.shape[1]}x{pixels.shape[0]}"
             raise UserError(f"{path} is {found}, its annotations say {picture.width}x{picture.height}: unpack it again")
@@ -264,19 +264,9 @@ def _compact(segmentation: Any) -> Any:
 
 
 def _decode(segmentation: Any, key: int, picture: _Picture) -> NDArray[np.bool_]:
-    size = picture.height, picture.width
     try:
-        if isinstance(segmentation, list):
-            runs = coco_mask.merge(coco_mask.frPyObjects([polygon.tolist() for polygon in segmentation], *size))
-        elif isinstance(segmentation["counts"], list):
-            runs = coco_mask.frPyObjects(segmentation, *size)
-        else:
-            runs = segmentation
-        if tuple(runs["size"]) != size:
-            raise ValueError(f"its size is {runs['size']}")
-        return np.asarray(coco_mask.decode(runs), dtype=bool)
-    # pycocotools raises bare exceptions.
-    except Exception as error:
+        return decode_mask(segmentation, (picture.height, picture.width))
+    except ValueError as error:
         raise UserError(f"the segmentation of object {key} in {picture.file_name} is broken: {error}") from error
 
 

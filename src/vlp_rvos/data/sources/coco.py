@@ -1,31 +1,33 @@
-"""Pictures with object masks in the COCO format: `instances.json` beside `images/`."""
+"""Reader of the COCO format: images with object masks, listed in one `instances.json` beside the folder `images/`."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from pycocotools import mask as coco_mask
 
+from vlp_rvos.arrays import Image
+from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import read_rgb
+from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["CocoAnnotation", "CocoFolder", "CocoImage"]
 
 
 @dataclass(frozen=True)
 class CocoImage:
-    """One picture.
+    """One image of the list.
 
     Attributes:
-        id: unique in the folder; numbers of the file become their text.
-        file_name: inside `images/`.
-        width, height: in pixels.
-        source: the collection it comes from, where the file says so, else "".
+        id: Id of the image, unique in the folder. Ids that are numbers in the file become text.
+        file_name: Path of the image file inside `images/`.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        source: Name of the collection that the image comes from; empty where the file does not name it.
     """
 
     id: str
@@ -37,16 +39,17 @@ class CocoImage:
 
 @dataclass(frozen=True, eq=False)
 class CocoAnnotation:
-    """One object of one picture.
+    """One object of one image.
 
     Attributes:
-        id: unique in the folder.
-        image_id: `CocoImage.id` of its picture.
-        category, supercategory: names.
-        area: of the mask, in pixels.
-        box: (left, top, width, height) in pixels.
-        crowd: a group that is not split into its members.
-        segmentation: polygons, or run lengths (compressed or not), as the file has it.
+        id: Id of the object, unique in the folder.
+        image_id: `CocoImage.id` of the image that shows the object.
+        category: Name of the object's category.
+        supercategory: Name of the group of categories that the category belongs to; may be empty.
+        area: Area of the mask in pixels.
+        box: (left, top, width, height) of the object in pixels.
+        crowd: Whether this is a group of objects that is not split into its members.
+        segmentation: The mask in one of the three forms that `vlp_rvos.media.rle` describes, not decoded.
     """
 
     id: str
@@ -60,17 +63,17 @@ class CocoAnnotation:
 
 
 class CocoFolder:
-    """A COCO-format folder. The list is read at once; pictures and masks only when they are asked for.
+    """A folder in the COCO format. Opening it reads the list; images and masks are read when they are asked for.
 
     Args:
-        folder: holds `instances.json` and `images/`.
+        folder: The folder that holds `instances.json` and `images/`.
 
     Attributes:
-        images: in the order of the file.
-        categories: category name -> supercategory name.
+        images: The images in the order of the file.
+        categories: Maps the name of every category to the name of its supercategory.
 
     Raises:
-        UserError: the folder or `instances.json` is missing, or the file is not in the COCO format.
+        UserError: The folder or its `instances.json` is missing, or the file is not in the COCO format.
 
     Example:
         >>> coco = CocoFolder("stills")                                     # doctest: +SKIP
@@ -82,12 +85,9 @@ class CocoFolder:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.file = self.folder / "instances.json"
-        try:
-            content = json.loads(self.file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"cannot read {self.file}: give a folder that holds instances.json and images/") from error
-        except ValueError as error:
-            raise UserError(f"{self.file} is not JSON ({error}): export it again") from error
+        if not self.file.is_file():
+            raise UserError(f"no {self.file}: give a folder that holds instances.json and images/")
+        content = read_json(self.file)
         self.images: list[CocoImage] = []
         self.categories: dict[str, str] = {}
         self._annotations: dict[str, list[CocoAnnotation]] = {}
@@ -104,46 +104,37 @@ class CocoFolder:
         return len(self.images)
 
     def annotations_of(self, image: CocoImage) -> list[CocoAnnotation]:
-        """The objects of a picture, in the order of the file."""
+        """The objects of an image, in the order of the file."""
         return self._annotations.get(image.id, [])
 
-    def load_image(self, image: CocoImage) -> NDArray[np.uint8]:
-        """The picture, (H, W, 3) uint8 RGB.
+    def load_image(self, image: CocoImage) -> Image:
+        """Read the pixels of an image.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
 
         Raises:
-            UserError: the file is missing, broken, or has another size than `instances.json` says.
+            UserError: The file is missing, broken, or has another size than `instances.json` says.
         """
         path = self.folder / "images" / image.file_name
-        try:
-            with Image.open(path) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
-        except OSError as error:
-            raise UserError(f"cannot read the picture {path} that {self.file} lists ({error})") from error
+        pixels = read_rgb(path)
         if pixels.shape[:2] != (image.height, image.width):
             found = f"{pixels.shape[1]}x{pixels.shape[0]}"
             raise UserError(f"{path} is {found}, but {self.file} says {image.width}x{image.height}: correct the list")
         return pixels
 
     def mask(self, annotation: CocoAnnotation) -> NDArray[np.bool_]:
-        """The mask of an object, (H, W) bool, at the size of its picture.
+        """Decode the mask of an object.
+
+        Returns:
+            (H, W) bool, of the size of the image.
 
         Raises:
-            UserError: the segmentation cannot be decoded, or has another size than the picture.
+            UserError: The segmentation is malformed, or has another size than the image.
         """
-        height, width = self._sizes[annotation.image_id]
-        segmentation = annotation.segmentation
         try:
-            if isinstance(segmentation, list):
-                runs = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-            elif isinstance(segmentation["counts"], list):
-                runs = coco_mask.frPyObjects(segmentation, height, width)
-            else:
-                runs = segmentation
-            rows, columns = runs["size"]
-            if (int(rows), int(columns)) != (height, width):
-                raise ValueError(f"its size is {columns}x{rows}, the picture's {width}x{height}")
-            return np.asarray(coco_mask.decode(runs), dtype=bool)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            return decode_mask(annotation.segmentation, self._sizes[annotation.image_id])
+        except ValueError as error:
             raise UserError(
                 f"the segmentation of annotation {annotation.id} in {self.file} is broken: {error}"
             ) from error
@@ -168,7 +159,7 @@ class CocoFolder:
         for entry in content["annotations"]:
             image_id = str(entry["image_id"])
             if image_id not in known:
-                raise ValueError(f"annotation {entry['id']} names the picture {image_id}, which is not listed")
+                raise ValueError(f"annotation {entry['id']} names the image {image_id}, which is not listed")
             category, supercategory = names[str(entry["category_id"])]
             left, top, width, height = (float(value) for value in entry["bbox"])
             annotation = CocoAnnotation(

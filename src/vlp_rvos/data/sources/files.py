@@ -1,4 +1,4 @@
-"""What the readers of all layouts share: folders, JSON files and names, any of which may be somebody's mistake."""
+"""Checks that the readers of all layouts share: folders, JSON files and names may all be missing or wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["existing_folder", "plain_name", "read_json"]
 
 
 def existing_folder(folder: Path) -> Path:
-    """The folder itself.
+    """Check that a folder exists, and return it.
 
     Raises:
-        UserError: there is none.
+        UserError: There is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"no such data set folder: {folder}")
@@ -23,14 +23,14 @@ def existing_folder(folder: Path) -> Path:
 
 
 def plain_name(name: object, file: Path) -> str:
-    """A name that may become part of a path, for reading and for writing: one that leads out of its folder is refused.
+    """Check that a name can become part of a path without leading out of its folder, and return it.
 
     Args:
-        name: what stands where a name must stand.
-        file: where it stands, for the message.
+        name: The value that a file has where a name must stand.
+        file: The file, for the message.
 
     Raises:
-        UserError: it is no plain name.
+        UserError: The value is not text, or is text that would lead to another folder.
     """
     if not isinstance(name, str) or name in {"", ".", ".."} or set(name) & set("/\\:\0"):
         raise UserError(f"{file} has {name!r} where the plain name of a video, frame or expression must stand")
@@ -38,10 +38,10 @@ def plain_name(name: object, file: Path) -> str:
 
 
 def read_json(file: Path) -> Any:
-    """Content of a JSON file.
+    """Read a JSON file.
 
     Raises:
-        UserError: it is missing or broken.
+        UserError: The file is missing or is not JSON.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))

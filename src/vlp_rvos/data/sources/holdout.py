@@ -1,4 +1,7 @@
-"""Which training pictures are kept for validation: decided by name, so that every stage keeps the same ones."""
+"""Which images and videos of the training data are held out for validation.
+
+The name alone decides, so every stage of training holds out the same ones.
+"""
 
 from __future__ import annotations
 
@@ -8,5 +11,10 @@ __all__ = ["is_held_out"]
 
 
 def is_held_out(name: str, share: float = 0.08) -> bool:
-    """Whether the picture or video of this name is kept for validation; true for about `share` of all names."""
+    """Whether the image or video of this name is held out for validation.
+
+    Args:
+        name: Name of the image or video.
+        share: Share of all names that is held out, in [0, 1].
+    """
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") < share * 2**32

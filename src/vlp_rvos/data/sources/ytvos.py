@@ -2,10 +2,10 @@
 
 ```
 <folder>/JPEGImages/<video>/<frame>.jpg     RGB frames
-<folder>/Annotations/<video>/<frame>.png    palette images of object ids, 0 is background (absent in test sets)
+<folder>/Annotations/<video>/<frame>.png    palette images of object ids; 0 is background (absent in test sets)
 <folder>/meta_expressions.json              {"videos": {video: {"expressions": {id: {"exp", "obj_id"}}, "frames": []}}}
 ```
-The published data set keeps the last file at `meta_expressions/<split>/meta_expressions.json` beside `<split>`.
+The published data set keeps the JSON file at `meta_expressions/<split>/meta_expressions.json` beside `<split>`.
 """
 
 from __future__ import annotations
@@ -16,32 +16,44 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from vlp_rvos.arrays import Image
 from vlp_rvos.data.sources.files import existing_folder, plain_name, read_json
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.image_files import MAX_OBJECT_ID, read_object_ids, read_rgb
 
-__all__ = ["Expression", "VideoEntry", "YTVOSDataset", "open_image", "read_ids"]
+__all__ = ["Expression", "VideoEntry", "YTVOSDataset"]
 
 META = "meta_expressions.json"
-MAX_OBJECT_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One referring expression of a video."""
+    """One referring expression of a video.
+
+    Attributes:
+        id: Id of the expression, unique in its video.
+        text: The expression itself.
+        object_id: Id of the object that the expression refers to, as the annotations number it, 1 to 255; None where
+            the data set does not tell.
+        kind: What kind of expression this is, where the data set says so in a field `kind`.
+    """
 
     id: str
     text: str
     object_id: int | None
-    """Which id of the annotations it refers to (1 to 255); None where the data set does not tell."""
     kind: str | None = None
-    """What kind of expression it is, where the data set says so with a `kind` field."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoEntry:
-    """One video: its frames' names in order, and what is said about it."""
+    """One video of the list.
+
+    Attributes:
+        name: Name of the video and of its folders.
+        frames: Names of the frames in their order, without suffix.
+        expressions: The referring expressions about the video.
+    """
 
     name: str
     frames: list[str]
@@ -49,18 +61,18 @@ class VideoEntry:
 
 
 class YTVOSDataset:
-    """A folder in the Ref-YouTube-VOS layout. Only the JSON file is kept in memory; images are read when asked for.
+    """A folder in the Ref-YouTube-VOS layout. Opening it reads the JSON file; images are read when they are asked for.
 
     Args:
-        folder: a split's folder, with `meta_expressions.json` in it or in the published place; or a published data
-            set's root, if it has just one split.
-        images: a folder whose `JPEGImages` are used instead, for annotations that share another split's frames.
+        folder: A split's folder, with `meta_expressions.json` in it or in the published place; or the root of a
+            published data set that has only one split.
+        images: A folder whose `JPEGImages` are used instead, for annotations that share the frames of another split.
 
     Attributes:
-        videos: the videos in the order of the file.
+        videos: The videos in the order of the file.
 
     Raises:
-        UserError: no such folder or file, or the file does not follow the layout.
+        UserError: There is no such folder or file, or the file does not follow the layout.
 
     Example:
         >>> dataset = YTVOSDataset("davis/val")                                    # doctest: +SKIP
@@ -74,92 +86,54 @@ class YTVOSDataset:
         self.videos: list[VideoEntry] = _read_meta(self.meta_file)
 
     def frame_path(self, video: str, frame: str) -> Path:
-        """Where a frame is."""
+        """Path of a frame's image file."""
         return self.images / "JPEGImages" / video / f"{frame}.jpg"
 
     def annotation_path(self, video: str, frame: str) -> Path:
-        """Where a frame's object ids are."""
+        """Path of a frame's image of object ids."""
         return self.folder / "Annotations" / video / f"{frame}.png"
 
-    def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
-        """Pixels of a frame.
+    def load_frame(self, video: str, frame: str) -> Image:
+        """Read the pixels of a frame.
 
         Returns:
             (H, W, 3) uint8 RGB.
 
         Raises:
-            UserError: the file is missing or broken.
+            UserError: The file is missing or broken.
         """
-        return np.array(open_image(self.frame_path(video, frame)).convert("RGB"))
+        return read_rgb(self.frame_path(video, frame))
 
     def load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
-        """Object ids of a frame.
+        """Read the object ids of a frame.
 
         Returns:
-            (H, W) uint8, 0 is background.
+            (H, W) uint8; 0 is background.
 
         Raises:
-            UserError: the file is missing or broken, or not an image of ids.
+            UserError: The file is missing or broken, or is not an image of object ids.
         """
-        return read_ids(self.annotation_path(video, frame))
+        return read_object_ids(self.annotation_path(video, frame))
 
     def load_mask(self, video: str, frame: str, object_id: int) -> NDArray[np.bool_]:
-        """Mask of one object in a frame.
+        """Read the mask of one object in a frame.
 
         Args:
-            video: its name.
-            frame: its name.
-            object_id: 1 to 255.
+            video: Name of the video.
+            frame: Name of the frame.
+            object_id: Id of the object, 1 to 255.
 
         Returns:
             (H, W) bool; all False where the object is not in the frame.
 
         Raises:
-            UserError: the file is missing or broken, or not an image of ids.
-            ValueError: no such id can exist.
+            UserError: The file is missing or broken, or is not an image of object ids.
+            ValueError: No object can have this id.
         """
         if not 1 <= object_id <= MAX_OBJECT_ID:
             raise ValueError(f"object ids go from 1 to {MAX_OBJECT_ID}, not {object_id}")
         mask: NDArray[np.bool_] = self.load_ids(video, frame) == object_id
         return mask
-
-
-def open_image(path: Path) -> Image.Image:
-    """A fully decoded image.
-
-    Raises:
-        UserError: the file is missing or not an image that can be read.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except FileNotFoundError:
-        raise UserError(f"no such image: {path}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read the image {path}: {' '.join(str(error).split())}") from error
-
-
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """Object ids from a palette or gray image.
-
-    Black-and-white masks (0 and 255 only, as DAVIS-2016 has them) count as object 1. [D]
-
-    Returns:
-        (H, W) uint8, 0 is background.
-
-    Raises:
-        UserError: the file is missing or broken, or holds colours or larger numbers instead of ids.
-    """
-    image = open_image(path)
-    if image.mode not in {"1", "L", "P", "I;16", "I"}:
-        raise UserError(f"{path} is a {image.mode} image; annotations are palette or gray images of object ids")
-    ids = np.asarray(image)
-    if ids.max() > MAX_OBJECT_ID:
-        raise UserError(f"{path} holds the object id {ids.max()}; ids go up to {MAX_OBJECT_ID}")
-    if image.mode == "L" and np.isin(ids, (0, 255)).all():
-        ids = ids > 0
-    return ids.astype(np.uint8)
 
 
 def _locate(folder: Path) -> tuple[Path, Path]:
