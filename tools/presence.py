@@ -52,7 +52,7 @@ class Observations:
     """What the head reads, and what is right.
 
     Attributes:
-        frames, sentences: see `PresenceHead.observe`, (B, T, K) and (B, d_t).
+        frames, sentences: see `PresenceHead.pool`, (B, T, K) and (B, d_t).
         truth: (B, T), 1 where the thing is in the frame and 0 elsewhere.
     """
 
@@ -68,7 +68,7 @@ def observe(model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdou
     for index in track(range(samples), f"looking ({split})"):
         batch = collate([mixture.sample(index)], clips=1)
         seen: list[tuple[Tensor, Tensor]] = []
-        hook = head.register_forward_pre_hook(lambda _, read, seen=seen: seen.append(head.observe(*read)))
+        hook = head.register_forward_pre_hook(lambda _, read, seen=seen: seen.append(head.pool(*read)))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             model(batch.frames.float() / 255, model.backbone.tokenize(batch.expressions), None, batch.video_of)
         hook.remove()
@@ -115,7 +115,7 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
     for _ in range(epochs):
         for rows in torch.randperm(len(seen.truth)).split(BATCH):
             frames, truth = seen.frames[rows], seen.truth[rows]
-            of_frames, of_clips = head.judge((frames + spread * torch.randn_like(frames), seen.sentences[rows]))
+            of_frames, of_clips = head.classify((frames + spread * torch.randn_like(frames), seen.sentences[rows]))
             loss = F.binary_cross_entropy_with_logits(of_frames, truth)
             loss = loss + F.binary_cross_entropy_with_logits(of_clips, truth.amax(1))
             optimizer.zero_grad()
@@ -128,7 +128,7 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
 def noticed(head: PresenceHead, seen: Observations) -> float:
     """Share of what is absent that has less presence than 95 % of what is there, as in `evaluate grounding`."""
     with torch.inference_mode():
-        presences = head.judge((seen.frames, seen.sentences))[0].sigmoid()
+        presences = head.classify((seen.frames, seen.sentences))[0].sigmoid()
     there = seen.truth.amax(1) > 0
     # Of what is there only the frames count in which it is.
     mean = (presences * seen.truth).sum(1)[there] / seen.truth.sum(1)[there]

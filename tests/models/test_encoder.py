@@ -103,9 +103,9 @@ def test_a_mask_that_hides_nothing_is_left_out() -> None:
     backbone = TinyBackbone(relative_bias=True)
     encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
     padded = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps", "it"]))
-    assert padded.without_idle_mask() is padded
+    assert padded.without_redundant_mask() is padded
     one = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps"]))
-    bare = one.without_idle_mask()
+    bare = one.without_redundant_mask()
     assert (bare.mask, len(bare), bare.select(slice(0, 1)).mask) == (None, 1, None)
     assert one.mask is not None
     clip = torch.randn(1, 3, 3, 32, 48)

@@ -12,7 +12,6 @@ from vlp_rvos.models.prompts import (
     SharedTemporalCapture,
     TemporalCapture,
     TemporalPositions,
-    masked_mean,
 )
 
 
@@ -104,12 +103,3 @@ def test_history_prompts() -> None:
     assert first.shape == (3, 1, 32)
     torch.testing.assert_close(first[2], prompts.no_history[0])
     assert prompts(torch.randn(3, 5, 24), 3).shape == (3, 5, 32)
-
-
-def test_masked_mean() -> None:
-    features = torch.randn(2, 3, 50, 8)
-    nothing = masked_mean(features, torch.full((2, 3, 50), -20.0))
-    assert nothing.abs().max() < 1e-6
-    logits = torch.full((2, 3, 50), -50.0)
-    logits[..., :9] = 50.0
-    torch.testing.assert_close(masked_mean(features, logits), features[..., :9, :].sum(-2) / 10)

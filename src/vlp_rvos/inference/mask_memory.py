@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.motion import patch_steps
+from vlp_rvos.models.motion import patch_offsets
 
 __all__ = ["MaskMemory"]
 
@@ -94,7 +94,7 @@ class MaskMemory:
             self._grid = grid
         mixed = own
         if self._past:
-            too_far = patch_steps(grid, unit.device).abs().amax(-1) > REACH
+            too_far = patch_offsets(grid, unit.device).abs().amax(-1) > REACH
             mixed = torch.stack([self._mixed(own[:, t], unit[t], too_far) for t in range(len(unit))], 1)
             change = (mixed - own).view(*own.shape[:2], *grid)
             logits = logits + F.interpolate(change, size=logits.shape[-2:], mode="bilinear", align_corners=False)

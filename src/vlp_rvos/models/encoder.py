@@ -1,8 +1,11 @@
-"""Reference-guided encoding: both frozen towers, run with prompts, and words inside the vision tower.
+"""Reference-guided encoding: both frozen towers run with prompts, and the vision tower attends to the words.
 
-`docs/method.md` sections 1 and 2.1. Shapes: B batch of expressions, V videos, T frames, N patches of a grid (h, w),
-S text tokens, d_v / d_t / d_s widths of the vision tower, the text tower and the shared space, L_v / L_t depths.
-Token order of one frame: [CLS | patches | history | vision | temporal].
+`docs/method.md` sections 1 and 2.1. Marks: [P] from the paper, [D] decided here. Shapes: B expressions, V videos, T
+frames, T' frames of the previous clip, N patches of a grid (h, w), S text tokens, C channels of a feature map, d_v /
+d_t / d_s widths of the vision tower, the text tower and the shared space, L_t depth of the text tower, d width of the
+trained modules.
+
+Token order of one frame: [CLS | patches | history | vision | temporal], the last three being prompts.
 """
 
 from __future__ import annotations
@@ -32,15 +35,15 @@ __all__ = ["EmbeddedFrames", "EncodedFrames", "ReferenceGuidedEncoder", "TextFea
 
 @dataclass
 class TextFeatures:
-    """What the text tower says about B expressions; the same for every clip of a video.
+    """Features of B expressions from the text tower; computed once and used for every clip of a video.
 
     Attributes:
         hidden: L_t tensors (B, S, d_t), the tokens after each text layer, without prompts.
-        words: (B, S, d_t) finished tokens.
+        words: (B, S, d_t) output tokens of the text tower.
         mask: (B, S) bool, True on real tokens; None where all of them are.
-        sentence: (B, d_t) sentence feature.
-        sentence_shared: (B, d_s) sentence feature in the shared space, not normalised.
-        prompts: of both towers, because one encoder makes them together.
+        sentence: (B, d_t) sentence features.
+        sentence_shared: (B, d_s) sentence features in the shared space, not normalised.
+        prompts: Prompts of both towers, which one encoder makes together.
     """
 
     hidden: list[Tensor]
@@ -53,8 +56,11 @@ class TextFeatures:
     def __len__(self) -> int:
         return self.sentence.shape[0]
 
-    def without_idle_mask(self) -> TextFeatures:
-        """The same without a mask that hides nothing: attention is faster then. It is looked into, so a GPU waits."""
+    def without_redundant_mask(self) -> TextFeatures:
+        """The same features, with a mask that is True everywhere replaced by None, which makes attention faster.
+
+        Reading the mask's values makes a GPU synchronise.
+        """
         return replace(self, mask=None) if self.mask is not None and self.mask.all() else self
 
     def select(self, rows: Tensor | slice) -> TextFeatures:
@@ -67,14 +73,15 @@ class TextFeatures:
 
 @dataclass
 class EmbeddedFrames:
-    """What the backbone makes of the frames of V clips before its first layer, of each frame by itself.
+    """The frames of V clips, embedded for the backbone's first layer. Each frame is embedded by itself.
 
     Attributes:
-        tokens: (V, T, 1 + N, d_v), the CLS token first.
-        grid: (h, w) of the patches.
-        size: (H, W) of the frames.
-        correspondence_features: (V, T, N, C), see `FrameTokens`.
-        pyramid: stride -> (V, T, C, H/stride, W/stride), see `FrameTokens`.
+        tokens: (V, T, 1 + N, d_v) tokens of each frame, the CLS token first.
+        grid: (h, w) patches of a frame.
+        size: (H, W) pixels of a frame.
+        correspondence_features: (V, T, N, C) frozen features that find a patch again in other frames; see
+            `FrameTokens`.
+        pyramid: Frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
     """
 
     tokens: Tensor
@@ -85,7 +92,7 @@ class EmbeddedFrames:
 
     @classmethod
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
-        """Frames of the same clips that were embedded apart, in order; all of one size."""
+        """Join consecutive frames of the same V clips that were embedded separately; all must have one size."""
         return cls(
             torch.cat([part.tokens for part in parts], 1),
             parts[0].grid,
@@ -97,11 +104,11 @@ class EmbeddedFrames:
 
 @dataclass
 class EncodedFrames:
-    """What the vision tower says about the frames of B clips.
+    """Features of B clips from the vision tower, one clip for each expression.
 
     Attributes:
-        patches: (B, T, N, d_v) finished patch tokens.
-        shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, not normed.
+        patches: (B, T, N, d_v) output patch tokens of the vision tower.
+        shallow: (B, T, N, d_v) patch tokens after each of `config.shallow_layers`, before any norm.
     """
 
     patches: Tensor
@@ -114,16 +121,20 @@ def matched_layer(vision_layer: int, vision_layers: int, text_layers: int) -> in
 
 
 class ReferenceGuidedEncoder(nn.Module):
-    """The trained part of feature extraction. The backbone is passed in, because it is not part of it.
+    """The trained part of feature extraction. It does not own the backbone: every call gets it as an argument.
 
-    Per vision layer: `x + MSA(LN x) + g * MCA(LN x, words)` [P; exact form D]. The queries of MCA are the layer's
-    own. The words of the depth-matched text layer are normed, mapped to d_v by a learned projection, and taken
-    through the layer's frozen key and value projections. Both head outputs are summed before the one frozen output
-    projection. The gate g starts at 0.
+    Each vision layer computes `x + MSA(LN x) + g * MCA(LN x, words)` [P; exact form D]. Self-attention (MSA) and
+    attention to the words (MCA) share the layer's queries. The words of the text layer at the same relative depth are
+    normed, mapped to d_v by a learned projection, and go through the layer's frozen key and value projections. The
+    outputs of both attentions are added before the frozen output projection. The gate g starts at 0, so that training
+    starts from the pretrained features.
 
     Args:
-        config: which parts there are.
-        backbone: for its sizes only.
+        config: Sizes and switches.
+        backbone: Backbone whose sizes are read; it is not kept.
+
+    Raises:
+        UserError: the config names layers or a pooling that the backbone does not have.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
@@ -160,20 +171,20 @@ class ReferenceGuidedEncoder(nn.Module):
 
     # --- words -----------------------------------------------------------------------------------------------------
     def encode_text(self, backbone: Backbone, text: TextBatch) -> TextFeatures:
-        """Run the text tower once per expression.
+        """Run the text tower on B expressions.
 
-        Language prompts stand right after the start token, where a causal tower lets every word see them, and are
-        replaced by a fresh set at every layer.
+        Language prompts stand right after the start token, where every word of a causal tower can see them. Each layer
+        has its own set, which replaces that of the layer before.
         """
         prompts = self.prompts()
-        batch, count = text.mask.shape[0], prompts.language.shape[1]
+        batch, count = len(text), prompts.language.shape[1]
         x = backbone.embed_text(text)
         mask = torch.cat([text.mask[:, :1], text.mask.new_ones(batch, count), text.mask[:, 1:]], 1)
         hidden = []
         for layer, block in enumerate(backbone.text_blocks):
             if count:
-                fresh = prompts.language[layer].to(x).expand(batch, -1, -1)
-                x = torch.cat([x[:, :1], fresh, x[:, 1:]], 1)
+                language = prompts.language[layer].to(x).expand(batch, -1, -1)
+                x = torch.cat([x[:, :1], language, x[:, 1:]], 1)
             x = block(x, backbone.text_bias(mask, layer, count, dtype=x.dtype))
             if count:
                 x = torch.cat([x[:, :1], x[:, 1 + count :]], 1)
@@ -183,7 +194,7 @@ class ReferenceGuidedEncoder(nn.Module):
         return TextFeatures(hidden, words, text.mask, sentence, backbone.project_text(sentence), prompts)
 
     def _word_keys(self, layer: int, block: Block, text: TextFeatures) -> tuple[Tensor, Tensor]:
-        """Keys and gated values (B, heads, S, d_v/heads) of the words for one vision layer."""
+        """Keys and gated values of the words for one vision layer, each (B, heads, S, d_v/heads)."""
         guided = layer - self.shared_layers
         hidden = text.hidden[matched_layer(layer, self.shared_layers + len(self.gates), len(text.hidden))]
         words = self.word_projections[guided](F.layer_norm(hidden, hidden.shape[-1:]))
@@ -192,9 +203,9 @@ class ReferenceGuidedEncoder(nn.Module):
 
     # --- frames ----------------------------------------------------------------------------------------------------
     def embed(self, backbone: Backbone, images: Tensor) -> EmbeddedFrames:
-        """Frames (V, T, 3, H, W), normalised for the backbone, as they go into its first layer."""
+        """Embed frames (V, T, 3, H, W) that are normalised for the backbone; no gradients."""
         videos, length = images.shape[:2]
-        # Nothing learned comes before the first layer.
+        # Nothing before the first layer is trained.
         with torch.no_grad():
             embedded = backbone.embed_frames(images.flatten(0, 1), self.patch_pool)
 
@@ -216,11 +227,13 @@ class ReferenceGuidedEncoder(nn.Module):
         """Run the vision tower on clips.
 
         Args:
-            backbone: the frozen towers.
-            embedded: the frames of V clips.
-            text: of B expressions.
-            history: (B, T', d) of the previous clip, None for the first; ignored where the config has no history.
-            video_of: (B,) which video each expression is about; None: one expression for each video, in order.
+            backbone: The frozen backbone.
+            embedded: Frames of V clips.
+            text: Features of B expressions.
+            history: (B, T', d) history of the previous clip, None for the first clip of a video; ignored where the
+                config has no history.
+            video_of: (B,) index of the video that each expression is about. None: one expression for each video, in
+                order.
         """
         states = self._run_layers(backbone, embedded.tokens, embedded.grid, text, history, video_of)
         patches = backbone.finish_vision(states[-1])
@@ -236,13 +249,17 @@ class ReferenceGuidedEncoder(nn.Module):
         history: Tensor | None,
         video_of: Tensor | None,
     ) -> list[Tensor]:
-        """Embedded frames (V, T, 1 + N, d_v) -> patch tokens (B, T, N, d_v) after each layer, not normed."""
-        length, own, width = x.shape[1:]
+        """Embedded frames (V, T, 1 + N, d_v) -> patch tokens (B, T, N, d_v) after each layer, before any norm.
+
+        CLS, patches, history and temporal prompts travel from layer to layer. Vision prompts are replaced at every
+        layer; to the temporal prompts every layer's own set is added.
+        """
+        length, frame_tokens, width = x.shape[1:]
         prompts = text.prompts
         positions = None if self.positions is None else self.positions(length)
         none = prompts.temporal.new_zeros(length, 0, width)
         temporal = (none if positions is None else positions[:, None]).to(x).expand(x.shape[0], -1, -1, -1)
-        words_visible = None if text.mask is None else _repeated(text.mask, length)[:, None, None, :]
+        words_visible = None if text.mask is None else _repeat(text.mask, length)[:, None, None, :]
 
         def of_expressions(videos: Tensor) -> Tensor:
             return videos if video_of is None else videos[video_of]
@@ -253,37 +270,37 @@ class ReferenceGuidedEncoder(nn.Module):
             if layer == self.shared_layers:
                 x, temporal, states = of_expressions(x), of_expressions(temporal), [of_expressions(s) for s in states]
                 if self.history is not None:
-                    past = self.history(history, x.shape[0]).to(x)[:, None].expand(-1, length, -1, -1)
-                    x = torch.cat([x, past], 2)
-            batch, _, carried, _ = x.shape
-            fresh = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
+                    previous = self.history(history, x.shape[0]).to(x)[:, None].expand(-1, length, -1, -1)
+                    x = torch.cat([x, previous], 2)
+            batch, _, kept, _ = x.shape
+            vision = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
             temporal = temporal + prompts.temporal[layer].to(x)
-            tokens = torch.cat([x, fresh, temporal], 2).flatten(0, 1)
+            tokens = torch.cat([x, vision, temporal], 2).flatten(0, 1)
             q, k, v = block.project_qkv(block.norm1(tokens))
-            bias = backbone.vision_bias(layer, grid, tokens.shape[1] - own)
+            bias = backbone.vision_bias(layer, grid, tokens.shape[1] - frame_tokens)
             last = layer + 1 == len(backbone.vision_blocks)
-            # What CLS and prompts would gather in the last layer could reach no patch any more.
-            asking = slice(1, own) if last else slice(None)
-            q, tokens = q[:, :, asking], tokens[:, asking]
-            heads = attend(q, k, v, None if bias is None else bias[:, :, asking].to(q.dtype))
+            # After the last layer only patches are read, so CLS and prompts need no update there.
+            updated = slice(1, frame_tokens) if last else slice(None)
+            q, tokens = q[:, :, updated], tokens[:, updated]
+            heads = attend(q, k, v, None if bias is None else bias[:, :, updated].to(q.dtype))
             if self.gates and layer >= self.shared_layers:
-                word_k, word_v = (_repeated(part, length) for part in self._word_keys(layer, block, text))
+                word_k, word_v = (_repeat(x, length) for x in self._word_keys(layer, block, text))
                 heads = heads + attend(q, word_k, word_v, words_visible)
             tokens = tokens + block.project_out(heads)
             tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))
             if last:
                 states.append(tokens)
                 break
-            x, temporal = tokens[:, :, :carried], tokens[:, :, carried + fresh.shape[2] :]
+            x, temporal = tokens[:, :, :kept], tokens[:, :, kept + vision.shape[2] :]
             if positions is not None:
                 if self.capture is not None:
-                    temporal = self.capture(block, temporal, x[:, :, :own], positions.to(x))
+                    temporal = self.capture(block, temporal, x[:, :, :frame_tokens], positions.to(x))
                 elif self.shared_capture is not None:
                     temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
-            states.append(x[:, :, 1:own])
+            states.append(x[:, :, 1:frame_tokens])
         return states
 
 
-def _repeated(x: Tensor, times: int) -> Tensor:
-    """(B, ...) -> (B * times, ...), each row `times` times in a row; `repeat_interleave` cannot be exported."""
+def _repeat(x: Tensor, times: int) -> Tensor:
+    """`x.repeat_interleave(times, 0)`, which cannot be exported: (B, ...) -> (B * times, ...)."""
     return x[:, None].expand(-1, times, *x.shape[1:]).flatten(0, 1)

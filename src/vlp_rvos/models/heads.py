@@ -1,6 +1,7 @@
-"""Mask and presence heads.
+"""The heads: mask logits at the input size, and whether the target is present.
 
-`docs/method.md` section 4. Shapes: B batch of expressions, V videos, T frames, N = h*w patches, d width.
+`docs/method.md` section 4. Marks: [O] from the authors' release, [D] decided here. Shapes: B expressions, V videos, T
+frames, N = h*w tokens of a frame, d width, d_t width of the text tower, C channels of a feature map.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.models.prompts import masked_mean
+from vlp_rvos.models.pooling import masked_mean
 
 __all__ = ["MaskHead", "PresenceHead"]
 
-#: places of the convolutions' maps on a patch's side
+#: pixels of each convolution's map along the side of a patch
 SCALES = (1, 2, 4)
 
 
@@ -37,15 +38,15 @@ class _Refine(nn.Sequential):
 
 
 class MaskHead(nn.Module):
-    """Convolutions at the backbone's patches, twice and four times them, with bilinear upsampling between [O].
+    """Convolutions at the patch grid and at two and four times its resolution, with bilinear upsampling between [O].
 
-    The backbone's frozen maps, where it has them at these scales, are projected and added before the convolution of
-    their scale [D]; that of the patches themselves only where the tokens are pooled and do not hold it any more. For
-    patch 16 the scales are 1/16, 1/8 and 1/4 of the input.
+    For patches of 16 pixels these scales are 1/16, 1/8 and 1/4 of the input. Where the backbone has a frozen feature
+    map at one of the scales, the map is projected and added before that scale's convolution [D]. The map at the patch
+    grid is added only where tokens are pooled, because pooled tokens have lost its detail.
 
     Args:
-        config: sizes and switches.
-        backbone: for its sizes only.
+        config: Sizes and switches.
+        backbone: Backbone whose patch size and map widths are read; it is not kept.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
@@ -55,18 +56,19 @@ class MaskHead(nn.Module):
         self.reduce = nn.Conv2d(config.width, full, 1)
         self.refine = nn.ModuleList(_Refine(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
         self.logits = nn.Conv2d(half, 1, 1)
-        # Most pixels are background: without this the first steps are spent on saying so.
+        # Most pixels are background. Starting there spares the first training steps from learning just that.
         with torch.no_grad():
             self.logits.bias.fill_(-2.0)  # type: ignore[union-attr]
         self.patch_size, self.pool = backbone.patch_size, config.patch_pool
         self.finer = nn.ModuleDict()
         for scale, channels in zip(SCALES, inputs, strict=True):
             stride = self.patch_size // scale
-            lost = scale > 1 or self.pool > 1
-            if config.pyramid and lost and stride * scale == self.patch_size and stride in backbone.pyramid_widths:
+            adds_detail = scale > 1 or self.pool > 1
+            divides = stride * scale == self.patch_size
+            if config.pyramid and adds_detail and divides and stride in backbone.pyramid_widths:
                 level = nn.Conv2d(backbone.pyramid_widths[stride], channels, 1)
                 if scale == 1:
-                    # Weights that were trained without pooling start where they ended.
+                    # Starting at 0, a model trained without pooling predicts the same until this layer learns.
                     nn.init.zeros_(level.weight)
                     nn.init.zeros_(level.bias)  # type: ignore[arg-type]
                 self.finer[str(stride)] = level
@@ -82,11 +84,12 @@ class MaskHead(nn.Module):
         """Predict masks.
 
         Args:
-            features: (B, T, N, d).
-            grid: (h, w) of the tokens.
-            pyramid: stride -> (V, T, C, H/stride, W/stride).
-            video_of: (B,) which video each expression is about; None: one for each, in order.
-            size: (H, W) of the result.
+            features: (B, T, N, d) features of the tokens.
+            grid: (h, w) tokens of a frame.
+            pyramid: The backbone's feature maps, stride -> (V, T, C, H/stride, W/stride).
+            video_of: (B,) index of the video that each expression is about. None: one expression for each video, in
+                order.
+            size: (H, W) pixels of the result.
 
         Returns:
             Mask logits (B, T, H, W).
@@ -99,29 +102,29 @@ class MaskHead(nn.Module):
             stride = self.patch_size // scale
             if str(stride) in self.finer:
                 level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))
-                # In place, and ReLU too: no new memory for the largest maps.
+                # In place, like the ReLU: these are the largest maps of the model.
                 x += (level if video_of is None else level[video_of]).flatten(0, 1)
             x = refine(x)
         return _resize(self.logits(x), size).view(batch, length, *size)
 
 
 class PresenceHead(nn.Module):
-    """Is what the expression refers to in the frame, in the clip at all? [D]
+    """Predicts whether the target of the expression is in each frame, and whether it is in the clip at all [D].
 
-    It reads, per frame, the mean of the features, their mean under the predicted mask, the highest score of the score
-    map, and the sentence. The mask's gradient does not pass: presence must not shape it.
+    For each frame it reads the mean of the features, their mean under the predicted mask, the highest score of the
+    score map, and the sentence. No gradient flows into the mask, because presence must not shape it.
 
     Args:
-        config: sizes and switches.
-        text_width: d_t.
+        config: Sizes and switches.
+        text_width: Width d_t of the text tower.
     """
 
     def __init__(self, config: ModelConfig, text_width: int) -> None:
         super().__init__()
-        self.pooled = 2 * config.width
+        self.pooled_width = 2 * config.width
         hidden = config.presence_width or config.width
         self.sentence_norm = nn.LayerNorm(text_width)
-        self.frame = nn.Sequential(nn.Linear(self.pooled + text_width + config.score_map, hidden), nn.GELU())
+        self.frame = nn.Sequential(nn.Linear(self.pooled_width + text_width + config.score_map, hidden), nn.GELU())
         self.frame_logit = nn.Linear(hidden, 1)
         self.clip_logit = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1))
 
@@ -131,29 +134,33 @@ class PresenceHead(nn.Module):
         """Predict presence.
 
         Args:
-            features: (B, T, N, d).
-            mask_logits: (B, T, N), at the patch grid.
-            score_logits: (B, T, N), or None where the config has no score map.
-            sentence: (B, d_t).
+            features: (B, T, N, d) features of the tokens.
+            mask_logits: (B, T, N) mask logits at the token grid.
+            score_logits: (B, T, N) logits of the score map, or None where the config has none.
+            sentence: (B, d_t) sentence features.
 
         Returns:
             Logits per frame (B, T) and per clip (B,).
         """
-        return self.judge(self.observe(features, mask_logits, score_logits, sentence))
+        return self.classify(self.pool(features, mask_logits, score_logits, sentence))
 
-    def observe(
+    def pool(
         self, features: Tensor, mask_logits: Tensor, score_logits: Tensor | None, sentence: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What is read, before anything is learned from it: of the frames (B, T, 2 d or 2 d + 1), and the sentence."""
-        parts = [features.mean(2), masked_mean(features, mask_logits.detach())]
-        if score_logits is not None:
-            parts.append(score_logits.amax(-1, keepdim=True).to(features.dtype))
-        return torch.cat(parts, -1), sentence
+        """The inputs of the trained layers: pooled frames (B, T, 2 d), or (B, T, 2 d + 1) with a score, and the
+        sentence.
 
-    def judge(self, observed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """The logits that `forward` gives, from what `observe` gives."""
-        frames, sentence = observed
-        words = self.sentence_norm(sentence)[:, None].expand(-1, frames.shape[1], -1).to(frames.dtype)
-        # The sentence stands before the score.
-        hidden = self.frame(torch.cat([frames[..., : self.pooled], words, frames[..., self.pooled :]], -1))
+        Nothing is learned here, so a head can be trained alone on stored results of this function.
+        """
+        pooled = [features.mean(2), masked_mean(features, mask_logits.detach())]
+        if score_logits is not None:
+            pooled.append(score_logits.amax(-1, keepdim=True).to(features.dtype))
+        return torch.cat(pooled, -1), sentence
+
+    def classify(self, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits per frame (B, T) and per clip (B,) from the result of `pool`."""
+        frames, sentence = pooled
+        sentences = self.sentence_norm(sentence)[:, None].expand(-1, frames.shape[1], -1).to(frames.dtype)
+        means, score = frames[..., : self.pooled_width], frames[..., self.pooled_width :]
+        hidden = self.frame(torch.cat([means, sentences, score], -1))
         return self.frame_logit(hidden)[..., 0], self.clip_logit(hidden.mean(1))[..., 0]

@@ -1,4 +1,7 @@
-"""What a model is made of, and the presets. `docs/method.md` says what each part is."""
+"""Sizes and switches of a model, and the presets.
+
+`docs/method.md` explains each part. Marks: [P] from the paper, [D] decided by this project.
+"""
 
 from __future__ import annotations
 
@@ -20,48 +23,50 @@ class ModelConfig:
     """Sizes and switches of everything that is trained. Each part can be switched off for an ablation.
 
     Attributes:
-        width: token width d of everything after the backbone.
-        clip_length: frames T that a clip has in training; the model takes any number.
-        input_size: pixels of the input's side, or of its long side with `keep_aspect`.
-        keep_aspect: keep the video's aspect ratio instead of making the input square.
-        patch_pool: side, in patches, of the squares that are one token from the vision tower to the mask head, whose
-            convolutions are at the backbone's own patches again: a larger input at the same cost. [D]
-        language_prompts: prompt tokens in every text layer.
-        vision_prompts: prompt tokens in every vision layer.
-        temporal_prompts: prompt tokens that travel along every frame of the clip.
-        prompt_width: width of the prompt encoder.
-        prompt_layers: its layers.
-        prompt_heads: its attention heads.
-        history: tokens from the previous clip enter every frame.
-        temporal_capture: temporal prompts gather from all frames after each vision layer.
-        capture: "plain" [P] takes the frames' tokens through the layer once more; "shared" [D] uses the keys and values
-            that its self-attention has just computed, which is cheaper and as good (docs/experiments.md).
-        motion: where each patch moves is read off the frozen features and joins the fusion. It belongs to the temporal
-            prompts: without them there is none. [D]
-        shared_layers: vision layers, counted from the first, that run once for all expressions about a video: history
-            and words enter after them.
-        reference_guided: frame tokens attend to the words inside the vision tower.
-        vlff: dual propagation and fusion; without it patches, words and sentence are only projected and added.
-        score_map: cosine of patches and sentence in the shared space, as an input of the fusion and an output.
-        shallow: decoders on earlier vision layers in the reasoning blocks.
-        shallow_layers: which ones, counted from 1, one per reasoning block, deepest first.
-        str_blocks: spatial-temporal reasoning blocks.
-        str_heads: attention heads at width d.
-        attention: of the reasoning blocks.
-        cube_size: patches c on a side of a cube.
-        mlp_ratio: hidden width of the reasoning blocks' MLPs, in multiples of d.
-        head_width: channels of the mask head at the patch grid; half of it at the finer scales.
-        pyramid: the mask head uses the backbone's finer frozen maps, where it has them.
-        presence: predict whether the target is in the frame and in the clip.
-        presence_width: hidden width of the head for it; 0 is `width`.
-        tune_backbone: train the layers of both towers too, which the method keeps frozen.
-        memory_frames: frames of earlier clips whose masks are carried along, in use only; 0 for none. [D]
-        memory_weight: of each of them, beside 1 of the frame itself.
-        small_size: input size, in place of `input_size`, of clips after one in which something small was found, in use
-            only; 0 for none. [D]
-        small_area: share of the frame that such a thing covers at most.
-        min_part: a connected part of a mask with less than this share of its largest part is dropped, in use only; 0
-            keeps all parts. [D]
+        width: Token width d of every trained module after the backbone.
+        clip_length: Number of frames T of a training clip. The model accepts clips of any length.
+        input_size: Side of the square network input in pixels; with `keep_aspect`, its long side.
+        keep_aspect: Whether the network input keeps the video's aspect ratio; otherwise it is square.
+        patch_pool: Side, in patches, of the squares of patches that form one token. The mask head works at the
+            backbone's own patches again, so a larger input costs the towers nothing. [D]
+        language_prompts: Number of prompt tokens in every text layer.
+        vision_prompts: Number of prompt tokens in every vision layer.
+        temporal_prompts: Number of temporal prompt tokens of every frame.
+        prompt_width: Token width of the prompt encoder.
+        prompt_layers: Number of layers of the prompt encoder.
+        prompt_heads: Number of attention heads of the prompt encoder.
+        history: Whether tokens from the previous clip enter every frame.
+        temporal_capture: Whether the temporal prompts attend to all frames after each vision layer.
+        capture: Form of the temporal capture. "plain" [P] sends the tokens of all frames through the layer a second
+            time; "shared" [D] reuses the keys and values of the layer's self-attention, which is cheaper and as
+            accurate (docs/experiments.md).
+        motion: Whether the motion of each patch, measured on frozen features, joins the fusion. Without temporal
+            prompts there is no motion either. [D]
+        shared_layers: Number of first vision layers that run once for all expressions about a video. History and words
+            enter after them.
+        reference_guided: Whether the vision tower attends to the words.
+        vlff: Whether patches and words attend to each other in the fusion; otherwise they are only projected and added.
+        score_map: Whether the cosine similarity of patches and sentence in the shared space is computed, as an input of
+            the fusion and as an output.
+        shallow: Whether the reasoning blocks have decoders on the features of earlier vision layers.
+        shallow_layers: Vision layer whose features each reasoning block decodes, counted from 1, the deepest first.
+        str_blocks: Number of spatial-temporal reasoning (STR) blocks.
+        str_heads: Number of attention heads of the fusion and the reasoning blocks.
+        attention: Kind of self-attention of the reasoning blocks; see `CubeFrameAttention`.
+        cube_size: Side c of a cube of cube-frame attention, in patches.
+        mlp_ratio: Hidden width of the reasoning blocks' MLPs, in multiples of `width`.
+        head_width: Number of channels of the mask head at the patch grid; its finer scales have half as many.
+        pyramid: Whether the mask head reads the backbone's frozen feature maps of finer scales, where it has such.
+        presence: Whether the model predicts if the target is in each frame and in the clip.
+        presence_width: Hidden width of the presence head; 0 stands for `width`.
+        tune_backbone: Whether the layers of both towers, which the method keeps frozen, are trained as well.
+        memory_frames: Number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
+        memory_weight: Weight of each remembered frame, relative to the weight 1 of the current frame.
+        small_size: Input size, instead of `input_size`, for clips that follow one in which a small object was found, at
+            inference only; 0 keeps `input_size`. [D]
+        small_area: Largest fraction of the frame that a small object covers.
+        min_part: Smallest area of a connected component of a mask, as a fraction of the mask's largest component.
+            Smaller components are dropped, at inference only; 0 keeps all. [D]
     """
 
     width: int = 256
@@ -127,13 +132,13 @@ class ModelConfig:
             )
 
     def frame_size(self, height: int, width: int, multiple: int, side: int | None = None) -> tuple[int, int]:
-        """Network input size (H, W) for a video of `height` x `width` pixels.
+        """Network input size (H, W) for a video.
 
         Args:
-            height: of the video, pixels.
-            width: of the video, pixels.
-            multiple: both sides of the result are multiples of it (`Backbone.size_multiple`).
-            side: in place of `input_size`.
+            height: Height of the video in pixels.
+            width: Width of the video in pixels.
+            multiple: Divisor of both sides of the result (`Backbone.size_multiple`).
+            side: Input size to use instead of `input_size`; None for `input_size`.
         """
         side = side or self.input_size
         scale = side / max(height, width)

@@ -1,7 +1,8 @@
 """Temporal-aware prompt tuning: the learned tokens that adapt the frozen towers to video.
 
-`docs/method.md` section 1. Shapes: B batch, T frames, N patches, K prompt tokens of all kinds, d_v / d_t widths of
-the vision and text towers, d width of what is trained.
+`docs/method.md` section 1. Marks: [P] from the paper, [O] from the authors' release, [D] decided here. Shapes: B batch,
+T frames, T' frames of the previous clip, N patches, n prompt tokens of one kind, L tokens of a sequence, d_v / d_t
+widths of the vision and text towers, L_v / L_t their depths, d width of the trained modules.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ from vlp_rvos.models.model_config import ModelConfig
 __all__ = [
     "HistoryPrompts",
     "PromptEncoder",
+    "PromptModule",
     "Prompts",
     "SharedTemporalCapture",
     "TemporalCapture",
     "TemporalPositions",
-    "masked_mean",
 ]
 
 KINDS = ("language", "vision", "temporal")
 
 
+class PromptModule(nn.Module):
+    """Base class of the modules whose parameters make or place prompts; they have a learning rate of their own [O]."""
+
+
 @dataclass
 class Prompts:
-    """A fresh set of prompt tokens for every layer.
+    """The prompt tokens of both towers, a separate set for every layer.
 
     Attributes:
-        language: (L_t, n, d_t), for the text layers.
-        vision: (L_v, n, d_v), for the vision layers.
-        temporal: (L_v, n, d_v), for the vision layers, the same in every frame.
+        language: (L_t, n, d_t) tokens for each text layer.
+        vision: (L_v, n, d_v) tokens for each vision layer, the same in every frame.
+        temporal: (L_v, n, d_v) tokens for each vision layer, which every frame adds to its temporal prompts.
     """
 
     language: Tensor
@@ -44,18 +49,19 @@ class Prompts:
     temporal: Tensor
 
 
-class PromptEncoder(nn.Module):
-    """Language, vision and temporal prompts, made together so that they inform each other.
+class PromptEncoder(PromptModule):
+    """Makes the language, vision and temporal prompts together, so that they inform each other [P].
 
-    Learned tokens of all kinds pass one small transformer encoder per layer of the towers ([O]: 2 layers, width 384)
-    and one projection per kind, shared by the layers [D].
+    Each tower layer has learned tokens of all three kinds. They attend to each other in one small transformer encoder
+    ([O]: 2 layers, width 384), then a linear map per kind brings them to the tower's width. All tower layers share the
+    encoder and the maps [D].
 
     Args:
-        config: how many tokens of each kind, and the encoder's size.
-        vision_layers: L_v.
-        text_layers: L_t.
-        vision_width: d_v.
-        text_width: d_t.
+        config: Number of tokens of each kind, and the size of the encoder.
+        vision_layers: Depth L_v of the vision tower.
+        text_layers: Depth L_t of the text tower.
+        vision_width: Width d_v of the vision tower.
+        text_width: Width d_t of the text tower.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class PromptEncoder(nn.Module):
         self.widths = (text_width, vision_width, vision_width)
         self.counts = (config.language_prompts, config.vision_prompts, config.temporal_prompts)
         width = config.prompt_width
-        # One parameter for each kind, so that a kind can be switched off in a trained model.
+        # A parameter for each kind, so that a trained model can run with one kind switched off.
         self.tokens = nn.ParameterDict(
             {
                 kind: nn.Parameter(0.2 * torch.randn(max(vision_layers, text_layers), count, width))
@@ -89,7 +95,7 @@ class PromptEncoder(nn.Module):
                 nn.init.trunc_normal_(projection.weight, std=0.02)
 
     def forward(self) -> Prompts:
-        """The prompts of every layer of both towers; on the CPU where there are none at all."""
+        """The prompts of every layer of both towers; without any prompts in the config, empty tensors on the CPU."""
         kinds = list(zip(self.depths, self.counts, self.widths, strict=True))
         if not self.tokens:
             return Prompts(*(torch.zeros(kind) for kind in kinds))
@@ -105,12 +111,12 @@ class PromptEncoder(nn.Module):
         )
 
 
-class TemporalPositions(nn.Module):
-    """Learned embeddings that tell the frames of a clip apart.
+class TemporalPositions(PromptModule):
+    """Learned position embeddings that tell the frames of a clip apart [P; exact form D].
 
     Args:
-        clip_length: rows of the table.
-        width: d_v.
+        clip_length: Number of frames of a training clip; the table has one row for each.
+        width: Width d_v of the vision tower.
     """
 
     def __init__(self, clip_length: int, width: int) -> None:
@@ -118,38 +124,39 @@ class TemporalPositions(nn.Module):
         self.table = nn.Parameter(0.02 * torch.randn(clip_length, width))
 
     def forward(self, frames: int) -> Tensor:
-        """(T, d_v): the first T rows, or all rows stretched linearly over a clip longer than the table."""
+        """(T, d_v): the first T rows; for a clip longer than the table, its rows interpolated linearly to T."""
         if frames <= len(self.table):
             return self.table[:frames]
         return F.interpolate(self.table.T[None], size=frames, mode="linear", align_corners=True)[0].T
 
 
 def _finished(block: Block, temporal: Tensor, heads: Tensor) -> Tensor:
-    """The rest of a layer for temporal prompts (B, T, n, d_v), after attention (B, heads, T*n, d_v/heads)."""
+    """The rest of a layer after attention (B, heads, T*n, d_v/heads), for temporal prompts (B, T, n, d_v)."""
     x = temporal.flatten(1, 2) + block.project_out(heads)
     return (x + block.mlp(block.norm2(x))).unflatten(1, temporal.shape[1:3])  # type: ignore[no-any-return]
 
 
 class TemporalCapture(nn.Module):
-    """Parameter-reusing temporal capture [P; exact form D]: one frozen layer used once more, across the frames.
+    """Parameter-reusing temporal capture [P; exact form D]: a frozen layer is used a second time, across the frames.
 
-    The temporal prompts of all frames together are the queries; keys and values are the temporal, CLS and patch
-    tokens of all frames, each with the learned position of its frame. Norms, attention and MLP are the layer's own,
-    so this module has no weights.
+    The temporal prompts of all frames are the queries. Keys and values are the temporal, CLS and patch tokens of all
+    frames, each with the learned position embedding of its frame. Norms, attention and MLP are those of the frozen
+    layer, so this module has no weights.
 
-    Instead of projecting the tokens of all frames to keys and values, the few queries are taken through the key
-    weights and the few results through the value weights. That is the same sum at a third of the cost: the key bias
-    shifts all logits of a query alike, and attention weights sum to one over the value bias.
+    There are few queries and many tokens. Projecting all tokens to keys and values is therefore avoided: the queries
+    are multiplied with the key weights, and the gathered tokens with the value weights. The result is the same at a
+    third of the cost. The key bias can be left out, because it shifts all logits of a query alike; the value bias can
+    be added at the end, because attention weights sum to 1.
     """
 
     def forward(self, block: Block, temporal: Tensor, frame_tokens: Tensor, positions: Tensor) -> Tensor:
         """Update the temporal prompts after a vision layer.
 
         Args:
-            block: that layer, a pre-norm one.
-            temporal: (B, T, n, d_v) temporal prompts.
-            frame_tokens: (B, T, 1 + N, d_v) CLS and patches.
-            positions: (T, d_v) temporal positions.
+            block: The vision layer, with pre-norm.
+            temporal: (B, T, n, d_v) temporal prompts after this layer.
+            frame_tokens: (B, T, 1 + N, d_v) CLS and patch tokens after this layer.
+            positions: (T, d_v) position embeddings of the frames.
 
         Returns:
             (B, T, n, d_v).
@@ -161,8 +168,8 @@ class TemporalCapture(nn.Module):
 
         weights = block.qkv.weight.unflatten(0, (3, block.heads, -1))
         folded_q = torch.einsum("bhqe,hed->bhqd", q, weights[1]).flatten(1, 2)
-        everything = normed.flatten(1, 2)
-        gathered = attend(folded_q[:, None], everything[:, None], everything[:, None], scale=q.shape[-1] ** -0.5)
+        of_clip = normed.flatten(1, 2)[:, None]
+        gathered = attend(folded_q[:, None], of_clip, of_clip, scale=q.shape[-1] ** -0.5)
         gathered = gathered.view(batch, block.heads, frames * count, width)
         heads = torch.einsum("bhqd,hed->bhqe", gathered, weights[2])
         heads = heads + block.qkv.bias.unflatten(0, (3, block.heads, 1, -1))[2]
@@ -171,21 +178,22 @@ class TemporalCapture(nn.Module):
 
 
 class SharedTemporalCapture(nn.Module):
-    """Temporal capture over the keys and values that the layer's self-attention has just computed [D].
+    """Temporal capture that reuses the keys and values of the layer's self-attention [D].
 
-    Only the temporal prompts themselves pass the layer once more. The keys are those of all tokens of all frames as
-    they entered the layer. The position of a frame adds to the logits of its tokens what the key projection makes of
-    it.
+    Only the temporal prompts pass through the layer a second time. The keys and values are those of all tokens of all
+    frames as they entered the layer. The position embedding of a frame goes through the key projection, and its product
+    with the query is added to the logits of the frame's tokens.
     """
 
     def forward(self, block: Block, temporal: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> Tensor:
         """Update the temporal prompts after a vision layer.
 
         Args:
-            block: that layer, a pre-norm one.
-            temporal: (B, T, n, d_v) temporal prompts.
-            keys, values: (B*T, heads, L, d_v/heads) of the frames' tokens, from `Block.project_qkv`.
-            positions: (T, d_v) temporal positions.
+            block: The vision layer, with pre-norm.
+            temporal: (B, T, n, d_v) temporal prompts after this layer.
+            keys: (B*T, heads, L, d_v/heads) keys of the frames' tokens, from `Block.project_qkv`.
+            values: (B*T, heads, L, d_v/heads) values of the frames' tokens, from `Block.project_qkv`.
+            positions: (T, d_v) position embeddings of the frames.
 
         Returns:
             (B, T, n, d_v).
@@ -195,18 +203,19 @@ class SharedTemporalCapture(nn.Module):
         k, v = (x.unflatten(0, (batch, frames)).transpose(1, 2).flatten(2, 3) for x in (keys, values))
         of_frames = F.linear(positions.to(q), block.qkv.weight[width : 2 * width].to(q))
         of_frames = of_frames.unflatten(-1, (block.heads, -1)).transpose(0, 1)
-        # The same for all tokens of a frame. Expanded, not repeated: what is exported repeats by a fixed number.
+        # All tokens of a frame have the same bias. `expand`, because an exported `repeat` would fix the number of
+        # tokens.
         bias = q @ of_frames.mT * q.shape[-1] ** -0.5
         bias = bias[..., None].expand(*bias.shape, keys.shape[2]).flatten(-2)
         return _finished(block, temporal, attend(q, k, v, bias.to(q.dtype)))
 
 
-class HistoryPrompts(nn.Module):
-    """History tokens of the previous clip as prompts of every frame [P; exact form D].
+class HistoryPrompts(PromptModule):
+    """The previous clip's features under its predicted masks, as prompts of every frame [P; exact form D].
 
     Args:
-        width: d of the history features.
-        vision_width: d_v.
+        width: Width d of the history features.
+        vision_width: Width d_v of the vision tower.
     """
 
     def __init__(self, width: int, vision_width: int) -> None:
@@ -215,11 +224,11 @@ class HistoryPrompts(nn.Module):
         self.no_history = nn.Parameter(0.02 * torch.randn(1, 1, vision_width))
 
     def forward(self, history: Tensor | None, batch: int) -> Tensor:
-        """Prompts for `batch` expressions.
+        """The history prompts of B expressions.
 
         Args:
-            history: (B, T', d) pooled features of the previous clip's frames, or None for the first clip.
-            batch: B.
+            history: (B, T', d) pooled features of the previous clip's frames; None for the first clip of a video.
+            batch: Number of expressions B.
 
         Returns:
             (B, T', d_v), or the learned "no history" token (B, 1, d_v).
@@ -227,17 +236,3 @@ class HistoryPrompts(nn.Module):
         if history is None:
             return self.no_history.expand(batch, -1, -1)
         return self.projection(history)  # type: ignore[no-any-return]
-
-
-def masked_mean(features: Tensor, mask_logits: Tensor) -> Tensor:
-    """Features of what a soft mask covers; nearly 0 where it covers nothing, because 1 patch is added to its area.
-
-    Args:
-        features: (..., N, d).
-        mask_logits: (..., N).
-
-    Returns:
-        (..., d).
-    """
-    weight = mask_logits.sigmoid()[..., None].to(features.dtype)
-    return (weight * features).sum(-2) / (weight.sum(-2) + 1)

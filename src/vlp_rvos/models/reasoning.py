@@ -1,7 +1,7 @@
-"""Spatial-temporal reasoning: cube-frame encoders with decoders on shallow features.
+"""Spatial-temporal reasoning: cube-frame encoders, with decoders on the features of earlier vision layers.
 
-`docs/method.md` sections 2.3 and 3. Shapes: B batch, T frames, N = h*w patches, S words, d width, d_v width of the
-tower.
+`docs/method.md` sections 2.3 and 3. Marks: [P] from the paper, [D] decided here. Shapes: B batch, T frames, N = h*w
+patches, S words, d width, d_v width of the vision tower.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from vlp_rvos.models.cross_attention import CrossAttention
 from vlp_rvos.models.cube_frame import CubeFrameAttention
-from vlp_rvos.models.fusion import CrossAttention
 from vlp_rvos.models.model_config import ModelConfig
 
 __all__ = ["CubeFrameEncoder", "ShallowDecoder", "SpatialTemporalReasoning"]
 
 
 def _mlp(width: int, ratio: float) -> nn.Sequential:
-    """Pre-norm MLP, the residual not added."""
+    """Pre-norm MLP; the caller adds the residual."""
     hidden = int(ratio * width)
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
@@ -27,8 +27,8 @@ class CubeFrameEncoder(nn.Module):
     """A pre-norm transformer layer with cube-frame attention [P].
 
     Args:
-        config: sizes and the kind of attention.
-        shifted: move the grid of cubes by half a cube.
+        config: Sizes, and the kind of attention.
+        shifted: Move the grid of cubes by half a cube.
     """
 
     def __init__(self, config: ModelConfig, *, shifted: bool) -> None:
@@ -40,19 +40,19 @@ class CubeFrameEncoder(nn.Module):
         self.mlp = _mlp(config.width, config.mlp_ratio)
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """(B, T, N, d) -> (B, T, N, d)."""
+        """Update tokens (B, T, N, d) of frames of `grid` (h, w) patches."""
         x = x + self.attention(self.norm(x), grid)
         return x + self.mlp(x)  # type: ignore[no-any-return]
 
 
 class ShallowDecoder(nn.Module):
-    """A transformer decoder layer: an earlier layer's patches ask the words [P].
+    """A transformer decoder layer in which the patches of an earlier vision layer attend to the words [P].
 
-    It has no self-attention: the vision tower has just mixed these tokens [D].
+    It has no self-attention, because the vision tower has just mixed these tokens [D].
 
     Args:
-        config: sizes.
-        vision_width: d_v.
+        config: Sizes.
+        vision_width: Width d_v of the vision tower.
     """
 
     def __init__(self, config: ModelConfig, vision_width: int) -> None:
@@ -62,7 +62,16 @@ class ShallowDecoder(nn.Module):
         self.mlp = _mlp(config.width, config.mlp_ratio)
 
     def forward(self, shallow: Tensor, words: Tensor, visible: Tensor | None) -> Tensor:
-        """(B, T, N, d_v) patches, (B, S, d) words and (B, S) bool, None if all are -> (B, T, N, d)."""
+        """Decode.
+
+        Args:
+            shallow: (B, T, N, d_v) patch tokens after an earlier vision layer.
+            words: (B, S, d) word features.
+            visible: (B, S) bool, True on real words; None where all of them are.
+
+        Returns:
+            (B, T, N, d).
+        """
         x = self.queries(shallow).flatten(1, 2)
         x = x + self.attention(x, words, visible)
         x = x + self.mlp(x)
@@ -70,13 +79,13 @@ class ShallowDecoder(nn.Module):
 
 
 class SpatialTemporalReasoning(nn.Module):
-    """`F = CubeFrameEncoder_i(F) + ShallowDecoder_i(shallow_i, words)` for each block i, then a norm [P].
+    """`F = CubeFrameEncoder_i(F) + ShallowDecoder_i(shallow_i, words)` for each block i [P], then a norm [D].
 
-    The grid of cubes is shifted in every other block. Without `config.shallow` there are only the encoders.
+    The grid of cubes is shifted in every other block. With `config.shallow` off there are only the encoders.
 
     Args:
-        config: sizes and switches.
-        vision_width: d_v.
+        config: Sizes and switches.
+        vision_width: Width d_v of the vision tower.
     """
 
     def __init__(self, config: ModelConfig, vision_width: int) -> None:
@@ -93,13 +102,14 @@ class SpatialTemporalReasoning(nn.Module):
 
         Args:
             x: (B, T, N, d) fused features.
-            grid: (h, w).
-            shallow: (B, T, N, d_v) for each block, deepest first; not read without decoders.
-            words: (B, S, d); not read without decoders.
+            grid: (h, w) patches of a frame.
+            shallow: (B, T, N, d_v) patch tokens of an earlier vision layer for each block, the deepest layer first;
+                ignored where there are no decoders.
+            words: (B, S, d) word features; ignored where there are no decoders.
             visible: (B, S) bool, True on real words; None where all of them are.
 
         Returns:
-            (B, T, N, d), normed.
+            (B, T, N, d), after a layer norm.
         """
         for block, encoder in enumerate(self.encoders):
             encoded = encoder(x, grid)

@@ -1,6 +1,7 @@
-"""The whole model: frames and words of a clip -> masks.
+"""The whole model: the frames of a clip and expressions in, masks out.
 
-`docs/method.md`. Shapes: V videos, B expressions, T frames, (H, W) input size in pixels, (h, w) patch grid, d width.
+`docs/method.md`. Shapes: V videos, B expressions, T frames, T' frames of the previous clip, (H, W) input size in
+pixels, (h, w) patch grid, C channels of a feature map, d width of the trained modules.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.motion import MotionFeatures
-from vlp_rvos.models.prompts import masked_mean
+from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.reasoning import SpatialTemporalReasoning
 
 __all__ = ["VLPRVOS", "ClipOutput", "TextFeatures"]
 
-#: What `tune_backbone` trains of the backbone. What comes before the first layer runs without gradients.
-TUNED = ("backbone.vision_blocks.", "backbone.text_blocks.")
+#: parameters of the backbone that `tune_backbone` trains: the layers of both towers, not the embeddings before them
+TUNED_PREFIXES = ("backbone.vision_blocks.", "backbone.text_blocks.")
 
 
 @dataclass
@@ -33,13 +34,13 @@ class ClipOutput:
     """Predictions for one clip. All logits are float32.
 
     Attributes:
-        mask_logits: (B, T, H, W), at the input size.
-        history: (B, T, d), for the next clip's `history`. It carries gradients; training detaches it.
-        score_logits: (B, T, h, w) of the text-pixel score map, or None where the config has none.
-        presence_logits: (B, T), is it in the frame; None where the config has no presence.
-        clip_presence_logits: (B,), is it in the clip; None where the config has no presence.
-        correspondence_features: (V, T, h, w, C) frozen features of the patches, by which each is found again in other
-            frames.
+        mask_logits: (B, T, H, W) mask logits at the input size.
+        history: (B, T, d) features to pass as `history` with the next clip. They carry gradients; training detaches
+            them.
+        score_logits: (B, T, h, w) logits of the text-pixel score map; None where the config has no score map.
+        presence_logits: (B, T) logits that the target is in the frame; None where the config has no presence head.
+        clip_presence_logits: (B,) logits that the target is in the clip; None where the config has no presence head.
+        correspondence_features: (V, T, h, w, C) frozen features that find a patch again in other frames.
     """
 
     mask_logits: Tensor
@@ -53,11 +54,11 @@ class ClipOutput:
 class VLPRVOS(nn.Module):
     """Referring video object segmentation on a frozen vision-language backbone (arXiv 2405.10610).
 
-    Everything but `backbone` is trained; with `config.tune_backbone` the layers of its towers are too.
+    Everything but the backbone is trained; with `config.tune_backbone` the layers of its towers are trained too.
 
     Args:
-        backbone: frozen; where the config tunes it, the model takes its layers over.
-        config: sizes and switches.
+        backbone: Frozen backbone, which becomes part of the model.
+        config: Sizes and switches.
 
     Raises:
         UserError: the config does not fit the backbone.
@@ -78,7 +79,7 @@ class VLPRVOS(nn.Module):
             parameter.requires_grad_(True)
 
     def encode_text(self, text: TextBatch) -> TextFeatures:
-        """Words -> features, to be given to `forward` for every clip of a video."""
+        """Encode expressions once; the result goes to `forward` with every clip of a video."""
         return self.encoder.encode_text(self.backbone, text)
 
     def forward(
@@ -91,14 +92,14 @@ class VLPRVOS(nn.Module):
         """Segment one clip.
 
         Args:
-            frames: (V, T, 3, H, W) RGB in [0, 1]; H and W multiples of `backbone.size_multiple`; any T >= 1.
+            frames: (V, T, 3, H, W) RGB in [0, 1]; H and W are multiples of `backbone.size_multiple`, T is at least 1.
             text: B expressions, or their features from `encode_text`.
-            history: (B, T', d) from the output of the previous clip, None for the first clip of a video.
-            video_of: (B,) int64, which of the V videos each expression is about. Default: one expression for each
-                video, in order; all of them about the only video where V is 1.
+            history: (B, T', d) `ClipOutput.history` of the previous clip; None for the first clip of a video.
+            video_of: (B,) int64 index of the video that each expression is about. None: all expressions are about the
+                only video, or with several videos there is one expression for each, in order.
 
         Raises:
-            ValueError: shapes that do not fit.
+            ValueError: the shapes do not fit together, or the backbone.
         """
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
@@ -108,21 +109,21 @@ class VLPRVOS(nn.Module):
     def predict(
         self, frames: Tensor, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
     ) -> ClipOutput:
-        """`forward` without its checks: what is exported. `video_of` None says one expression for each video."""
+        """`forward` without its checks, for export. With `video_of` None, expression b is about video b."""
         return self.predict_embedded(self.embed(frames), text, history, video_of)
 
     def embed(self, frames: Tensor) -> EmbeddedFrames:
-        """What `predict` does first, and can be done ahead: it needs no words, and each frame is looked at by itself.
+        """The first part of `predict`. It needs no words and treats each frame by itself, so it can be done ahead.
 
         Args:
-            frames: as in `forward`.
+            frames: (V, T, 3, H, W) RGB in [0, 1], as in `forward`.
         """
         return self.encoder.embed(self.backbone, self.backbone.normalize(frames))
 
     def predict_embedded(
         self, embedded: EmbeddedFrames, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
     ) -> ClipOutput:
-        """The rest of `predict`."""
+        """The second part of `predict`, from embedded frames."""
         encoded = self.encoder(self.backbone, embedded, text, history, video_of)
         grid, batch, length = embedded.grid, text.sentence.shape[0], embedded.tokens.shape[1]
 
@@ -146,27 +147,27 @@ class VLPRVOS(nn.Module):
             out.presence_logits, out.clip_presence_logits = frame_logits.float(), clip_logits.float()
         return out
 
-    # --- the trained part ------------------------------------------------------------------------------------------
+    # --- trained parameters ----------------------------------------------------------------------------------------
     def named_trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Name and parameter of everything but the frozen backbone; the one rule that all of the below follow."""
-        tuned = TUNED if self.config.tune_backbone else ()
+        """Name and parameter of everything that is trained; the optimizer and checkpoints follow this one rule."""
+        tuned = TUNED_PREFIXES if self.config.tune_backbone else ()
         for name, value in self.named_parameters():
             if not name.startswith("backbone.") or name.startswith(tuned):
                 yield name, value
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
-        """Everything but the frozen backbone: what the optimizer gets."""
+        """The parameters for the optimizer."""
         return (value for _, value in self.named_trained_parameters())
 
     def trained_state_dict(self) -> dict[str, Tensor]:
-        """Everything but the frozen backbone: what a checkpoint holds. The tensors are the model's own."""
+        """What a checkpoint holds: name -> tensor, which shares memory with the model."""
         return {name: value.detach() for name, value in self.named_trained_parameters()}
 
     def load_trained(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `trained_state_dict` gave.
+        """Copy the tensors of a `trained_state_dict` into the model.
 
         Raises:
-            UserError: the keys or shapes are not this model's; names the first that differ.
+            UserError: the keys or shapes are not this model's; the message names the first that differ.
         """
         own = self.trained_state_dict()
         missing = [name for name in own if name not in state]
@@ -187,7 +188,7 @@ class VLPRVOS(nn.Module):
 def _check_shapes(
     frames: Tensor, expressions: int, history: Tensor | None, video_of: Tensor | None, width: int
 ) -> Tensor | None:
-    """The video of each expression, None where it is the identity; raises ValueError where shapes do not fit."""
+    """`video_of` with its default filled in, None where expression b is about video b; see `VLPRVOS.forward`."""
     if frames.ndim != 5 or frames.shape[2] != 3 or not frames.shape[1]:
         raise ValueError(f"frames have shape {tuple(frames.shape)}, not (V, T, 3, H, W) with T >= 1")
     if history is not None and (history.ndim != 3 or history.shape[0] != expressions or history.shape[2] != width):

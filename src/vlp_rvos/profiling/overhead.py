@@ -113,7 +113,7 @@ def measure_overhead(
 
     with torch.inference_mode():
         one, two = (
-            model.encode_text(backbone.tokenize(list(EXPRESSIONS[:count]))).without_idle_mask() for count in (1, 2)
+            model.encode_text(backbone.tokenize(list(EXPRESSIONS[:count]))).without_redundant_mask() for count in (1, 2)
         )
         history = model(clip, one).history
 

@@ -52,7 +52,7 @@ class TorchRuntime(Runtime):
     def encode_text(self, expressions: Sequence[str]) -> Any:
         with self._autocast():
             text = self.model.encode_text(self.model.backbone.tokenize(expressions).to(self.device))
-        return text.without_idle_mask()
+        return text.without_redundant_mask()
 
     @torch.inference_mode()
     def embed(self, frames: Tensor) -> EmbeddedFrames:

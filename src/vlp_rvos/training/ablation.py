@@ -85,7 +85,7 @@ class AblationConfig:
         rows: the first one is what the others are compared with.
         train: settings on top of `base`, for all rows.
         seeds: of the runs of each row; of the data too.
-        pairs: clips of each kind of pair to ask about, and for presence (`vlp_rvos.evaluation.grounding_probe`); 0 for none.
+        pairs: clips of each kind of pair that the grounding probe asks about, and for presence; 0 for none.
     """
 
     base: str

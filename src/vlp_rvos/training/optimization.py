@@ -10,12 +10,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from vlp_rvos.models.prompts import PromptModule
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.train_config import TrainConfig
 
 __all__ = ["Average", "average_gradients", "make_optimizer", "set_learning_rates"]
 
-PROMPTS_MODULE = "vlp_rvos.models.prompts"
 DECAYED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 
 
@@ -27,7 +27,7 @@ def make_optimizer(model: VLPRVOS, config: TrainConfig) -> torch.optim.AdamW:
     prompts: set[nn.Parameter] = set()
     decayed: set[nn.Parameter] = set()
     for module in model.modules():
-        if type(module).__module__ == PROMPTS_MODULE:
+        if isinstance(module, PromptModule):
             prompts.update(module.parameters())
         if isinstance(module, DECAYED):
             decayed.update(p for p in module.parameters(recurse=False) if p.ndim > 1)
