@@ -12,6 +12,11 @@ from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, Referri
 HEIGHT, WIDTH = 24, 32
 
 
+def shifted(masks: np.ndarray) -> np.ndarray:
+    """Masks (E, H, W), moved down and to the right: predictions that are partly wrong."""
+    return np.roll(masks, (2, 3), axis=(1, 2))
+
+
 @dataclass
 class Prediction:
     masks: np.ndarray

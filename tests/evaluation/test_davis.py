@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vlp_rvos.evaluation.davis import Mask, boundary_map, boundary_measure, region_similarity, score_frame, statistics
-from vlp_rvos.evaluation.mask_folders import VideoScores
+from vlp_rvos.evaluation.folder_scores import VideoScores
 from vlp_rvos.media.image_files import read_mask
 
 VIDEOS = ("blackswan", "bmx-trees", "camel", "car-shadow", "cows", "dog", "horsejump-high", "soapbox")

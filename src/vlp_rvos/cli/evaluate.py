@@ -16,7 +16,7 @@ from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, MaskFold
 if TYPE_CHECKING:
     from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringVideo
     from vlp_rvos.data.sources.ytvos import VideoEntry
-    from vlp_rvos.evaluation.case_pictures import Picture
+    from vlp_rvos.evaluation.case_pictures import CasePicture
     from vlp_rvos.evaluation.dataset_scores import DatasetScores
 
 __all__ = ["benchmark", "compare", "masks", "rle", "run"]
@@ -42,12 +42,12 @@ def masks(
     from rich.console import Console
 
     from vlp_rvos.cli.score_tables import folder_table
-    from vlp_rvos.evaluation.mask_folders import evaluate_folders
+    from vlp_rvos.evaluation.mask_folders import score_mask_folders
     from vlp_rvos.utils.progress import counting
 
     files.prepare()
     with counting("scoring", "frames") as count:
-        scores = evaluate_folders(pred, gt, skip_ends=skip_ends, objects=objects, on_frame=count)
+        scores = score_mask_folders(pred, gt, skip_ends=skip_ends, objects=objects, on_frame=count)
     files.write(scores.to_json())
     Console().print(folder_table(scores))
 
@@ -83,7 +83,7 @@ def run(
 
     from vlp_rvos.cli.score_tables import dataset_tables
     from vlp_rvos.data.sources.ytvos import YTVOSDataset
-    from vlp_rvos.evaluation.runner import evaluate_folder, layout_folder
+    from vlp_rvos.evaluation.runner import evaluate_ytvos_folder, ytvos_folder_dataset
 
     reader = YTVOSDataset(dataset, images)
     files.prepare()
@@ -92,7 +92,7 @@ def run(
 
     predict = Segmenter.from_pretrained(model, options).segment
     with _frames_bar("predicting", reader.videos) as count:
-        scores = evaluate_folder(
+        scores = evaluate_ytvos_folder(
             reader,
             predict,
             output=output,
@@ -101,7 +101,7 @@ def run(
             worst=WORST if files.html else 0,
             on_frame=_each(count),
         )
-    files.write(scores.to_json(str(dataset), model), _pictures(layout_folder(reader), scores))
+    files.write(scores.to_json(str(dataset), model), _pictures(ytvos_folder_dataset(reader), scores))
     console = Console()
     for table in dataset_tables(scores):
         console.print(table)
@@ -131,6 +131,7 @@ def benchmark(
     from vlp_rvos.cli.score_tables import dataset_tables, metrics_table
     from vlp_rvos.data.benchmarks import open_benchmark
     from vlp_rvos.errors import UserError
+    from vlp_rvos.evaluation.coco_entries import coco_predictions, coco_truth
     from vlp_rvos.evaluation.protocols import PROTOCOLS, Measure
     from vlp_rvos.evaluation.runner import evaluate_dataset
     from vlp_rvos.utils.atomic import write_json
@@ -165,9 +166,9 @@ def benchmark(
     report = scores.to_json(str(path), model if pred is None else str(pred))
     report |= {"benchmark": name, "split": dataset.split, "protocol": protocol.summary, "metrics": metrics}
     files.write(report, _pictures(dataset, scores))
-    if output is not None and scores.samples:
-        write_json(output / "ground_truth.json", scores.coco_truth())
-        write_json(output / "predictions.json", scores.coco_predictions())
+    if output is not None and scores.coco_entries:
+        write_json(output / "ground_truth.json", coco_truth(scores.coco_entries))
+        write_json(output / "predictions.json", coco_predictions(scores.coco_entries))
     if scores.means is None:
         typer.echo(f"{name} {dataset.split} has no true masks: {scores.frames} frames were predicted and not scored")
         return
@@ -175,7 +176,7 @@ def benchmark(
     typer.echo(f"{name} {dataset.split}: {protocol.summary}")
     console = Console()
     console.print(metrics_table(metrics))
-    if not protocol.in_pictures:
+    if not protocol.scores_images:
         for table in list(dataset_tables(scores))[1:]:
             console.print(table)
 
@@ -213,15 +214,15 @@ def compare(
 
     from vlp_rvos.cli.score_tables import comparison_table
     from vlp_rvos.errors import UserError
-    from vlp_rvos.evaluation.html_report import comparison_page, match_rows
-    from vlp_rvos.evaluation.score_rows import read_report, rows_of
+    from vlp_rvos.evaluation.html_report import comparison_page
+    from vlp_rvos.evaluation.score_rows import match_rows, read_score_file, to_rows
     from vlp_rvos.utils.atomic import write_bytes
     from vlp_rvos.utils.output_files import prepare_output
 
     if html_file is not None:
         prepare_output(html_file)
-    before, after = read_report(first), read_report(second)
-    pairs, alone = match_rows(rows_of(before), rows_of(after))
+    before, after = read_score_file(first), read_score_file(second)
+    pairs, alone = match_rows(to_rows(before), to_rows(after))
     if not pairs:
         raise UserError(f"{first} and {second} have no scored expression in common")
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
@@ -232,7 +233,7 @@ def compare(
         typer.echo(f"{alone} expressions are in one file only and were left out")
 
 
-def _pictures(dataset: ReferringDataset, scores: DatasetScores) -> list[Picture]:
+def _pictures(dataset: ReferringDataset, scores: DatasetScores) -> list[CasePicture]:
     from vlp_rvos.evaluation.case_pictures import draw_cases
 
     return draw_cases(dataset, scores.worst)

@@ -12,7 +12,7 @@ import typer
 from vlp_rvos.cli.option_groups import OptionGroup
 
 if TYPE_CHECKING:
-    from vlp_rvos.evaluation.case_pictures import Picture
+    from vlp_rvos.evaluation.case_pictures import CasePicture
 
 __all__ = ["ScoreFileOptions", "ScoreFiles"]
 
@@ -43,7 +43,7 @@ class ScoreFiles:
             if path is not None:
                 prepare_output(path)
 
-    def write(self, report: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> None:
+    def write(self, report: Mapping[str, Any], pictures: Sequence[CasePicture] = ()) -> None:
         """Write the files.
 
         Args:
@@ -58,9 +58,9 @@ class ScoreFiles:
         if self.json is not None:
             write_json(self.json, report)
         if self.csv is not None:
-            from vlp_rvos.evaluation.score_rows import rows_of, to_csv
+            from vlp_rvos.evaluation.score_rows import to_csv, to_rows
 
-            write_bytes(self.csv, to_csv(rows_of(report)).encode())
+            write_bytes(self.csv, to_csv(to_rows(report)).encode())
         if self.html is not None:
             from vlp_rvos.evaluation.html_report import report_page
 

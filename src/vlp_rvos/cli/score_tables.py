@@ -13,9 +13,10 @@ from rich.text import Text
 from vlp_rvos.evaluation.score_rows import mean_of
 
 if TYPE_CHECKING:
-    from vlp_rvos.evaluation.dataset_scores import DatasetScores, Means
-    from vlp_rvos.evaluation.mask_folders import FolderScores, VideoScores
-    from vlp_rvos.evaluation.score_rows import Row
+    from vlp_rvos.evaluation.dataset_scores import DatasetScores
+    from vlp_rvos.evaluation.expression_scores import Means
+    from vlp_rvos.evaluation.folder_scores import FolderScores, VideoScores
+    from vlp_rvos.evaluation.score_rows import ScoreRow
 
 __all__ = ["comparison_table", "dataset_tables", "folder_table", "metrics_table"]
 
@@ -80,7 +81,7 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     return table
 
 
-def comparison_table(pairs: Sequence[tuple[Row, Row]], names: tuple[str, str]) -> Table:
+def comparison_table(pairs: Sequence[tuple[ScoreRow, ScoreRow]], names: tuple[str, str]) -> Table:
     """Mean J&F before and after, for each kind of expression.
 
     Args:

@@ -1,1 +1,1 @@
-"""Scores of predicted masks: J and F as the DAVIS-2017 benchmark defines them."""
+"""Scores of predicted masks, by the protocol of each published benchmark."""

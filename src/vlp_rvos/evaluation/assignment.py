@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 __all__ = ["best_assignment"]
 
 MAX_PERMUTED = 7
-
-
-"""Up to how many objects the best assignment is looked for by trying all."""
+"""Number of objects up to which all assignments are tried, so that SciPy is not needed."""
 
 
 def best_assignment(scores: NDArray[np.float64]) -> list[int]:
-    """For each column its row, every row at most once, with the largest sum; scores are (rows, columns <= rows)."""
+    """Assign a row to each column, so that the sum of the scores is largest.
+
+    Args:
+        scores: (rows, columns) score of each pair, with at least as many rows as columns.
+
+    Returns:
+        The row of each column; no row occurs twice.
+    """
     rows, columns = scores.shape
     if rows > MAX_PERMUTED:
         from vlp_rvos.utils.extras import import_optional

@@ -14,10 +14,10 @@ from pathlib import PurePath
 from statistics import fmean
 from typing import Any
 
-from vlp_rvos.evaluation.case_pictures import Picture
-from vlp_rvos.evaluation.score_rows import Row, mean_of, rows_of
+from vlp_rvos.evaluation.case_pictures import CasePicture
+from vlp_rvos.evaluation.score_rows import ScoreRow, match_rows, mean_of, to_rows
 
-__all__ = ["comparison_page", "headline", "match_rows", "report_page"]
+__all__ = ["comparison_page", "headline", "report_page"]
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 MAX_CURVES = 200
@@ -57,17 +57,17 @@ figcaption { font-size: .85rem; margin-top: .3rem; overflow-wrap: anywhere; }
 """
 
 
-def report_page(report: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> str:
+def report_page(report: Mapping[str, Any], pictures: Sequence[CasePicture] = ()) -> str:
     """A page about one run.
 
     Args:
-        report: a score file's content; see `vlp_rvos.evaluation.score_rows.rows_of`.
+        report: a score file's content; see `vlp_rvos.evaluation.score_rows.to_rows`.
         pictures: of the worst cases.
 
     Raises:
         UserError: it is no score file.
     """
-    rows = rows_of(report)
+    rows = to_rows(report)
     title = _title(report)
     by_video = _by_video(rows)
     parts = [
@@ -92,7 +92,7 @@ def comparison_page(first: Mapping[str, Any], second: Mapping[str, Any], names: 
     Raises:
         UserError: one is no score file.
     """
-    pairs, alone = match_rows(rows_of(first), rows_of(second))
+    pairs, alone = match_rows(to_rows(first), to_rows(second))
     before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     title = f"{names[0]} and {names[1]}"
     note = f"{len(pairs)} rows are in both files and are compared"
@@ -110,15 +110,6 @@ def comparison_page(first: Mapping[str, Any], second: Mapping[str, Any], names: 
     return _page(title, [f"<h1>{_text(title)}</h1>", f'<p class="faint">{_text(note)}</p>', *sections])
 
 
-def match_rows(first: Iterable[Row], second: Iterable[Row]) -> tuple[list[tuple[Row, Row]], int]:
-    """Pairs of rows about the same expression that are scored in both, and how many rows have no partner."""
-    known = {(row.video, row.id, row.expression): row for row in second if row.score is not None}
-    scored = [row for row in first if row.score is not None]
-    keys = [(row.video, row.id, row.expression) for row in scored]
-    pairs = [(row, known[key]) for row, key in zip(scored, keys, strict=True) if key in known]
-    return pairs, len(scored) + len(known) - 2 * len(pairs)
-
-
 def headline(report: Mapping[str, Any]) -> dict[str, float]:
     """The numbers that a run is known by: the benchmark's own, else J, F and J&F; those that are known."""
     names = ("J_mean", "F_mean", "J&F", "N_acc", "T_acc")
@@ -131,7 +122,7 @@ def _title(report: Mapping[str, Any]) -> str:
     return " ".join(filter(None, [str(name), str(report.get("split") or "")]))
 
 
-def _subtitle(report: Mapping[str, Any], rows: Sequence[Row], by_video: Mapping[str, Sequence[Row]]) -> str:
+def _subtitle(report: Mapping[str, Any], rows: Sequence[ScoreRow], by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
     parts = [f"model {report['model']}"] if report.get("model") else []
     parts.append(f"{len(by_video)} videos")
     if any(row.id for row in rows):
@@ -146,8 +137,8 @@ def _tiles(numbers: Mapping[str, float]) -> str:
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
-def _kinds_section(rows: Sequence[Row]) -> str:
-    kinds = list(dict.fromkeys(row.kind for row in rows if row.kind and row.score is not None))
+def _kinds_section(rows: Sequence[ScoreRow]) -> str:
+    kinds = list(dict.fromkeys(row.kind for row in rows if row.kind and row.j_and_f is not None))
     if not kinds:
         return ""
     groups = {kind: [row for row in rows if row.kind == kind] for kind in kinds}
@@ -170,11 +161,11 @@ def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     return [fmean(values) for values in zip(*stretched, strict=True)]
 
 
-def _videos_section(by_video: Mapping[str, Sequence[Row]]) -> str:
+def _videos_section(by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
     return "<h2>Videos</h2>" + _score_table("video", by_video)
 
 
-def _score_table(name: str, groups: Mapping[str, Sequence[Row]]) -> str:
+def _score_table(name: str, groups: Mapping[str, Sequence[ScoreRow]]) -> str:
     head = _cells([(name, ""), ("n", "n"), ("J", "n"), ("F", "n"), ("J&F", "n"), ("", "bar")], "th")
     lines = []
     for group, rows in groups.items():
@@ -184,7 +175,7 @@ def _score_table(name: str, groups: Mapping[str, Sequence[Row]]) -> str:
     return f"<table>{_rows([head, *lines])}</table>"
 
 
-def _curves_section(by_video: Mapping[str, Sequence[Row]]) -> str:
+def _curves_section(by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
     drawn = {video: rows for video, rows in by_video.items() if any(len(row.j) > 2 for row in rows)}
     if not drawn:
         return ""
@@ -196,12 +187,12 @@ def _curves_section(by_video: Mapping[str, Sequence[Row]]) -> str:
     return f'<h2>J over time</h2><p class="faint">{note}</p>' + "".join(details)
 
 
-def _video_details(video: str, rows: Sequence[Row], is_open: bool) -> str:
+def _video_details(video: str, rows: Sequence[ScoreRow], is_open: bool) -> str:
     summary = f"<b>{_text(video)}</b><span>J&amp;F {_optional(mean_of(rows))}</span>"
     head = _cells([("expression", ""), ("kind", ""), ("J", "n"), ("F", "n"), ("J&F", "n")], "th")
     lines = []
     for i, row in enumerate(rows):
-        values = (row.values.get(measure) for measure in ("J_mean", "F_mean", "J&F"))
+        values = (row.scores.get(measure) for measure in ("J_mean", "F_mean", "J&F"))
         cells = _cells([(row.kind, ""), *((_optional(value), "n") for value in values)], "td")
         lines.append(f"<td>{_swatch(i)}{_text(_name(row))}</td>{cells}")
     table = f"<table>{_rows([head, *lines])}</table>"
@@ -211,7 +202,7 @@ def _video_details(video: str, rows: Sequence[Row], is_open: bool) -> str:
     return f"<details{opened}><summary>{summary}</summary>{chart}{table}</details>"
 
 
-def _name(row: Row) -> str:
+def _name(row: ScoreRow) -> str:
     return row.expression or (f"object {row.id}" if row.id else row.video)
 
 
@@ -252,7 +243,7 @@ def _chart(series: Sequence[Sequence[float]], first: str, last: str) -> str:
     return "".join(parts) + "</svg>"
 
 
-def _pictures_section(rows: Sequence[Row], pictures: Sequence[Picture]) -> str:
+def _pictures_section(rows: Sequence[ScoreRow], pictures: Sequence[CasePicture]) -> str:
     if not pictures:
         return ""
     known = {(row.video, row.id): row for row in rows}
@@ -263,7 +254,7 @@ def _pictures_section(rows: Sequence[Row], pictures: Sequence[Picture]) -> str:
         image = base64.b64encode(picture.jpeg).decode("ascii")
         caption = f"{said}{_text(picture.video)}, {_text(picture.caption)}"
         if row:
-            caption += f"; J&amp;F of all frames {_optional(row.score)}"
+            caption += f"; J&amp;F of all frames {_optional(row.j_and_f)}"
         figures.append(
             f'<figure><img src="data:image/jpeg;base64,{image}" alt="{_text(picture.caption)}">'
             f"<figcaption>{caption}</figcaption></figure>"
@@ -272,10 +263,10 @@ def _pictures_section(rows: Sequence[Row], pictures: Sequence[Picture]) -> str:
     return f'<h2>Worst cases</h2>{legend}<div class="grid">{"".join(figures)}</div>'
 
 
-def _overall_section(before: Sequence[Row], after: Sequence[Row], names: tuple[str, str]) -> str:
+def _overall_section(before: Sequence[ScoreRow], after: Sequence[ScoreRow], names: tuple[str, str]) -> str:
     lines = [
         _compared(measure, mean_of(before, measure), mean_of(after, measure), less_is_better=measure.endswith("_decay"))
-        for measure in (before[0].values if before else ())
+        for measure in (before[0].scores if before else ())
     ]
     return "<h2>Mean</h2>" + _compared_table("measure", names, lines)
 
@@ -283,12 +274,12 @@ def _overall_section(before: Sequence[Row], after: Sequence[Row], names: tuple[s
 def _changes_section(
     heading: str,
     name: str,
-    pairs: Sequence[tuple[Row, Row]],
-    group_of: Callable[[Row], str],
+    pairs: Sequence[tuple[ScoreRow, ScoreRow]],
+    group_of: Callable[[ScoreRow], str],
     groups: Sequence[str],
     names: tuple[str, str],
 ) -> str:
-    members: dict[str, list[tuple[Row, Row]]] = {group: [] for group in groups}
+    members: dict[str, list[tuple[ScoreRow, ScoreRow]]] = {group: [] for group in groups}
     for pair in pairs:
         if (group := group_of(pair[0])) in members:
             members[group].append(pair)
@@ -299,9 +290,9 @@ def _changes_section(
     return f"<h2>{heading}, J&amp;F</h2>" + _compared_table(name, names, lines)
 
 
-def _pairs_section(heading: str, pairs: Sequence[tuple[Row, Row]], names: tuple[str, str], sign: int) -> str:
+def _pairs_section(heading: str, pairs: Sequence[tuple[ScoreRow, ScoreRow]], names: tuple[str, str], sign: int) -> str:
     lines = [
-        _compared(f"{_name(first)} ({first.video})", first.score, second.score)
+        _compared(f"{_name(first)} ({first.video})", first.j_and_f, second.j_and_f)
         for first, second in pairs
         if sign * _difference([(first, second)]) > 0
     ]
@@ -321,12 +312,12 @@ def _compared_table(name: str, names: tuple[str, str], lines: Sequence[str]) -> 
     return f"<table>{_rows([head, *lines])}</table>"
 
 
-def _difference(pairs: Sequence[tuple[Row, Row]]) -> float:
+def _difference(pairs: Sequence[tuple[ScoreRow, ScoreRow]]) -> float:
     first, second = mean_of(pair[0] for pair in pairs), mean_of(pair[1] for pair in pairs)
     return 0.0 if first is None or second is None else second - first
 
 
-def _by_video(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _by_video(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:
     return {video: list(of_video) for video, of_video in groupby(rows, key=lambda row: row.video)}
 
 

@@ -1,4 +1,4 @@
-"""What the evaluation needs to know of a model."""
+"""What the evaluation needs of a model: a function from frames and expressions to masks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ __all__ = ["FramePrediction", "Predictor"]
 
 
 class FramePrediction(Protocol):
-    """What a predictor says of one frame; `vlp_rvos.results.FrameResult` is one."""
+    """What a model predicts for one frame and E expressions; `vlp_rvos.results.FrameResult` is one."""
 
     @property
     def masks(self) -> Any:
-        """(E, H, W) bool array, one mask for each expression, at the frame's own size."""
+        """(E, H, W) bool array, the mask of each expression at the size of the frame."""
 
     @property
     def presences(self) -> Any:
-        """(E,) how sure the model is that each expression refers to something in the frame, in [0, 1]."""
+        """(E,) confidence that the target of each expression is in the frame, in [0, 1]."""
 
     @property
     def scores(self) -> Any:
-        """(E,) how good the model thinks each mask is, in [0, 1]."""
+        """(E,) confidence in each mask, in [0, 1]."""
 
 
 Predictor = Callable[[Iterable[NDArray[np.uint8]], list[str]], Iterable[FramePrediction]]
-
-
-"""From the frames of a video, (H, W, 3) uint8 RGB, and E expressions to one prediction per frame, lazily."""
+"""A function that takes the frames of a video, (H, W, 3) uint8 RGB, and E expressions, and yields one prediction for
+each frame. It should read the frames lazily, so that memory does not grow with the video."""

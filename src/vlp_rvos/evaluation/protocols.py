@@ -8,20 +8,20 @@ from enum import StrEnum
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["FOLDER", "PROTOCOLS", "Measure", "Protocol"]
+__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Measure", "Protocol", "frames_to_score"]
 
 
 class Measure(StrEnum):
     """What a benchmark reports."""
 
     expressions = "expressions"
-    """J and F over the frames of each expression; mean over expressions."""
+    """J and F of each expression over its frames; mean over expressions."""
     annotators = "annotators"
-    """J and F over the frames of each object, in one palette image for each annotator; mean over annotators."""
+    """J and F of each object over its frames, one image of object ids for each annotator; mean over annotators."""
     overlap = "overlap"
-    """IoU of single pictures: overall, mean, and the share above thresholds."""
+    """IoU of single images: overall IoU, mean IoU, and the share of images above several thresholds."""
     precision = "precision"
-    """The same, and COCO's average precision."""
+    """The same as `overlap`, and COCO's average precision."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Protocol:
     """How a benchmark is scored.
 
     Attributes:
-        summary: in one line.
-        measure: what is reported.
-        split: that is scored unless another one is asked for.
-        skip_ends: every video's first and last frame are left out, as DAVIS 2016 and 2017 (semi-supervised) do.
-        resize: predictions are brought to the size of the true masks where those differ by rounding.
+        summary: one line that describes the scores.
+        measure: what the benchmark reports.
+        split: the split that is scored by default.
+        skip_ends: leave out the first and the last frame of every video, as DAVIS 2016 and 2017 (semi-supervised) do.
+        resize: resize a predicted mask to the size of the true one, for data sets whose masks differ from their frames
+            by rounding.
     """
 
     summary: str
@@ -43,15 +44,15 @@ class Protocol:
     resize: bool = False
 
     @property
-    def in_pictures(self) -> bool:
-        """Whether pictures are scored on their own, not as parts of videos."""
+    def scores_images(self) -> bool:
+        """Whether each image is scored on its own, not as a frame of a video."""
         return self.measure in (Measure.overlap, Measure.precision)
 
 
-FOLDER = Protocol("J and F of all frames, mean over expressions")
-"""Of a folder in the Ref-YouTube-VOS layout that is no published benchmark."""
+DEFAULT_PROTOCOL = Protocol("J and F of all frames, mean over expressions")
+"""The protocol of a data set that is no published benchmark."""
 
-_PICTURES = Protocol("overall IoU, mean IoU and P@K over expressions", Measure.overlap)
+_IMAGES = Protocol("overall IoU, mean IoU and P@K over expressions", Measure.overlap)
 
 PROTOCOLS = {
     "ref-youtube-vos": Protocol("J and F of all frames, mean over expressions", split="valid"),
@@ -59,18 +60,23 @@ PROTOCOLS = {
     "mevis": Protocol("J and F of all frames, mean over expressions", split="valid_u"),
     "a2d-sentences": Protocol("mAP, P@K and IoU of the annotated frames", Measure.precision, split="test", resize=True),
     "jhmdb-sentences": Protocol("mAP, P@K and IoU of three frames a video", Measure.precision, split="test"),
-    "refcoco": _PICTURES,
-    "refcoco+": _PICTURES,
-    "refcocog": _PICTURES,
+    "refcoco": _IMAGES,
+    "refcoco+": _IMAGES,
+    "refcocog": _IMAGES,
 }
-"""By the names of `vlp_rvos.data.benchmarks`."""
+"""Name of a benchmark, as in `vlp_rvos.data.benchmarks` -> its protocol."""
 
 
-def inner_frames(frames: Sequence[str], video: str, skip_ends: bool) -> list[str]:
+def frames_to_score(frames: Sequence[str], video: str, skip_ends: bool) -> list[str]:
     """The frames of a video that are scored.
 
+    Args:
+        frames: names of all frames of the video.
+        video: name of the video, for the message of an error.
+        skip_ends: leave out the first and the last frame.
+
     Raises:
-        UserError: none is left.
+        UserError: no frame is left.
     """
     if not skip_ends:
         return list(frames)

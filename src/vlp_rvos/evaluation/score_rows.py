@@ -1,4 +1,7 @@
-"""The expressions of a score file as rows, whatever command wrote it, and as a CSV table."""
+"""The expressions of a score file as rows, whichever command wrote the file, and as a CSV table.
+
+A score file is what the evaluations write with `--json`.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,27 @@ from typing import Any
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
 
-__all__ = ["MEASURES", "Row", "mean_of", "read_report", "rows_of", "to_csv"]
+__all__ = ["SCORE_NAMES", "ScoreRow", "match_rows", "mean_of", "read_score_file", "to_csv", "to_rows"]
 
-MEASURES = ("J_mean", "J_recall", "J_decay", "F_mean", "F_recall", "F_decay", "J&F")
+SCORE_NAMES = ("J_mean", "J_recall", "J_decay", "F_mean", "F_recall", "F_decay", "J&F")
+"""Names of the scores of an expression; the last one is `J_AND_F`."""
+
+J_AND_F = "J&F"
 
 
 @dataclass(frozen=True)
-class Row:
-    """Scores of one expression, or of a video where there are no expressions.
+class ScoreRow:
+    """Scores of one expression, or of a video or an object if there are no expressions.
 
     Attributes:
-        video: its name.
-        id: of the expression in the video, "" where there are none.
-        expression: its text.
-        kind: of expression, "" where it is not known.
-        j: of each scored frame; empty where the file has no curves.
-        values: some of `MEASURES`; None where nothing could be scored.
-        presence: mean over the frames, None where no model said so.
+        video: name of the video.
+        id: id of the expression or the object in the video; "" for a whole video.
+        expression: text of the expression; "" if there is none.
+        kind: kind of the expression; "" if it is not known.
+        j: J of each scored frame, in [0, 1]; empty if the file does not hold it.
+        scores: name of a score, one of `SCORE_NAMES` -> value, None where nothing could be scored. Names that the file
+            does not hold are left out.
+        presence: mean predicted presence over the frames, in [0, 1]; None if it is not known.
     """
 
     video: str
@@ -37,79 +44,101 @@ class Row:
     expression: str
     kind: str
     j: tuple[float, ...]
-    values: Mapping[str, float | None]
+    scores: Mapping[str, float | None]
     presence: float | None
 
     @property
-    def score(self) -> float | None:
-        """J&F."""
-        return self.values.get("J&F")
+    def j_and_f(self) -> float | None:
+        """J&F, in [0, 1]; None if the row is not scored."""
+        return self.scores.get(J_AND_F)
 
 
-def rows_of(report: Mapping[str, Any]) -> list[Row]:
-    """The rows of what `evaluate run`, `evaluate masks` or `evaluate <benchmark>` write.
+def read_score_file(path: Path) -> dict[str, Any]:
+    """Read a score file.
+
+    Returns:
+        Its content, which `to_rows` takes.
 
     Raises:
-        UserError: it is something else.
+        UserError: the file cannot be read, or is no score file; the message names it.
+    """
+    content = read_json(path)
+    try:
+        to_rows(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    assert isinstance(content, dict)
+    return content
+
+
+def to_rows(content: Mapping[str, Any]) -> list[ScoreRow]:
+    """The rows of a score file.
+
+    Args:
+        content: content of the file, as `evaluate run`, `evaluate masks` or `evaluate <benchmark>` write it.
+
+    Raises:
+        UserError: the content is of another kind.
     """
     try:
-        return [row for video, entry in report["videos"].items() for row in _rows_of_video(video, entry)]
+        return [row for video, entry in content["videos"].items() for row in _rows_of_video(video, entry)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError("this is not a score file: write one with vlp-rvos evaluate ... --json") from error
 
 
-def read_report(path: Path) -> dict[str, Any]:
-    """A score file.
+def mean_of(rows: Iterable[ScoreRow], name: str = J_AND_F) -> float | None:
+    """Mean of a score over the rows that have it; None if no row has it.
 
-    Raises:
-        UserError: it cannot be read, or is no score file; the message names it.
+    Args:
+        rows: the rows.
+        name: name of the score, one of `SCORE_NAMES`.
     """
-    report = read_json(path)
-    try:
-        rows_of(report)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    assert isinstance(report, dict)
-    return report
-
-
-def mean_of(rows: Iterable[Row], measure: str = "J&F") -> float | None:
-    """Mean of a measure over the rows that have it; None of nothing."""
-    values = [value for row in rows if (value := row.values.get(measure)) is not None]
+    values = [value for row in rows if (value := row.scores.get(name)) is not None]
     return fmean(values) if values else None
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """One line for each row, after a line of names; numbers in full precision, empty where nothing is known."""
+def match_rows(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> tuple[list[tuple[ScoreRow, ScoreRow]], int]:
+    """Match the rows of two score files that are about the same expression.
+
+    Returns:
+        The matching rows that both files score, and the number of scored rows without a match.
+    """
+    known = {(row.video, row.id, row.expression): row for row in second if row.j_and_f is not None}
+    scored = [row for row in first if row.j_and_f is not None]
+    keys = [(row.video, row.id, row.expression) for row in scored]
+    matches = [(row, known[key]) for row, key in zip(scored, keys, strict=True) if key in known]
+    return matches, len(scored) + len(known) - 2 * len(matches)
+
+
+def to_csv(rows: Iterable[ScoreRow]) -> str:
+    """A CSV table: a line of names, then a line for each row. Unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "id", "expression", "kind", "frames", *MEASURES, "presence"])
+    writer.writerow(["video", "id", "expression", "kind", "frames", *SCORE_NAMES, "presence"])
     for row in rows:
-        values = [row.values.get(measure) for measure in MEASURES]
-        writer.writerow([row.video, row.id, row.expression, row.kind, len(row.j), *values, row.presence])
+        scores = [row.scores.get(name) for name in SCORE_NAMES]
+        writer.writerow([row.video, row.id, row.expression, row.kind, len(row.j), *scores, row.presence])
     return text.getvalue()
 
 
-def _rows_of_video(video: str, entry: Mapping[str, Any]) -> list[Row]:
+def _rows_of_video(video: str, entry: Mapping[str, Any]) -> list[ScoreRow]:
     if "J_mean" in entry and not isinstance(entry["J_mean"], Mapping):
         return [_row(video, "", entry)]
     return [_row(video, key, expression) for key, expression in entry.items()]
 
 
-def _row(video: str, key: str, entry: Mapping[str, Any]) -> Row:
-    values = {
-        measure: None if entry[measure] is None else float(entry[measure]) for measure in MEASURES if measure in entry
-    }
-    if "J&F" not in values:
-        # Of folders of masks.
-        j, f = values["J_mean"], values["F_mean"]
-        values["J&F"] = None if j is None or f is None else (j + f) / 2
-    return Row(
+def _row(video: str, key: str, entry: Mapping[str, Any]) -> ScoreRow:
+    scores = {name: None if entry[name] is None else float(entry[name]) for name in SCORE_NAMES if name in entry}
+    if J_AND_F not in scores:
+        # Scores of mask folders do not hold it.
+        j, f = scores["J_mean"], scores["F_mean"]
+        scores[J_AND_F] = None if j is None or f is None else (j + f) / 2
+    return ScoreRow(
         video=str(video),
         id=str(key),
         expression=str(entry.get("expression", "")),
         kind=str(entry.get("kind") or ""),
         j=tuple(map(float, entry.get("J", ()))),
-        values=values,
+        scores=scores,
         presence=entry.get("presence"),
     )

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.errors import UserError
-from vlp_rvos.evaluation.frame_scorer import mask_path
+from vlp_rvos.evaluation.mask_paths import expression_mask_path
 from vlp_rvos.utils.atomic import replace_file, write_failure
 
 __all__ = ["LAYOUTS", "write_submission"]
@@ -85,7 +85,7 @@ def _files(dataset: ReferringDataset) -> Iterator[Path]:
     for video in dataset.videos:
         for expression in video.expressions:
             for frame in video.frames:
-                yield mask_path(video.name, expression.id, frame)
+                yield expression_mask_path(video.name, expression.id, frame)
 
 
 def _check(dataset: ReferringDataset, predictions: Path) -> None:
@@ -95,7 +95,7 @@ def _check(dataset: ReferringDataset, predictions: Path) -> None:
         for expression in video.expressions:
             for frame in video.frames:
                 total += 1
-                path = predictions / mask_path(video.name, expression.id, frame)
+                path = predictions / expression_mask_path(video.name, expression.id, frame)
                 try:
                     size = _png_size(path)
                 except FileNotFoundError:

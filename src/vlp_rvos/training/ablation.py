@@ -27,7 +27,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.dataset_scores import DatasetScores
 from vlp_rvos.evaluation.grounding_probe import probe_grounding
 from vlp_rvos.evaluation.prediction import Predictor
-from vlp_rvos.evaluation.runner import evaluate_folder
+from vlp_rvos.evaluation.runner import evaluate_ytvos_folder
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.models.backbones.mini import load_mini
 from vlp_rvos.training.train_config import TrainConfig, load_config
@@ -327,7 +327,7 @@ def _held_out_scores(data: MixtureConfig, predict: Predictor) -> DatasetScores:
             reader = YTVOSDataset(Path(data.root) / source.folder)
             reader.videos = [video for video in reader.videos if video.name in data.hold_out]
             if reader.videos:
-                scores.videos |= evaluate_folder(reader, predict, skip_ends=True).videos
+                scores.videos |= evaluate_ytvos_folder(reader, predict, skip_ends=True).videos
     return scores
 
 

@@ -1,0 +1,54 @@
+"""Rows of score files, and tables of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from html_page import EVIL, evil_dataset
+from referring import InMemory, Knowing, shifted
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.evaluation.runner import evaluate_dataset
+from vlp_rvos.evaluation.score_rows import SCORE_NAMES, match_rows, read_score_file, to_csv, to_rows
+
+
+@pytest.fixture
+def dataset() -> InMemory:
+    return evil_dataset()
+
+
+@pytest.fixture
+def report(dataset: InMemory) -> dict[str, Any]:
+    return evaluate_dataset(dataset, Knowing(dataset, shifted)).to_json(EVIL, EVIL)
+
+
+def test_the_table(report: dict[str, Any]) -> None:
+    lines = list(csv.DictReader(to_csv(to_rows(report)).splitlines()))
+    assert len(lines) == 3 * 6
+    assert lines[0]["expression"] == EVIL
+    for line in lines:
+        entry = report["videos"][line["video"]][line["id"]]
+        assert int(line["frames"]) == len(entry["J"])
+        assert [line[measure] for measure in SCORE_NAMES] == [
+            "" if entry[measure] is None else str(entry[measure]) for measure in SCORE_NAMES
+        ]
+
+
+def test_expressions_that_were_changed_are_not_compared(report: dict[str, Any]) -> None:
+    other = json.loads(json.dumps(report))
+    other["videos"]["v0"]["1"]["expression"] = "something else"
+    pairs, alone = match_rows(to_rows(report), to_rows(other))
+    assert (len(pairs), alone) == (14, 2)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"videos": {"v": {"0": {"expression": "x"}}}}', "{", '{"videos": 3}'])
+def test_files_that_are_no_score_files(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UserError, match=r"a\.json"):
+        read_score_file(tmp_path / "a.json")
+    with pytest.raises(UserError, match="no such file"):
+        read_score_file(tmp_path / "b.json")
