@@ -18,7 +18,7 @@ from one_line import says_why
 
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.models.checkpoint import load_model, peek, save_trained
-from vlp_rvos.utils.overrides import parse_overrides
+from vlp_rvos.utils.overrides import apply_overrides
 
 
 def average(
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    use = parse_overrides(arguments.use)
+    use = apply_overrides({}, arguments.use)
     average(arguments.first, arguments.second, arguments.share, arguments.whole, arguments.output, use)
 
 

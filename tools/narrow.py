@@ -38,7 +38,7 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, batches, collate
 from vlp_rvos.training.train_config import load_config
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.overrides import parse_overrides
+from vlp_rvos.utils.overrides import apply_overrides
 
 #: what is drawn, in place of what the training configuration says
 ASKED = {"height": 288, "width": 512, "clip_length": 3, "clips": 2, "expressions": 2, "absent": 0.3, "portrait": 0.1}
@@ -301,7 +301,7 @@ def main() -> None:
     if arguments.part and not arguments.keep:
         parser.error("--part needs --keep")
     begun = time.monotonic()
-    use = parse_overrides(arguments.use)
+    use = apply_overrides({}, arguments.use)
     header = peek(arguments.model)
     wide = load_model(arguments.model, use)
     data = replace(load_config(arguments.config).data, root=str(arguments.data), seed=arguments.seed, **ASKED)

@@ -38,7 +38,7 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import collate
 from vlp_rvos.training.train_config import load_config
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.overrides import parse_overrides
+from vlp_rvos.utils.overrides import apply_overrides
 
 BATCH = 128
 #: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     begun = time.monotonic()
-    use = parse_overrides(arguments.use)
+    use = apply_overrides({}, arguments.use)
     model = load_model(arguments.model, use)
     data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
     draws = [replace(data, seed=seed) for seed in arguments.seeds]

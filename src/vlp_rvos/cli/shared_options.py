@@ -97,7 +97,7 @@ def inference_options(
     Raises:
         UserError: a value out of its range, or a setting that is not KEY=VALUE.
     """
-    from vlp_rvos.utils.overrides import parse_overrides
+    from vlp_rvos.utils.overrides import apply_overrides
 
     return InferenceOptions(
         device=device,
@@ -108,7 +108,7 @@ def inference_options(
         presence_threshold=presence_threshold,
         min_part=min_part,
         memory_frames=memory_frames,
-        overrides=parse_overrides(overrides or ()),
+        overrides=apply_overrides({}, overrides or ()),
     )
 
 

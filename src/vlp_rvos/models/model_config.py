@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.records import record_from
 
 __all__ = ["PRESETS", "AttentionKind", "CaptureKind", "ModelConfig"]
 
@@ -118,13 +119,10 @@ class ModelConfig:
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
         _require(self.prompt_width % self.prompt_heads == 0, "prompt_width must be a multiple of prompt_heads")
         _require(self.head_width % 16 == 0, f"head_width {self.head_width} must be a multiple of 16")
-        for name, choices in (("attention", get_args(AttentionKind)), ("capture", get_args(CaptureKind))):
-            value = getattr(self, name)
-            _require(value in choices, f"{name} '{value}' is unknown: use one of {', '.join(choices)}")
         even = self.attention != "cube_frame" or self.str_heads % 2 == 0
         _require(even, f"str_heads is {self.str_heads}: cube_frame attention splits the heads, so it must be even")
         layers = self.shallow_layers
-        _require(all(type(k) is int and k > 0 for k in layers), f"shallow_layers {layers} must count layers from 1")
+        _require(all(layer > 0 for layer in layers), f"shallow_layers {layers} must count layers from 1")
         if self.shallow:
             fits = len(self.shallow_layers) == self.str_blocks
             _require(
@@ -165,20 +163,7 @@ class ModelConfig:
         Raises:
             UserError: an unknown field, a value of the wrong type, or one that does not fit.
         """
-        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-        unknown = sorted(values.keys() - defaults.keys())
-        _require(not unknown, f"unknown fields {', '.join(unknown)}: the known ones are {', '.join(defaults)}")
-        checked = {}
-        for name, value in values.items():
-            default = defaults[name]
-            if isinstance(default, tuple) and isinstance(value, list):
-                value = tuple(value)
-            if isinstance(default, float) and type(value) is int:
-                value = float(value)
-            expected = type(default).__name__
-            _require(type(value) is type(default), f"{name} is {value!r}: it must be of type {expected}")
-            checked[name] = value
-        return cls(**checked)
+        return record_from(cls, values, "model config")
 
     @classmethod
     def preset(cls, name: str) -> ModelConfig:
@@ -194,7 +179,7 @@ class ModelConfig:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise UserError(f"model config: {message}")
+        raise ValueError(message)
 
 
 PRESETS: dict[str, ModelConfig] = {

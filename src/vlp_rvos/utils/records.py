@@ -1,4 +1,4 @@
-"""Typed records (dataclasses) from plain mappings: what configuration files and checkpoint headers hold."""
+"""Make typed records (dataclasses) of plain mappings, as configuration files and checkpoint headers hold them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Record = TypeVar("Record")
 
 
 def record_from(kind: type[Record], values: object, where: str) -> Record:
-    """Build a dataclass from a mapping, checking names and types all the way down.
+    """Build a dataclass from a mapping, and check names and types at every depth.
 
-    Understands nested dataclasses, unions, lists, tuples, dictionaries, `Literal`, `Path`, bool, int, float, str.
+    Fields may be nested dataclasses, unions, lists, tuples, dictionaries, `Literal`, `Path`, bool, int, float, str.
 
     Args:
         kind: the dataclass.
-        values: field name -> value, as `json` or a YAML loader gave it.
+        values: field name -> value, as a reader of JSON or YAML returns it.
         where: what is being read, for messages (for example "run.yaml").
 
     Raises:
-        UserError: an unknown or missing key, or a value of the wrong type; the message names the key. What the
-            record's own checks raise as `ValueError` is passed on in the same form.
+        UserError: an unknown or missing key, or a value of the wrong type; the message names the key. A `ValueError`
+            that the record's own checks raise becomes a `UserError` of the same form.
     """
     return _record(kind, values, where, "")  # type: ignore[no-any-return]
 
@@ -105,12 +105,8 @@ def _sequence(origin: Any, kinds: tuple[Any, ...], value: object, where: str, ke
 def _scalar(kind: Any, value: object, where: str, key: str) -> Any:
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
-    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        # YAML reads 5e-5, without a point, as a word.
-        try:
-            return float(value)
-        except ValueError:
-            raise _wrong(where, key, "a number", value) from None
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
     if kind in (bool, int, str) and type(value) is kind:
         return value
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}

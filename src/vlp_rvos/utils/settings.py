@@ -1,6 +1,6 @@
-"""Settings of long runs: a YAML file and `key=value` overrides, checked into a typed record.
+"""Read the settings of a run: a YAML file and `key=value` overrides become a typed record.
 
-A file may begin with `extends: FILE`, another one beside it, and then holds only what is different.
+A file may begin with `extends: FILE`, which names a file beside it; it then holds only the settings that differ.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.overrides import apply_overrides
 from vlp_rvos.utils.records import record_from
+from vlp_rvos.utils.yaml_reader import read_yaml
 
 __all__ = ["read_settings"]
 
@@ -28,20 +28,19 @@ def read_settings(
 
     Args:
         kind: the dataclass.
-        file: YAML file, on top of the one that it extends; None takes the record's own defaults.
-        overrides: "a.b=value" each; the value is YAML.
-        defaults: values for what the file does not name.
+        file: YAML file; None takes the record's own defaults.
+        overrides: changes to what the file says, see `apply_overrides`.
+        defaults: values of settings that the file leaves out, in place of the record's own defaults.
 
     Raises:
-        UserError: the file cannot be read or is not YAML, an unknown key, a value of the wrong type or out of range.
+        UserError: a file that cannot be read or is not YAML, an unknown key, or a value of the wrong type or out of
+            range.
     """
     where = "settings" if file is None else str(file)
     values = dict(defaults or {})
     if file is not None:
         values |= _read(file, ())
-    for override in overrides:
-        _override(values, override)
-    return record_from(kind, values, where)
+    return record_from(kind, apply_overrides(values, overrides), where)
 
 
 def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: cannot be read ({error})") from error
-    content = _parse(text, where)
+    content = read_yaml(text, where)
     values = {} if content is None else _as_mapping(content, where)
     if EXTENDS not in values:
         return values
@@ -72,28 +71,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _parse(text: str, where: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-
-
 def _as_mapping(values: object, where: str) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: the top level must be a mapping of keys to values")
     return dict(values)
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    *parents, last = path.strip().split(".")
-    if not equals or not last or not all(parents):
-        raise UserError(f"--set {override}: must have the form key=value or key.key=value")
-    for parent in parents:
-        below = values.get(parent)
-        if below is not None and not isinstance(below, Mapping):
-            raise UserError(f"--set {override}: '{parent}' holds a value, not keys")
-        values[parent] = dict(below or {})
-        values = values[parent]
-    values[last] = _parse(text, f"--set {override}")
