@@ -114,7 +114,7 @@ def test_the_default_model_removes_them_and_an_option_keeps_them() -> None:
     assert ModelConfig.preset("mini").min_part > 0
     assert ModelConfig().min_part == 0
     with pytest.raises(UserError, match="min_part"):
-        ModelConfig(min_part=1.5)
+        ModelConfig().replace(min_part=1.5)
     segmenter = Segmenter.from_pretrained("mini", min_part=0.0)
     assert segmenter.config.min_part == 0
     frames = np.random.default_rng(0).integers(0, 255, (2, 48, 80, 3), dtype=np.uint8)

@@ -23,29 +23,31 @@ def test_presets_of_the_issue() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"widht": 256}, "unknown fields widht"),
-        ({"width": "256"}, "width is '256': it must be of type int"),
-        ({"history": 1}, "history is 1: it must be of type bool"),
+        ({"widht": 256}, "unknown key 'widht'; known here: width, clip_length"),
+        ({"width": "256"}, "key 'width' must be a whole number, not '256'"),
+        ({"history": 1}, "key 'history' must be true or false, not 1"),
         ({"width": 0}, "width is 0: it must be positive"),
         ({"patch_pool": 0}, "patch_pool is 0: it must be positive"),
         ({"vision_prompts": -1}, "vision_prompts is -1: it must not be negative"),
         ({"width": 100, "str_heads": 8}, "width 100 must be a multiple"),
-        ({"attention": "cubes"}, "attention 'cubes' is unknown"),
+        ({"attention": "cubes"}, "key 'attention' must be one of cube_frame, cube, frame, full, not 'cubes'"),
         ({"width": 99, "str_heads": 3}, "cube_frame attention splits the heads"),
         ({"shallow_layers": [3, 2]}, "one layer for each of 3 blocks"),
         ({"shallow_layers": [3, 2, 0]}, "must count layers from 1"),
+        ({"shallow_layers": [3, 2, "1"]}, r"key 'shallow_layers\[2\]' must be a whole number"),
+        ({"mlp_ratio": "3"}, "key 'mlp_ratio' must be a number, not '3'"),
         ({"head_width": 20}, "head_width 20"),
     ],
 )
 def test_wrong_values_get_one_line(values: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError, match=f"^model config: .*{message}") as caught:
         ModelConfig.from_dict(values)
     assert "\n" not in str(caught.value)
 
 
 def test_replace() -> None:
     assert PRESETS["mini"].replace(history=False, mlp_ratio=3).mlp_ratio == 3.0
-    with pytest.raises(UserError, match="unknown fields historie"):
+    with pytest.raises(UserError, match="unknown key 'historie'"):
         PRESETS["mini"].replace(historie=False)
 
 

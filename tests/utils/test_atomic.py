@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.atomic import AtomicWriter, part_path, replace_file, write_bytes
+from vlp_rvos.utils.atomic import AtomicWriter, part_path, replace_file, write_bytes, write_json
 
 
 class Writer(AtomicWriter):
@@ -83,6 +84,22 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         write_bytes(tmp_path / "file" / "inside", b"")
     with pytest.raises(UserError, match="cannot write"):
         write_bytes(tmp_path, b"")
+
+
+def test_json_is_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"word": "Übung", "list": [1, None]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"word": "Übung", "list": [1, None]}
+    assert "Übung" in text
+    assert text.endswith("}\n")
+
+
+def test_json_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write"):
+        write_json(tmp_path, {})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "nan.json", {"J": float("nan")})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_are_hidden_and_beside(tmp_path: Path) -> None:

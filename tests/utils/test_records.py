@@ -37,7 +37,7 @@ def test_builds_all_the_way_down() -> None:
     values = {
         "name": "x",
         "inner": {"size": [1, 2], "kind": "b"},
-        "rate": "5e-5",
+        "rate": 1,
         "root": "some/folder",
         "points": [1, 0.5],
         "parts": [{"size": [3, 4]}],
@@ -48,7 +48,7 @@ def test_builds_all_the_way_down() -> None:
     assert record_from(Outer, values, "file") == Outer(
         "x",
         Inner((1, 2), "b"),
-        5e-5,
+        1.0,
         Path("some/folder"),
         (1.0, 0.5),
         [Inner((3, 4))],
@@ -74,6 +74,7 @@ def test_none_where_allowed() -> None:
         ({"name": "x", "inner": {"size": [-1, 2]}}, "inner: size must not be negative"),
         ({"name": "x", "points": "1"}, "key 'points' must be a list"),
         ({"name": "x", "rate": False}, "key 'rate' must be a number"),
+        ({"name": "x", "rate": "5e-5"}, "key 'rate' must be a number, not '5e-5'"),
         ({"name": "x", "weights": {"a": "much"}}, "key 'weights.a' must be a number"),
         ({"name": "x", "weights": 1}, "key 'weights' must be a mapping"),
         ({"name": "x", "root": 1}, "key 'root' must be a path"),
