@@ -55,7 +55,7 @@ class Setting(NamedTuple):
 def settings(config: TrainConfig, models: list[str]) -> Iterator[Setting]:
     """The stages of the configuration's own model, then the other models on the same data at their input size."""
     own = config.model.preset
-    data = config.data.sized(model_config(config, own).input_size)
+    data = config.data.with_input_size(model_config(config, own).input_size)
     for i, stage in enumerate(config.stages or (None,)):
         yield Setting(own, i, staged(data, stage), (stage and stage.batch) or config.batch)
     for name in models:

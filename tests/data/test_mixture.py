@@ -20,11 +20,11 @@ from coco_folder import Shape, write_coco
 from PIL import Image
 
 from vlp_rvos.data.contact_sheet import render_sheet
-from vlp_rvos.data.language.paraphrase import tells_motion
+from vlp_rvos.data.language.invariance import mentions_motion
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
-from vlp_rvos.data.synthesis.video_clips import video_clip
+from vlp_rvos.data.synthesis.video_clips import draw_video_clip
 from vlp_rvos.errors import UserError
 
 COLOURS = [(220, 20, 20), (20, 20, 220), (20, 200, 20), (240, 220, 30)]
@@ -120,8 +120,8 @@ def test_twins_differ_in_motion_only(config: MixtureConfig) -> None:
         sample = mixture.sample(index)
         pasted = [text for text, kind in zip(sample.expressions, sample.kinds, strict=True) if kind == "pasted"]
         # "a dog" is enough where nothing else could be meant.
-        told += sum(tells_motion(text) for text in pasted)
-        assert all(tells_motion(text) or not re.search("left|right|middle|red|blue|green", text) for text in pasted)
+        told += sum(mentions_motion(text) for text in pasted)
+        assert all(mentions_motion(text) or not re.search("left|right|middle|red|blue|green", text) for text in pasted)
     assert told > 10
 
 
@@ -179,12 +179,12 @@ def test_annotations_of_another_data_set_s_pictures(config: MixtureConfig, tmp_p
     # Both are pasted together, as one thing of two parts.
     stills = Source("stills", "stills")
     mixture = build_mixture(replace(config, sources=(replace(parts, weight=0.01), stills), hold_out=(), mounted=1.0))
-    moving = mixture.cutouts.draw_moving(3, np.random.default_rng(0), several=True)
+    moving = mixture.moving_cutouts.draw(3, np.random.default_rng(0), several=True)
     assert moving is not None
-    assert sorted(part.phrases[0] for part in moving.parts) == ["the hull", "the sail"]
+    assert sorted(obj.expressions[0] for obj in moving.objects) == ["the hull", "the sail"]
     sample = next(s for s in map(mixture.sample, range(24)) if any("sail" in text for text in s.expressions))
     assert any(kind == "pasted" and "sail" in text for text, kind in zip(sample.expressions, sample.kinds, strict=True))
-    assert build_mixture(config).cutouts.draw_moving(3, np.random.default_rng(0), several=True) is None
+    assert build_mixture(config).moving_cutouts.draw(3, np.random.default_rng(0), several=True) is None
     with pytest.raises(ValueError, match="images"):
         Source("stills", "stills", images="videos")
 
@@ -211,9 +211,9 @@ def test_workers_share_the_samples_out(config: MixtureConfig) -> None:
 
 def test_splits_share_nothing(config: MixtureConfig) -> None:
     train, holdout = build_mixture(config, "train"), build_mixture(config, "holdout")
-    assert [names for _, names, _ in train.videos] == [("duck",)]
-    assert [names for _, names, _ in holdout.videos] == [("boat",)]
-    names = [{image.file_name for image in m.stills[0][0].images} for m in (train, holdout)]
+    assert [[video.name for video in source.videos] for source in train.sources.videos] == [["duck"]]
+    assert [[video.name for video in source.videos] for source in holdout.sources.videos] == [["boat"]]
+    names = [{image.file_name for image in m.sources.stills[0].bank.images} for m in (train, holdout)]
     assert names[0]
     assert names[1]
     assert not names[0] & names[1]
@@ -257,12 +257,12 @@ def test_expressions_fit_the_pixels(config: MixtureConfig) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_mirroring_a_video_swaps_the_words(config: MixtureConfig, seed: int) -> None:
     dataset = YTVOSDataset(Path(config.root) / "videos")
-    clip = video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
+    clip = draw_video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
     assert clip is not None
-    part, track = clip.parts[0], clip.scene().things[0].track
-    for phrase in part.phrases:
+    obj, track = clip.objects[0], clip.measure().objects[0].track
+    for phrase in obj.expressions:
         if "left" in phrase or "right" in phrase:
-            assert (track.travel[0] < 0) == ("left" in phrase)
+            assert (track.displacement[0] < 0) == ("left" in phrase)
     bright = (clip.frames.mean(1) > 170).numpy()
     mask = clip.labels == 1
     assert (bright & mask).sum() > 0.9 * (bright | mask).sum()
@@ -272,9 +272,9 @@ def test_backward_videos_tell_no_motion(config: MixtureConfig) -> None:
     dataset = YTVOSDataset(Path(config.root) / "videos")
     said = set()
     for seed in range(40):
-        clip = video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
+        clip = draw_video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
         assert clip is not None
-        said.add(clip.parts[0].phrases)
+        said.add(clip.objects[0].expressions)
     assert ("a duck",) in said
     assert said <= {
         ("a duck",),
@@ -327,7 +327,7 @@ def test_benchmarks_depend_on_the_index_alone(benchmarks: MixtureConfig) -> None
 def test_benchmarks_are_mixed_with_the_other_kinds_by_weight(benchmarks: MixtureConfig, config: MixtureConfig) -> None:
     mevis_source = replace(benchmarks.sources[0], folder=str(Path(benchmarks.root) / "mevis"), weight=3.0)
     mixture = build_mixture(replace(config, sources=(config.sources[1], mevis_source), hold_out=()))
-    texts = {x.text for x in mixture.benchmarks[0][0].videos[0].expressions}
+    texts = {x.text for x in mixture.sources.benchmarks[0].clips.videos[0].expressions}
     of_mevis = sum(set(mixture.sample(index).expressions) <= texts for index in range(40))
     assert 22 <= of_mevis <= 38
 
@@ -335,7 +335,7 @@ def test_benchmarks_are_mixed_with_the_other_kinds_by_weight(benchmarks: Mixture
 def test_benchmarks_hold_out_their_own_validation_split(benchmarks: MixtureConfig) -> None:
     holdout = build_mixture(benchmarks, "holdout")
     # The only training video of the miniature of A2D-Sentences is not in the share.
-    assert [clips.dataset.split for clips, _ in holdout.benchmarks] == ["valid_u", "val"]
+    assert [source.clips.dataset.split for source in holdout.sources.benchmarks] == ["valid_u", "val"]
     sample = holdout.sample(0)
     assert torch.equal(sample.frames, holdout.sample(0).frames)
 
@@ -344,8 +344,8 @@ def test_the_size_may_be_left_to_the_model(benchmarks: MixtureConfig) -> None:
     left_open = replace(benchmarks, height=0, width=0)
     with pytest.raises(ValueError, match="those of a model"):
         build_mixture(left_open).sample(0)
-    assert left_open.sized(32).size == (32, 32)
-    assert benchmarks.sized(32).size == (48, 64)
+    assert left_open.with_input_size(32).size == (32, 32)
+    assert benchmarks.with_input_size(32).size == (48, 64)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from scripts import load_tool
 from stubs import tiny_config
 
-from vlp_rvos.data.mixture import Sample
 from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.models.backbones.mini import MiniBackbone, MiniConfig
 from vlp_rvos.models.checkpoint import peek
 from vlp_rvos.models.vlp_rvos import VLPRVOS

@@ -10,7 +10,7 @@ from safetensors.torch import load, load_file
 from scripts import load_tool
 from stubs import TinyBackbone, tiny_config
 
-from vlp_rvos.data.mixture import Sample
+from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 

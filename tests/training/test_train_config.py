@@ -128,7 +128,7 @@ def test_protocols_are_complete(name: str) -> None:
     config = load_config(Path(name), ["devices=4", "batch=1"])
     model = ModelConfig.preset(config.model.preset)
     assert {source.kind for source in config.data.sources} == {"benchmark"}
-    assert config.data.sized(model.input_size).size == (model.input_size, model.input_size)
+    assert config.data.with_input_size(model.input_size).size == (model.input_size, model.input_size)
     assert config.data.clip_length == model.clip_length
     assert (config.init_from is None) == (not name.startswith(("ref-youtube-vos-finetune", "a2d-sentences")))
     if config.init_from is not None:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 import vlp_rvos.models.checkpoint
 from vlp_rvos.cli.train import train
-from vlp_rvos.data.mixture import Sample, build_mixture
+from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import Backbone
 from vlp_rvos.models.checkpoint import load_model, peek, save_trained

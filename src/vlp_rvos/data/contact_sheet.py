@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vlp_rvos.data.synthesis.scenes import Sample
+from vlp_rvos.data.synthesis.sample import Sample
 
 __all__ = ["render_sheet"]
 

@@ -1,4 +1,4 @@
-"""What a model is trained on: the data sets, and how samples are made of them."""
+"""The configuration of the training data: which data sets, and how samples are made of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Source:
     """One data set of a mixture.
 
     Attributes:
-        kind: "videos" (Ref-YouTube-VOS layout) and "stills" (COCO layout), of which scenes are composed and described;
+        kind: "videos" (Ref-YouTube-VOS layout) or "stills" (COCO layout), from which scenes are composed and described;
             or "benchmark", a published one with its own expressions and nothing else.
-        folder: of the data set, relative to `MixtureConfig.root` unless absolute.
-        weight: how often samples come from it, relative to the other sources.
-        name: of the benchmark, one of `benchmark_names()`.
-        split: of the benchmark.
-        images: of "videos", a folder whose pictures are used, relative to `MixtureConfig.root` unless absolute: for
-            annotations of another data set's pictures.
+        folder: Folder of the data set, relative to `MixtureConfig.root` unless absolute.
+        weight: How often samples come from it, relative to the other sources.
+        name: Name of the benchmark, one of `benchmark_names()`; only for the kind "benchmark".
+        split: Split of the benchmark that is trained on.
+        images: Folder with the pictures, relative to `MixtureConfig.root` unless absolute, for annotations of another
+            data set's pictures; only for the kind "videos". None: they are in `folder`.
     """
 
     kind: Literal["videos", "stills", "benchmark"]
@@ -36,7 +36,7 @@ class Source:
         if self.weight <= 0:
             raise ValueError(f"weight of {self.folder} must be greater than 0, not {self.weight}")
         if self.images is not None and self.kind != "videos":
-            raise ValueError(f"images of {self.folder}: only sources of the kind videos have them elsewhere")
+            raise ValueError(f"images of {self.folder}: only sources of the kind videos take pictures from elsewhere")
         if self.kind == "benchmark" and self.name not in benchmark_names():
             raise ValueError(f"name of a benchmark must be one of {', '.join(benchmark_names())}, not {self.name}")
 
@@ -46,25 +46,27 @@ class MixtureConfig:
     """What a model is trained on.
 
     Attributes:
-        root: folder that the sources' folders are relative to.
-        sources: the data sets.
-        clip_length: frames T of each clip of a sample.
-        clips: consecutive clips of a sample; one of one frame is a still picture, asked about without motion words.
-        height, width: of the frames, pixels; 0, in the configuration of a training, for the model's input size.
-        keep_aspect: whether frames of benchmarks keep their aspect ratio: a window is cut out of them, and not all of
-            them is squeezed into `height` and `width`. As in the config of the model.
-        expressions: most expressions of one sample.
-        absent: share of expressions that refer to nothing, where they are made; benchmarks bring their own.
-        paste_on_stills, paste_on_videos: how often cut-outs are pasted.
-        twins: share of the stills' clips with two cut-outs of one category that only their motion tells apart.
-        mounted: share of the stills' clips and pictures with a pasted person on something that people ride, or with
-            the objects of a video that has several.
-        portrait: share of samples with height and width exchanged. It is decided for eight samples in a row, so that
-            batches of 1, 2, 4 or 8 have one size.
-        hold_out: names of videos, of sources of that kind, that are kept for validation.
-        hold_out_share: share of the stills that is kept for validation, chosen by file name; so also of a benchmark's
-            videos, unless the benchmark has its own validation split with public masks.
-        seed: of all samples.
+        root: Folder that the folders of the sources are relative to.
+        sources: The data sets.
+        clip_length: Number of frames T of each clip.
+        clips: Number of consecutive clips of a sample. One clip of one frame is a still picture; its expressions do
+            not mention motion.
+        height, width: Size of the frames in pixels. In the configuration of a training, 0 stands for the model's
+            input size.
+        keep_aspect: Whether frames of benchmarks keep their aspect ratio: a window of them is cut out, instead of
+            squeezing all of them into `height` and `width`. Must be as in the configuration of the model.
+        expressions: Largest number of expressions of a sample.
+        absent: Share of expressions that refer to nothing. Benchmarks bring their own.
+        paste_on_stills, paste_on_videos: Share of the clips from stills and from videos that get cut-outs pasted in.
+        twins: Share of the clips from stills with two cut-outs of one category that only their motion tells apart.
+        mounted: Share of the clips and pictures from stills with a pasted person on something that people ride, or
+            with the objects of a video that has several.
+        portrait: Share of samples with height and width exchanged. Eight samples in a row are alike, so that batches
+            of 1, 2, 4 or 8 have one size.
+        hold_out: Names of videos, from sources of the kind "videos", that are kept for validation.
+        hold_out_share: Share of the stills that is kept for validation, chosen by file name. It also applies to the
+            videos of a benchmark, unless that has its own validation split with public masks.
+        seed: Seed of all samples.
     """
 
     root: str = "data"
@@ -97,7 +99,7 @@ class MixtureConfig:
 
     @property
     def frames(self) -> int:
-        """Frames F of a sample."""
+        """Number of frames F of a sample."""
         return self.clips * self.clip_length
 
     @property
@@ -105,12 +107,12 @@ class MixtureConfig:
         """(H, W) of the frames.
 
         Raises:
-            ValueError: it is still to be taken from a model.
+            ValueError: The configuration leaves it to the model.
         """
         if not self.height or not self.width:
-            raise ValueError("height and width are those of a model: see `sized`")
+            raise ValueError("height and width are those of a model: see `with_input_size`")
         return self.height, self.width
 
-    def sized(self, side: int) -> MixtureConfig:
-        """The same with the input size of a model where this one leaves it open."""
+    def with_input_size(self, side: int) -> MixtureConfig:
+        """A copy that has a model's input size where this configuration leaves the size to the model."""
         return replace(self, height=self.height or side, width=self.width or side)

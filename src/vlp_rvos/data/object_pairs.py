@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vlp_rvos.data.language.vocabulary import CATEGORY_NAMES
+from vlp_rvos.data.language.nouns import names_of
 from vlp_rvos.data.mixture import Mixture
-from vlp_rvos.data.synthesis.pseudo_clips import PastePath, affine_clip, paste, random_camera, random_path
-from vlp_rvos.data.synthesis.scenes import SceneClip
+from vlp_rvos.data.synthesis.camera import apply_camera, draw_camera
+from vlp_rvos.data.synthesis.label_maps import mask_of
+from vlp_rvos.data.synthesis.motion_paths import ObjectPath, draw_path
+from vlp_rvos.data.synthesis.pasting import paste_cutout
+from vlp_rvos.data.synthesis.scene_clip import SceneClip
 from vlp_rvos.errors import UserError
 
 __all__ = ["PAIR_KINDS", "ObjectPair", "category_pair", "motion_pair"]
@@ -117,10 +120,10 @@ def _make_pair(
         labels: list[set[int]] = []
         for category, direction in zip(choice.categories, choice.directions, strict=True):
             cutout = mixture.cutouts.draw(category, rng, max(size))
-            before = len(clip.parts)
-            paste(clip, cutout, _path(frames, size, cutout.labels.shape[1:], rng, direction), None)
-            labels.append({label for part in clip.parts[before:] for label in part.labels})
-        masks = np.stack([np.isin(clip.labels, sorted(own)) for own in labels])
+            before = len(clip.objects)
+            paste_cutout(clip, cutout, _path(frames, size, cutout.labels.shape[1:], rng, direction), None)
+            labels.append({label for obj in clip.objects[before:] for label in obj.labels})
+        masks = np.stack([mask_of(clip.labels, own) for own in labels])
         areas = masks.mean((2, 3))
         if (areas.mean(1) > _MIN_AREA).all() and (areas > 0).all() and _stays_visible(areas):
             pixels = clip.frames.add(0.5).clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
@@ -132,24 +135,25 @@ def _background(
     mixture: Mixture, categories: tuple[str, str], frames: int, size: tuple[int, int], rng: np.random.Generator
 ) -> SceneClip | None:
     """A clip of a random picture; None if the picture shows one of the categories, or may show it."""
-    bank = mixture.stills[int(rng.integers(len(mixture.stills)))][0]
+    stills = mixture.sources.stills
+    bank = stills[int(rng.integers(len(stills)))].bank
     still = bank.load(bank.draw(rng))
-    shown = {part.category for part in still.parts}
+    shown = {obj.category for obj in still.objects}
     # A category without a mask is known to be absent only if the picture's data set annotates that category.
-    if any(category in shown or _name(category) not in still.absent for category in categories):
+    if any(category in shown or _name(category) not in still.absent_nouns for category in categories):
         return None
-    moved, labels = affine_clip(still.pixels, still.labels, random_camera(still.labels.shape, size, frames, rng))
-    return SceneClip(moved, labels, still.parts, still.absent)
+    moved, labels = apply_camera(still.pixels, still.labels, draw_camera(still.labels.shape, size, frames, rng))
+    return SceneClip(moved, labels, still.objects, still.absent_nouns)
 
 
 def _path(
     frames: int, size: tuple[int, int], shape: tuple[int, ...], rng: np.random.Generator, direction: str | None
-) -> PastePath:
+) -> ObjectPath:
     extent = (shape[0], shape[1])
     if direction is None:
-        return random_path(frames, size, extent, rng, str(rng.choice(["still", "across", "free"])))
+        return draw_path(frames, size, extent, rng, str(rng.choice(["still", "across", "free"])))
     while True:
-        path = random_path(frames, size, extent, rng, "across")
+        path = draw_path(frames, size, extent, rng, "across")
         if (path.motion.dx < 0) == (direction == "left") and abs(path.motion.dx) > _MIN_SHIFT:
             return path
 
@@ -160,4 +164,4 @@ def _stays_visible(areas: NDArray[np.float64]) -> bool:
 
 
 def _name(category: str) -> str:
-    return next(iter(CATEGORY_NAMES.get(category, [category])))
+    return names_of(category)[0]

@@ -312,7 +312,7 @@ def _measure(model: Path, config: TrainConfig, device: str, pairs: int) -> dict[
     if means is not None:
         numbers |= {"J": means.j.mean, "F": means.f.mean, "J&F": means.j_and_f}
     if pairs:
-        data = replace(config.data.sized(segmenter.config.input_size), portrait=0.0)
+        data = replace(config.data.with_input_size(segmenter.config.input_size), portrait=0.0)
         grounding = probe_grounding(segmenter.segment, build_mixture(data, "holdout"), pairs, pairs)
         numbers |= {f"right_{kind}": scores.right for kind, scores in grounding.pairs.items()}
         numbers["absent_caught"] = grounding.absent_caught

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.data.synthesis.scenes import Sample
+from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError
 from vlp_rvos.training.train_config import Stage
 

@@ -106,7 +106,7 @@ class Trainer:
             weights = earlier_weights(choice.preset, peek(config.init_from).backbone_fingerprint)
         backbone = load_backbone(choice.preset, weights)
         self.model = VLPRVOS(backbone, ModelConfig.preset(choice.preset).replace(**choice.overrides))
-        self.data = config.data.sized(self.model.config.input_size)
+        self.data = config.data.with_input_size(self.model.config.input_size)
         if config.init_from is not None:
             load_trained(self.model, config.init_from)
         self.model.to(self.fabric.device).train()

@@ -14,8 +14,8 @@ from benchmark_miniatures_static import rectangle, write_a2d, write_refcoco
 from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks import ReferringDataset, ReferringExpression, ReferringVideo, open_benchmark
-from vlp_rvos.data.mixture import Sample
-from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_clips
+from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_benchmark_clips
+from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError
 
 RED, BLUE = (230, 30, 30), (30, 30, 230)
@@ -119,7 +119,7 @@ def test_windows_are_even_and_hold_their_anchor(length: int) -> None:
     strides, rng = set(), np.random.default_rng(0)
     for anchor in range(length):
         for _ in range(6):
-            window = clips._window(names, anchor, 6, rng)
+            window = clips._draw_window(names, anchor, 6, rng)
             positions = [names.index(name) for name in window]
             steps = set(np.diff(positions).tolist())
             assert len(window) == 6
@@ -210,7 +210,9 @@ def test_what_cannot_be_asked_is_left_out() -> None:
 
 
 def names(name: str, folder: Path, share: float, held_out: bool) -> set[str]:
-    clips = open_clips(name, folder, "train", held_out=held_out, share=share, expressions=1, keep_aspect=False)
+    clips = open_benchmark_clips(
+        name, folder, "train", held_out=held_out, share=share, expressions=1, keep_aspect=False
+    )
     assert clips.augment != held_out
     return {f"{clips.dataset.split}/{video.name}" for video in clips.videos}
 
@@ -231,4 +233,6 @@ def test_what_is_held_out(tmp_path: Path) -> None:
 def test_a_split_without_public_masks(tmp_path: Path) -> None:
     folder = ref_youtube_vos(tmp_path)
     with pytest.raises(UserError, match="no public masks of its split 'valid'"):
-        open_clips("ref-youtube-vos", folder, "valid", held_out=False, share=0.1, expressions=1, keep_aspect=False)
+        open_benchmark_clips(
+            "ref-youtube-vos", folder, "valid", held_out=False, share=0.1, expressions=1, keep_aspect=False
+        )

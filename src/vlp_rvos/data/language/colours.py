@@ -1,4 +1,7 @@
-"""Colour names of pixels, and whether a thing is called by one."""
+"""Colour names of pixels, and whether an object is called by one.
+
+All thresholds are [D] (our decision; `docs/method.md` explains the marks).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,24 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vlp_rvos.data.language.truth import Truth, false_if
+
 __all__ = [
     "COLOURS",
+    "COLOUR_SYNONYMS",
     "COLOUR_WEIGHTS",
-    "NEAR_COLOURS",
-    "SPOKEN_COLOURS",
-    "colour_shares",
+    "SIMILAR_COLOURS",
+    "count_colours",
     "has_colour",
     "has_two_colours",
+    "phrases_of",
 ]
 
 Floats = NDArray[np.float64]
 
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "beige")
-#: how eagerly a colour is said of what does not have it. Chosen so that in training no colour is more often wrong than
-#: right (most things clearly are not yellow, and few are): a word that is mostly wrong is learned as absent, always.
+# How often a false expression uses each colour, relatively. A model learns a word that is mostly wrong as absent,
+# whatever it sees. Most objects are clearly not yellow and few are, so rare colours must rarely be wrong.
 COLOUR_WEIGHTS = {
     "black": 2.0,
     "white": 0.3,
@@ -36,26 +42,33 @@ COLOUR_WEIGHTS = {
     "brown": 1.0,
     "beige": 0.03,
 }
-SPOKEN_COLOURS = {"grey": ("grey", "gray"), "purple": ("purple", "violet"), "beige": ("beige", "cream", "tan")}
-NEAR_COLOURS = {
-    "black": "grey brown",
-    "white": "grey beige",
-    "grey": "black white blue beige brown",
-    "red": "orange pink brown",
-    "orange": "red yellow brown beige",
-    "yellow": "orange beige green",
-    "green": "yellow blue grey",
-    "blue": "purple grey green",
-    "purple": "blue pink",
-    "pink": "red purple beige",
-    "brown": "orange red beige black grey",
-    "beige": "white yellow brown orange pink grey",
+# Colours that have more than their own name.
+COLOUR_SYNONYMS = {"grey": ("grey", "gray"), "purple": ("purple", "violet"), "beige": ("beige", "cream", "tan")}
+# Colour -> colours that people, or shade and light, may mistake it for.
+SIMILAR_COLOURS = {
+    "black": ("grey", "brown"),
+    "white": ("grey", "beige"),
+    "grey": ("black", "white", "blue", "beige", "brown"),
+    "red": ("orange", "pink", "brown"),
+    "orange": ("red", "yellow", "brown", "beige"),
+    "yellow": ("orange", "beige", "green"),
+    "green": ("yellow", "blue", "grey"),
+    "blue": ("purple", "grey", "green"),
+    "purple": ("blue", "pink"),
+    "pink": ("red", "purple", "beige"),
+    "brown": ("orange", "red", "beige", "black", "grey"),
+    "beige": ("white", "yellow", "brown", "orange", "pink", "grey"),
 }
 
 
+def phrases_of(colour: str) -> tuple[str, ...]:
+    """The ways to say a colour: "grey" -> ("grey", "gray")."""
+    return COLOUR_SYNONYMS.get(colour, (colour,))
+
+
 @cache
-def _colour_table() -> NDArray[np.uint8]:
-    """(32768,) index into COLOURS of every RGB value cut to 5 bits per channel."""
+def _names_by_rgb() -> NDArray[np.uint8]:
+    """(32768,) index into COLOURS of every RGB colour with 5 bits per channel."""
     levels = (np.arange(32, dtype=np.float64) + 0.5) / 32
     r, g, b = (channel.ravel() for channel in np.meshgrid(levels, levels, levels, indexing="ij"))
     value, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
@@ -89,49 +102,59 @@ def _colour_table() -> NDArray[np.uint8]:
     return names.astype(np.uint8)
 
 
-def colour_shares(pixels: NDArray[np.uint8], groups: NDArray[np.integer] | None = None, count: int = 1) -> Floats:
-    """How much of each group of pixels has which colour name.
+def count_colours(pixels: NDArray[np.uint8], groups: NDArray[np.integer] | None = None, count: int = 1) -> Floats:
+    """Counts the pixels of each colour name.
 
     Args:
         pixels: (n, 3) uint8 RGB.
-        groups: (n,) group of each pixel, 0 .. count - 1; None puts all into group 0.
-        count: number of groups.
+        groups: (n,) group of each pixel, 0 .. count - 1; None puts all pixels into group 0.
+        count: Number of groups.
 
     Returns:
-        (count, len(COLOURS)) pixel counts per colour name, not normalised.
+        (count, len(COLOURS)) number of pixels for each group and colour.
     """
     wide = pixels.astype(np.int64) >> 3
-    names = _colour_table()[(wide[:, 0] << 10) | (wide[:, 1] << 5) | wide[:, 2]].astype(np.int64)
+    names = _names_by_rgb()[(wide[:, 0] << 10) | (wide[:, 1] << 5) | wide[:, 2]].astype(np.int64)
     if groups is not None:
         names += groups.astype(np.int64) * len(COLOURS)
     return np.bincount(names, minlength=count * len(COLOURS)).reshape(count, -1).astype(np.float64)
 
 
-def has_colour(shares: Floats, name: str) -> bool | None:
-    """Whether a thing with these colour shares (sum 1, or all 0 when unknown) is called by the colour name."""
-    own = shares[COLOURS.index(name)]
-    near = sum(shares[COLOURS.index(other)] for other in NEAR_COLOURS[name].split())
+def has_colour(shares: Floats, name: str) -> Truth:
+    """Whether an object is called by a colour name.
+
+    Args:
+        shares: (len(COLOURS),) shares of its pixels, sum 1; all zeros where unknown.
+        name: One of `COLOURS`.
+    """
     if shares.sum() < 0.5:
         return None
+    own, similar = shares[COLOURS.index(name)], _similar_share(shares, name)
     others = np.delete(shares, COLOURS.index(name))
     if own >= 0.5 and others.max() <= 0.28:
         return True
-    # White things are grey where they are in the shade.
+    # White objects are grey where they lie in shade.
     if name == "white" and own >= 0.3 and own + shares[COLOURS.index("grey")] >= 0.85:
         return True
-    if own <= 0.08 and own + near <= 0.3:
-        return False
-    return None
+    return false_if(own <= 0.08 and own + similar <= 0.3)
 
 
-def has_two_colours(shares: Floats, first: str, second: str) -> bool | None:
-    a, b = shares[COLOURS.index(first)], shares[COLOURS.index(second)]
+def has_two_colours(shares: Floats, first: str, second: str) -> Truth:
+    """Whether an object is called by two colour names together, as in "red and white".
+
+    Args:
+        shares: (len(COLOURS),) shares of its pixels, sum 1; all zeros where unknown.
+        first, second: Two of `COLOURS`.
+    """
     if shares.sum() < 0.5:
         return None
+    a, b = shares[COLOURS.index(first)], shares[COLOURS.index(second)]
     if min(a, b) >= 0.27 and a + b >= 0.75:
         return True
-    for name, share in ((first, a), (second, b)):
-        near = sum(shares[COLOURS.index(other)] for other in NEAR_COLOURS[name].split())
-        if share <= 0.04 and share + near <= 0.2:
-            return False
-    return None
+    return false_if(
+        any(share <= 0.04 and share + _similar_share(shares, name) <= 0.2 for name, share in ((first, a), (second, b)))
+    )
+
+
+def _similar_share(shares: Floats, name: str) -> float:
+    return float(sum(shares[COLOURS.index(other)] for other in SIMILAR_COLOURS[name]))

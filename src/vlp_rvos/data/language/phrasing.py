@@ -6,81 +6,69 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vlp_rvos.data.language.colours import COLOUR_WEIGHTS, COLOURS, SPOKEN_COLOURS
-from vlp_rvos.data.language.predicates import Attribute, Slot
-from vlp_rvos.data.language.vocabulary import HYPERNYMS, PAIRS, VERBS, article_of
+from vlp_rvos.data.language.modifiers import Modifier
+from vlp_rvos.data.language.nouns import indefinite_article
+from vlp_rvos.data.language.vocabulary import PLURAL_ONLY
 
-__all__ = ["colour_fillers", "drawn", "filler", "say", "verbs_of"]
-
-
-def filler(slot: Slot, *phrases: str, weight: float = 1.0) -> Attribute:
-    """A modifier of which the truth does not matter."""
-    return Attribute(slot, phrases, lambda _: None, weight=weight)
+__all__ = ["compose_expression"]
 
 
-def colour_fillers() -> list[Attribute]:
-    return [filler("colour", *SPOKEN_COLOURS.get(name, (name,)), weight=COLOUR_WEIGHTS[name]) for name in COLOURS]
-
-
-def drawn(attributes: Sequence[Attribute], rng: np.random.Generator) -> list[Attribute]:
-    """One of the modifiers by their weights, or none: a slot has a weight of 1 at most, and less with few rare ones."""
-    totals: dict[Slot, float] = {}
-    for attribute in attributes:
-        totals[attribute.slot] = totals.get(attribute.slot, 0.0) + attribute.weight
-    weights = np.array([a.weight * min(1.0, 1.0 / totals[a.slot]) for a in attributes])
-    if rng.random() >= weights.sum():
-        return []
-    return [attributes[int(rng.choice(len(attributes), p=weights / weights.sum()))]]
-
-
-def verbs_of(category: str) -> tuple[str, ...]:
-    for key in (category, *HYPERNYMS.get(category, ())):
-        if key in VERBS:
-            return VERBS[key]
-    return VERBS[""]
-
-
-def say(
+def compose_expression(
     noun: str,
-    attributes: Sequence[Attribute],
+    modifiers: Sequence[Modifier],
     rng: np.random.Generator,
     article: str | None,
-    relative: bool = True,
+    allow_relative_clause: bool = True,
 ) -> str:
-    """Puts a noun and its modifiers into words: "the small red car on the left that is moving"."""
-    said = {a.slot: str(rng.choice(a.phrases)) for a in attributes}
-    side = said.get("side", "")
-    core = noun
-    if "{noun}" in side:
-        before, after = side.split("{noun}")
-        words = [before.strip(), said.get("size", ""), said.get("colour", ""), noun, after.strip()]
+    """Puts a noun and its modifiers into words: "the small red car on the left that is moving".
+
+    Args:
+        noun: In the form in which it is to be said.
+        modifiers: At most one of each slot. One of the slot "rank" may hold "{noun}": "first {noun} from the left".
+        rng: Chooses among the phrases of each modifier, and among constructions.
+        article: "the", "a" (corrected to "an" or "the" where grammar asks for it), or None.
+        allow_relative_clause: Whether a place, relation or clothing may become a clause: "that is on the left".
+    """
+    chosen = {modifier.slot: str(rng.choice(modifier.phrases)) for modifier in modifiers}
+    rank = chosen.get("rank", "")
+    if "{noun}" in rank:
+        before, after = rank.split("{noun}")
+        words = [before.strip(), chosen.get("size", ""), chosen.get("colour", ""), noun, after.strip()]
         article = "the" if article else None
     else:
-        words = [said.get("size", ""), side, said.get("colour", ""), core]
+        words = [chosen.get("size", ""), rank, chosen.get("colour", ""), noun]
     head = " ".join(word for word in words if word)
-    superlative = any(a.selects for a in attributes)
-    if article == "a" and superlative:
-        article = "the"
     if article == "a":
-        article = article_of(head) if noun not in PAIRS and not noun.startswith("pair") else "the"
-    plural = noun in PAIRS or noun in ("trees", "buildings")
+        definite = noun in PLURAL_ONLY or noun.startswith("pair") or any(m.exclusive for m in modifiers)
+        article = "the" if definite else indefinite_article(head)
+    plural = noun in PLURAL_ONLY or noun in ("trees", "buildings")
     text = f"{article} {head}" if article else head
-    tail = [said[slot] for slot in ("wear", "place", "near") if slot in said]
-    if tail and relative and rng.random() < 0.15 and not tail[0].startswith(("wearing", "carrying", "furthest")):
-        tail[0] = f"that {'are' if plural else 'is'} {tail[0]}" if "motion" not in said else tail[0]
+    tail = [chosen[slot] for slot in ("clothing", "place", "relation") if slot in chosen]
+    if (
+        tail
+        and allow_relative_clause
+        and rng.random() < 0.15
+        and "motion" not in chosen
+        and not tail[0].startswith(("wearing", "carrying", "furthest"))
+    ):
+        tail[0] = f"that {'are' if plural else 'is'} {tail[0]}"
     text = " ".join([text, *tail])
-    if "motion" in said:
-        phrase = said["motion"]
-        roll = rng.random()
-        if roll < 0.25:
-            phrase = f"that is {phrase}"
-        elif roll < 0.4 and not tail:
-            phrase = f"is {phrase}"
-        elif roll < 0.6 and phrase.split()[0] in _THIRD_PERSON:
-            first, *rest = phrase.split()
-            phrase = " ".join(["that", _THIRD_PERSON[first], *rest])
-        text = f"{text} {phrase}"
+    if "motion" in chosen:
+        text = f"{text} {_vary_participle(chosen['motion'], rng, allow_bare_verb=not tail)}"
     return text
+
+
+def _vary_participle(phrase: str, rng: np.random.Generator, allow_bare_verb: bool) -> str:
+    """Says "moving left" as it is, or as "that is moving left", "is moving left" or "that moves left"."""
+    roll = rng.random()
+    if roll < 0.25:
+        return f"that is {phrase}"
+    if roll < 0.4 and allow_bare_verb:
+        return f"is {phrase}"
+    first, *rest = phrase.split()
+    if roll < 0.6 and first in _THIRD_PERSON:
+        return " ".join(["that", _THIRD_PERSON[first], *rest])
+    return phrase
 
 
 _THIRD_PERSON = {

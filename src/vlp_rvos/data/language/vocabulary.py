@@ -1,36 +1,36 @@
-"""The nouns of the generated expressions: what a category is called, what it is a kind of, what it is mistaken for."""
+"""The words of generated expressions: the names of categories, broader and narrower nouns, plurals, verbs of motion.
+
+Tables only; `nouns` answers questions about them.
+"""
 
 from __future__ import annotations
 
 __all__ = [
-    "AMBIGUOUS",
+    "AMBIGUOUS_GROUPS",
+    "BAGS",
     "CATEGORY_NAMES",
     "FEMALE_GARMENTS",
     "FEMALE_NAMES",
     "HYPERNYMS",
     "HYPONYMS",
     "MALE_NAMES",
-    "PAIRS",
+    "MOTION_VERBS",
     "PEOPLE",
     "PLURALS",
+    "PLURAL_ONLY",
     "RARE_NOUNS",
     "STUFF",
-    "VAGUE",
-    "VERBS",
-    "article_of",
-    "plural_of",
-    "words",
+    "VAGUE_HYPERNYMS",
+    "split_names",
 ]
 
 
-def words(text: str) -> frozenset[str]:
-    """
-    A set of names: "car bus" -> {"car", "bus"}; with commas, names may have spaces.
-    """
+def split_names(text: str) -> frozenset[str]:
+    """The names in a text: "car bus" -> {"car", "bus"}. Where there are commas, names may contain spaces."""
     return frozenset(name.strip() for name in (text.split(",") if "," in text else text.split()))
 
 
-# The first name is the commonest and is preferred.
+# Category -> its names. The first one is the commonest and is preferred.
 CATEGORY_NAMES: dict[str, list[str]] = {
     "person": ["person", "human", "individual"],
     "cyclist": ["cyclist", "person on a bike", "person riding a bicycle", "bike rider"],
@@ -162,14 +162,17 @@ CATEGORY_NAMES: dict[str, list[str]] = {
     "accessories": ["accessories"],
 }
 
+# Background matter rather than objects.
 STUFF = frozenset({"road", "building", "sky", "tree", "fence", "pavement"})
 PEOPLE = frozenset({"person", "cyclist"})
 FEMALE_GARMENTS = frozenset({"dress", "skirt", "blouse", "stockings", "tights", "pumps", "heels"})
 FEMALE_NAMES = ("woman", "lady", "girl")
 MALE_NAMES = ("man", "boy", "guy")
+# What people carry rather than wear.
+BAGS = frozenset({"bag", "purse", "wallet", "handbag"})
 
 
-def _hypernyms() -> dict[str, tuple[str, ...]]:
+def _hypernyms_by_category() -> dict[str, tuple[str, ...]]:
     groups: dict[tuple[str, ...], str] = {
         ("animal",): "bird cat dog horse sheep cow elephant bear zebra giraffe",
         ("pet",): "cat dog",
@@ -193,9 +196,10 @@ def _hypernyms() -> dict[str, tuple[str, ...]]:
     return found
 
 
-HYPERNYMS: dict[str, tuple[str, ...]] = _hypernyms()
+# Category -> broader nouns that are always right for it.
+HYPERNYMS: dict[str, tuple[str, ...]] = _hypernyms_by_category()
 
-# category -> rare nouns that may well describe it, so neither truth nor falsehood is claimed
+# Category -> narrower nouns that some of its members deserve. Whether one does is unclear.
 HYPONYMS: dict[str, frozenset[str]] = {
     category: frozenset(names.split(","))
     for category, names in {
@@ -223,8 +227,8 @@ HYPONYMS: dict[str, frozenset[str]] = {
     }.items()
 }
 
-# hypernym -> categories of which it may be said or not
-VAGUE: dict[str, frozenset[str]] = {
+# Broader noun -> categories that some people would call so and others would not.
+VAGUE_HYPERNYMS: dict[str, frozenset[str]] = {
     "vehicle": frozenset({"airplane", "train", "bicycle", "boat", "cyclist"}),
     "toy": frozenset({"sports ball", "skateboard", "snowboard"}),
     "piece of furniture": frozenset({"toilet", "refrigerator", "potted plant", "tv"}),
@@ -236,8 +240,8 @@ VAGUE: dict[str, frozenset[str]] = {
     "fruit": frozenset({"carrot", "broccoli"}),
 }
 
-# Annotators of different collections draw these borders differently, so neither truth nor falsehood is claimed across.
-AMBIGUOUS: tuple[frozenset[str], ...] = (
+# Groups of categories whose borders annotators draw differently: a name of one member is unclear for the others.
+AMBIGUOUS_GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"person", "cyclist"}),
     frozenset({"bicycle", "cyclist", "motorcycle"}),
     frozenset({"car", "truck", "bus"}),
@@ -288,8 +292,8 @@ AMBIGUOUS: tuple[frozenset[str], ...] = (
     frozenset({"kite", "umbrella", "airplane"}),
 )
 
-# Grammatically plural although one thing: no article "a", no plural form.
-PAIRS = words(
+# Nouns that are plural, or uncountable, although they name one object: no article "a", no plural form.
+PLURAL_ONLY = split_names(
     """
         shoes boots sandals sneakers trainers loafers pumps heels flats wedges pants trousers jeans leggings
         tights stockings socks shorts scissors skis gloves accessories footwear food broccoli
@@ -325,10 +329,10 @@ PLURALS: dict[str, str] = {
     "tv": "tvs",
 }
 
-# Hardly ever in a background, so saying that one is there is false unless somebody marked it.
+# Further nouns that the expressions of data sets may be about.
 RARE_NOUNS: tuple[str, ...] = tuple(
     sorted(
-        words(
+        split_names(
             """
             lion, tiger, leopard, panda, kangaroo, monkey, gorilla, ape, penguin, dolphin, whale, shark,
             turtle, lizard, snake, frog, crocodile, rabbit, squirrel, fox, wolf, deer, camel, goat, pig,
@@ -347,8 +351,8 @@ RARE_NOUNS: tuple[str, ...] = tuple(
     )
 )
 
-# category or hypernym -> how it is said to move
-VERBS: dict[str, tuple[str, ...]] = {
+# Category or broader noun -> participles for its motion; "" for all others.
+MOTION_VERBS: dict[str, tuple[str, ...]] = {
     "person": ("walking", "moving", "running", "going"),
     "animal": ("walking", "moving", "running", "going"),
     "bird": ("flying", "moving"),
@@ -363,15 +367,3 @@ VERBS: dict[str, tuple[str, ...]] = {
     "frisbee": ("flying", "moving"),
     "": ("moving", "sliding", "going"),
 }
-
-
-def plural_of(noun: str) -> str:
-    """The plural of a noun of the vocabulary: "dog" -> "dogs", "person" -> "people"."""
-    if noun in PAIRS or noun.startswith("pair of"):
-        return noun
-    return PLURALS.get(noun) or f"{noun}s"
-
-
-def article_of(words: str) -> str:
-    """The indefinite article: "dog" -> "a", "orange car" -> "an"."""
-    return "an" if words[:1] in "aeiou" and not words.startswith(("one", "uni")) else "a"

@@ -1,0 +1,134 @@
+"""Opens the data sets of a mixture, and gives each split its part of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
+from vlp_rvos.data.sources.coco import CocoFolder
+from vlp_rvos.data.sources.holdout import is_held_out
+from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
+from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_benchmark_clips
+from vlp_rvos.data.synthesis.stills import StillBank
+from vlp_rvos.errors import UserError
+
+__all__ = ["BenchmarkSource", "MixtureSources", "Split", "StillSource", "VideoSource", "open_sources"]
+
+Split = Literal["train", "holdout"]
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Videos with expressions.
+
+    Attributes:
+        dataset: The data set.
+        videos: Its videos of this split, each with an expression that names its object.
+        weight: How often samples come from it, relative to the other sources.
+    """
+
+    dataset: YTVOSDataset
+    videos: tuple[VideoEntry, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
+class StillSource:
+    """Still pictures.
+
+    Attributes:
+        bank: The pictures of this split.
+        weight: How often samples come from it, relative to the other sources.
+    """
+
+    bank: StillBank
+    weight: float
+
+
+@dataclass(frozen=True)
+class BenchmarkSource:
+    """A published benchmark.
+
+    Attributes:
+        clips: Samples of its videos of this split.
+        weight: How often samples come from it, relative to the other sources.
+    """
+
+    clips: BenchmarkClips
+    weight: float
+
+
+@dataclass(frozen=True)
+class MixtureSources:
+    """The sources of one split that are not empty, by kind."""
+
+    videos: tuple[VideoSource, ...]
+    stills: tuple[StillSource, ...]
+    benchmarks: tuple[BenchmarkSource, ...]
+
+    @property
+    def all(self) -> tuple[VideoSource | StillSource | BenchmarkSource, ...]:
+        """All sources: videos, stills, benchmarks."""
+        return (*self.videos, *self.stills, *self.benchmarks)
+
+
+def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
+    """Opens the data sets of a mixture.
+
+    Args:
+        config: What to mix.
+        split: "train", or "holdout" for what training never sees.
+
+    Raises:
+        UserError: A data set is missing or broken, a held-out video is in none of them, or the split is empty.
+    """
+    videos: list[VideoSource] = []
+    stills: list[StillSource] = []
+    benchmarks: list[BenchmarkSource] = []
+    unknown = set(config.hold_out)
+    for source in config.sources:
+        folder = Path(config.root) / source.folder
+        if source.kind == "videos":
+            images = None if source.images is None else Path(config.root) / source.images
+            dataset = YTVOSDataset(folder, images)
+            usable = [v for v in dataset.videos if any(e.object_id is not None for e in v.expressions)]
+            unknown -= {video.name for video in usable}
+            chosen = tuple(v for v in usable if (v.name in config.hold_out) == (split == "holdout"))
+            if chosen:
+                videos.append(VideoSource(dataset, chosen, source.weight))
+        elif source.kind == "stills":
+            bank = _open_stills(folder, config.hold_out_share, split)
+            if bank.images:
+                stills.append(StillSource(bank, source.weight))
+        else:
+            clips = _open_benchmark(source, folder, config, split)
+            if clips.videos:
+                benchmarks.append(BenchmarkSource(clips, source.weight))
+    if unknown:
+        raise UserError(
+            f"hold_out names {', '.join(sorted(unknown))}, but no source has such a video: correct the name"
+        )
+    if not videos and not stills and not benchmarks:
+        raise UserError(f"no data is left for the split '{split}': change hold_out or hold_out_share")
+    return MixtureSources(tuple(videos), tuple(stills), tuple(benchmarks))
+
+
+def _open_stills(folder: Path, hold_out_share: float, split: Split) -> StillBank:
+    coco = CocoFolder(folder)
+    names = {image.file_name for image in coco.images}
+    return StillBank(coco, {name for name in names if is_held_out(name, hold_out_share) == (split == "holdout")})
+
+
+def _open_benchmark(source: Source, folder: Path, config: MixtureConfig, split: Split) -> BenchmarkClips:
+    assert source.name is not None
+    return open_benchmark_clips(
+        source.name,
+        folder,
+        source.split,
+        held_out=split == "holdout",
+        share=config.hold_out_share,
+        expressions=config.expressions,
+        keep_aspect=config.keep_aspect,
+    )
