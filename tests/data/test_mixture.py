@@ -355,7 +355,7 @@ def test_the_size_may_be_left_to_the_model(benchmarks: MixtureConfig) -> None:
         ({"sources": (Source("benchmark", "videos", name="mevis", split="tests"),)}, "no split 'tests'"),
         ({"hold_out": ("swan",)}, "hold_out names swan"),
         ({"hold_out": ("duck", "boat"), "sources": (Source("videos", "videos"),)}, "no data is left"),
-        ({"sources": (Source("stills", "nothing"),), "hold_out": ()}, "cannot read"),
+        ({"sources": (Source("stills", "nothing"),), "hold_out": ()}, "give a folder that holds instances.json"),
         ({"sources": (Source("videos", "nothing"),)}, "no such data set folder"),
     ],
 )
