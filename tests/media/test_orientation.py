@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from clips import write_video
 
+from vlp_rvos.media.orientation import Orientation
 from vlp_rvos.media.video_reader import open_video
 
 
@@ -27,3 +28,29 @@ def test_rotation_metadata_is_applied(tmp_path: Path, rotation: int, mirror: boo
     image = next(iter(source)).image
     assert image.shape == expected.shape == (source.info.height, source.info.width, 3)
     assert np.abs(image.astype(int) - expected).mean() < 12
+
+
+PIXELS = np.array([[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(9, 9, 9), (99, 99, 99), (200, 200, 200)]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [
+        (Orientation(), PIXELS),
+        (Orientation(upside_down=True), PIXELS[::-1]),
+        (Orientation(mirrored=True), PIXELS[:, ::-1]),
+        (Orientation(transposed=True), PIXELS.swapaxes(0, 1)),
+        (Orientation(transposed=True, mirrored=True), np.rot90(PIXELS, -1)),
+        (Orientation(transposed=True, upside_down=True), np.rot90(PIXELS)),
+    ],
+)
+def test_frames_become_images_as_they_are_shown(orientation: Orientation, shown: np.ndarray) -> None:
+    image = orientation.to_image(av.VideoFrame.from_ndarray(PIXELS, format="rgb24"))
+    assert image.flags.c_contiguous
+    assert np.array_equal(image, shown)
+    assert orientation.swap((2, 3)) == shown.shape[:2]
+    assert orientation.swap(shown.shape[:2]) == (2, 3)
+
+
+def test_a_frame_without_metadata_is_shown_as_it_is() -> None:
+    assert Orientation.of(av.VideoFrame.from_ndarray(PIXELS, format="rgb24")) == Orientation()

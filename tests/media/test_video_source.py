@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import FPS, frames, write_folder, write_video
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.arrays import Image, Size
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.media.video_source import PREFETCH_DEPTH, PendingFrame, TruncatedVideo, VideoInfo, VideoSource
 
 
 def test_a_source_can_be_read_again(tmp_path: Path) -> None:
@@ -73,3 +78,59 @@ def test_closing_early_ends_the_thread(tmp_path: Path) -> None:
     assert threading.active_count() == threads + 1
     iterator.close()  # type: ignore[attr-defined]
     assert threading.active_count() == threads
+
+
+class Countdown(VideoSource):
+    """One frame a second, which ends after three frames where it is truncated."""
+
+    can_resize = True
+
+    def __init__(self, *, truncated: bool = False, **selection: float) -> None:
+        super().__init__(**selection)  # type: ignore[arg-type]
+        self.truncated = truncated
+        self.info = VideoInfo("countdown", 4, 2, 1.0, 5.0, self._count_selected(1.0, 5.0))
+
+    def _read(self) -> Iterator[PendingFrame]:
+        for i in range(5):
+            # A little early, as times are that were rounded to a container's time base.
+            yield PendingFrame(i - 2e-4, None, partial(self._load, i))
+
+    def _load(self, i: int, size: Size | None) -> tuple[Image, None]:
+        if self.truncated and i == 3:
+            raise TruncatedVideo("the power went out")
+        return np.full((*(size or (2, 4)), 3), i, np.uint8), None
+
+
+@pytest.mark.parametrize("depth", [0, PREFETCH_DEPTH])
+def test_a_truncated_video_gives_its_frames_and_then_a_warning(depth: int) -> None:
+    source, read = Countdown(truncated=True), []
+    source.prefetch_depth = depth
+    with pytest.warns(VLPRVOSWarning, match=r"^countdown: stopped at frame 3 \(3\.00 s\): the power went out$"):
+        read += source
+    assert [frame.index for frame in read] == [0, 1, 2]
+    assert source.problem == "stopped at frame 3 (3.00 s): the power went out"
+    with pytest.raises(UserError, match=r"countdown: stopped at frame 0 .*the power went out"):
+        list(Countdown(truncated=True, start=3))
+
+
+def test_times_may_be_rounded_at_the_ends_of_the_selection() -> None:
+    read = list(Countdown(start=2, end=4))
+    assert [int(frame.image[0, 0, 0]) for frame in read] == [2, 3]
+
+
+def test_frames_that_are_not_selected_are_not_loaded() -> None:
+    # The third frame is the truncated one.
+    assert len(list(Countdown(truncated=True, every=2))) == 3
+
+
+def test_a_source_that_can_resize_gives_the_size() -> None:
+    assert {frame.image.shape for frame in Countdown().read((1, 2))} == {(1, 2, 3)}
+    assert {frame.image.shape for frame in Countdown()} == {(2, 4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "frames"), [({}, 5), ({"every": 2}, 3), ({"start": 1.0, "end": 3.0}, 2), ({"start": 9.0}, 1)]
+)
+def test_the_number_of_frames_is_estimated(selection: dict[str, float], frames: int) -> None:
+    assert Countdown(**selection).info.frames == frames
+    assert Countdown(**selection)._count_selected(1.0, None) == (None if "end" not in selection else frames)

@@ -10,7 +10,6 @@ import pytest
 from coco_folder import Shape, write_coco
 
 from vlp_rvos.cli.pretrain import pretrain
-from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.mini import load_mini
 from vlp_rvos.pretraining.class_names import MEMBERS, SYNONYMS, class_names, everyday_word
@@ -40,13 +39,6 @@ def test_members_are_spelled_as_in_the_class_list() -> None:
     known = set(class_names())
     assert not {name for members in MEMBERS.values() for name in members.split("|") if name} - known
     assert all(word not in others for word, others in SYNONYMS.items())
-
-
-def test_hold_out_is_a_fixed_share() -> None:
-    names = [f"picture_{index}.jpg" for index in range(2000)]
-    held_out = [name for name in names if is_held_out(name)]
-    assert 0.05 < len(held_out) / len(names) < 0.11
-    assert held_out == [name for name in names if is_held_out(name)]
 
 
 @pytest.mark.slow

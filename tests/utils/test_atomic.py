@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.atomic import AtomicWriter, part_path, replace_file, write_bytes, write_json
+from vlp_rvos.utils.atomic import (
+    AtomicWriter,
+    part_path,
+    replace_file,
+    replace_folder,
+    write_bytes,
+    write_failure,
+    write_json,
+)
 
 
 class Writer(AtomicWriter):
@@ -86,11 +94,11 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         write_bytes(tmp_path, b"")
 
 
-def test_json_is_readable(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"word": "Übung", "list": [1, None]})
-    text = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"word": "Übung", "list": [1, None]}
-    assert "Übung" in text
+def test_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "file.json", {"who": "Łukasz", "scores": [0.1, None]})
+    text = (tmp_path / "file.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"who": "Łukasz", "scores": [0.1, None]}
+    assert "Łukasz" in text
     assert text.endswith("}\n")
 
 
@@ -99,7 +107,45 @@ def test_json_that_cannot_be_written(tmp_path: Path) -> None:
         write_json(tmp_path, {})
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "nan.json", {"J": float("nan")})
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_failures_without_a_text_are_described_too(tmp_path: Path) -> None:
+    assert str(write_failure(tmp_path, OSError("encoder error -2"))) == f"cannot write {tmp_path}: encoder error -2"
+
+
+@pytest.mark.parametrize("old", ["nothing", "folder", "file", "link", "broken link"])
+def test_a_folder_is_replaced(tmp_path: Path, old: str) -> None:
+    folder, part, elsewhere = tmp_path / "masks", part_path(tmp_path / "masks"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept.png").touch()
+    match old:
+        case "folder":
+            folder.mkdir()
+            (folder / "old.png").touch()
+        case "file":
+            folder.touch()
+        case "link":
+            folder.symlink_to(elsewhere, target_is_directory=True)
+        case "broken link":
+            folder.symlink_to(tmp_path / "nowhere")
+    part.mkdir()
+    (part / "new.png").touch()
+    replace_folder(folder, part)
+    assert os.listdir(folder) == ["new.png"]
+    assert not folder.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "masks"]
+    assert os.listdir(elsewhere) == ["kept.png"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    (folder / "old.png").touch()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(folder, part_path(folder))
+    assert os.listdir(folder) == ["old.png"]
+    assert os.listdir(tmp_path) == ["masks"]
 
 
 def test_parts_are_hidden_and_beside(tmp_path: Path) -> None:

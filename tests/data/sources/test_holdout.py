@@ -1,0 +1,24 @@
+"""Which names are held out: always the same ones, about the share that was asked for."""
+
+from __future__ import annotations
+
+from vlp_rvos.data.sources.holdout import is_held_out
+
+NAMES = [f"picture_{index}.jpg" for index in range(2000)]
+
+
+def test_a_share_is_held_out() -> None:
+    assert 0.05 < sum(map(is_held_out, NAMES)) / len(NAMES) < 0.11
+    assert 0.45 < sum(is_held_out(name, 0.5) for name in NAMES) / len(NAMES) < 0.55
+    assert not any(is_held_out(name, 0.0) for name in NAMES)
+    assert all(is_held_out(name, 1.0) for name in NAMES)
+
+
+def test_a_larger_share_holds_out_more_of_the_same() -> None:
+    small, large = ({name for name in NAMES if is_held_out(name, share)} for share in (0.1, 0.3))
+    assert small < large
+
+
+def test_the_names_are_those_of_earlier_versions() -> None:
+    # Models have been trained without these: other ones would make their validation worthless.
+    assert [index for index in range(60) if is_held_out(NAMES[index])] == [9, 14, 20, 21, 31]
