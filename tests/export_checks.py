@@ -20,7 +20,7 @@ from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.export import writer
-from vlp_rvos.export.cache import cache_folder, cached_export
+from vlp_rvos.export.cache import cache_folder, ensure_exported
 from vlp_rvos.export.graphs import ExportGraph
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.inference.loading import load_exported, load_runtime
@@ -301,7 +301,8 @@ def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: py
             export_model(model, tmp_path / "out", "onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(UserError, match=r"onnxruntime is not installed; install with: pip install 'vlp-rvos\[export\]'"):
+    words = r"onnxruntime is not installed; install with: pip install 'vlp-rvos\[export\]'"
+    with pytest.raises(UserError, match=words):
         load_exported("mini", InferenceOptions(runtime="onnx"))
 
 
@@ -329,7 +330,7 @@ def test_options_that_do_not_go_together(written: Path) -> None:
 
 
 def test_a_wrong_precision_is_said_before_minutes_of_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlp_rvos.inference.loading.cached_export", lambda *_: pytest.fail("exports"))
+    monkeypatch.setattr("vlp_rvos.inference.loading.ensure_exported", lambda *_: pytest.fail("exports"))
     for runtime, precision, has in (("onnx", "bf16", "fp32"), ("openvino", "int8", "fp32 or bf16")):
         with pytest.raises(UserError, match=f"precision '{precision}': {runtime} models run in {has}"):
             load_exported("mini", InferenceOptions(runtime=runtime, precision=precision))  # type: ignore[arg-type]
@@ -350,21 +351,21 @@ def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypat
     file = tmp_path / "mine.safetensors"
     checkpoint.save_trained(file, model, {})
     with pytest.warns(VLPRVOSWarning, match="exporting mine for onnx, once"):
-        first = cached_export(file, "onnx")
+        first = ensure_exported(file, "onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert cached_export(file, "onnx") == first
+        assert ensure_exported(file, "onnx") == first
     assert first.parent == tmp_path / "cache/vlp-rvos/exported"
     assert calls == [(file, None, "onnx")]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folders = [first, cached_export(file, "openvino"), cached_export(file, "onnx", {"history": False})]
+        folders = [first, ensure_exported(file, "openvino"), ensure_exported(file, "onnx", {"history": False})]
         assert calls[1:] == [(file, None, "openvino"), (file, {"history": False}, "onnx")]
         (first / "text.onnx").write_text("damaged")
-        assert cached_export(file, "onnx") == first
+        assert ensure_exported(file, "onnx") == first
         checkpoint.save_trained(file, model, {"steps": 1})
-        folders.append(cached_export(file, "onnx"))
+        folders.append(ensure_exported(file, "onnx"))
     assert calls[3:] == [(file, None, "onnx")] * 2
     assert len({*folders}) == 4
 
@@ -374,7 +375,7 @@ def test_what_is_kept_is_the_default(
 ) -> None:
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
-    monkeypatch.setattr("vlp_rvos.inference.loading.export_place", lambda *given: exported[given[1]])
+    monkeypatch.setattr("vlp_rvos.inference.loading.cache_entry", lambda *given: exported[given[1]])
     kept = load_runtime("mini", InferenceOptions(device="cpu"))
     assert isinstance(kept, ExportedRuntime)
     assert "OpenVino" in type(kept._clip).__name__
@@ -383,7 +384,7 @@ def test_what_is_kept_is_the_default(
     next(damaged.glob("*.xml")).write_text("<")
     for without in (tmp_path / "none", damaged):
         places = exported | {"openvino": without}
-        monkeypatch.setattr("vlp_rvos.inference.loading.export_place", lambda *given, places=places: places[given[1]])
+        monkeypatch.setattr("vlp_rvos.inference.loading.cache_entry", lambda *given, places=places: places[given[1]])
         other = load_runtime("mini", InferenceOptions(device="cpu"))
         assert isinstance(other, ExportedRuntime)
         assert "Onnx" in type(other._clip).__name__

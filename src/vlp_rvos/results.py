@@ -1,4 +1,8 @@
-"""What the model says about one frame of a video. Shapes: E expressions, (H, W) the video's own size in pixels."""
+"""The result of a segmentation for one frame of a video.
+
+`[D]` marks our own decisions; `docs/method.md` explains the marks. Shapes: E expressions, (H, W) the video's own size
+in pixels.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +18,26 @@ from vlp_rvos.errors import UserError
 
 __all__ = ["MAX_OBJECTS", "Box", "FrameResult", "label_map"]
 
+#: A part of a frame: (rows, columns).
 Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What the model says about one frame.
+    """The masks of all expressions in one frame, and how sure the model is of them.
 
     Attributes:
-        index: number of the frame (see `VideoFrame.index`).
+        index: number of the frame in the video, counted from 0 at or after the start of the selection.
         time: seconds from the start of the video.
-        image: (H, W, 3) uint8 RGB, the frame itself; at the network's size where `segment` was to leave images out.
-        masks: (E, H, W) bool, one for each expression.
-        scores: (E,) float in [0, 1]: mean foreground probability inside the mask, times presence; 0 where the mask
-            is empty [D].
-        presences: (E,) float in [0, 1]: probability that the expression's target is in the frame [D].
+        image: (H, W, 3) uint8 RGB image of the frame. It has the network's size instead if `Segmenter.segment` was
+            called with `images=False`.
+        masks: (E, H, W) bool masks, one for each expression.
+        scores: (E,) float32 in [0, 1]: mean foreground probability inside the mask, times presence; 0 for an empty
+            mask. [D]
+        presences: (E,) float32 in [0, 1]: probability that the expression's target is in the frame. [D]
         expressions: the E expressions.
-        name: the frame's file stem, or its index with five digits.
-        yuv_frame: see `VideoFrame`.
+        name: file stem of the frame in a folder of frames, otherwise its index with five digits.
+        yuv_frame: the frame as it was decoded, for sources that give it besides a smaller `image`; see `VideoFrame`.
     """
 
     index: int
@@ -46,7 +52,7 @@ class FrameResult:
 
     @cached_property
     def box(self) -> Box:
-        """(rows, columns): the part of the frame that holds all masks; without any pixel in a mask it is empty."""
+        """Rows and columns of the smallest box around all masks; an empty box if all masks are empty."""
         rows = np.flatnonzero(self.masks.any(axis=(0, 2)))
         if not rows.size:
             return slice(0, 0), slice(0, 0)
@@ -56,35 +62,42 @@ class FrameResult:
 
     @cached_property
     def labels(self) -> npt.NDArray[np.uint8]:
-        """(h, w) object ids in `box`: 1 to E, 0 background; where masks overlap the best score is on top."""
+        """(h, w) uint8 object ids inside `box`, see `label_map`."""
         return label_map(self.masks[:, *self.box], self.scores)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """(H, W) bool, of the first expression."""
+        """(H, W) bool mask of the first expression."""
         mask: npt.NDArray[np.bool_] = self.masks[0]
         return mask
 
     @property
     def score(self) -> float:
-        """Of the first expression, in [0, 1]."""
+        """Score of the first expression, in [0, 1]."""
         return float(self.scores[0])
 
     @property
     def presence(self) -> float:
-        """Of the first expression, in [0, 1]."""
+        """Presence of the first expression, in [0, 1]."""
         return float(self.presences[0])
 
 
-#: what a palette has colours for, beside the background
+#: Number of objects that a palette image can tell apart, besides the background.
 MAX_OBJECTS = 255
 
 
 def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Masks (E, H, W) and their scores (E,) -> object ids (H, W): 1 to E, 0 background, the best score on top.
+    """Merge masks into one map of object ids.
+
+    Args:
+        masks: (E, H, W) bool masks.
+        scores: (E,) scores; where masks overlap, the one with the best score wins.
+
+    Returns:
+        (H, W) uint8 object ids: 1 to E in the order of the masks, 0 for the background.
 
     Raises:
-        UserError: more masks than there are ids.
+        UserError: there are more masks than object ids.
     """
     if len(masks) > MAX_OBJECTS:
         raise UserError(f"{len(masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")

@@ -456,7 +456,7 @@ def test_looking_ahead_at_a_size_that_changes(monkeypatch: pytest.MonkeyPatch) -
 
     def results(runtime: TorchRuntime, ahead: int) -> list[FrameResult]:
         sides = iter([64, 96, 96, 64, 96, 64, 64, 64])
-        monkeypatch.setattr("vlp_rvos.inference.stream.Stream._next_side", lambda *_: next(sides))
+        monkeypatch.setattr("vlp_rvos.inference.stream.Stream._next_input_size", lambda *_: next(sides))
         return list(Segmenter(runtime).segment(pictures, WORDS, ahead=ahead))
 
     runtime = Helped()

@@ -13,7 +13,7 @@ from vlp_rvos.models.prompts import TemporalCapture
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import int8 as quantization
 from vlp_rvos.runtimes.devices import check_precision
-from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantized
+from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantize
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
 try:
@@ -89,7 +89,7 @@ def test_the_number_format_is_that_of_a_linear_layer() -> None:
 @needs_kernel
 def test_the_vision_tower_and_the_reasoning_are_in_integers_and_nothing_else(model: VLPRVOS) -> None:
     kinds = {name: type(module) for name, module in model.named_modules()}
-    twin = quantized(model)
+    twin = quantize(model)
     assert {name: type(module) for name, module in model.named_modules()} == kinds
     changed = {name for name, module in twin.named_modules() if isinstance(module, QuantizedLinear)}
     parts = ("backbone.vision_blocks.", "reasoning.")
@@ -100,7 +100,7 @@ def test_the_vision_tower_and_the_reasoning_are_in_integers_and_nothing_else(mod
 
 @needs_kernel
 def test_slices_of_a_quantized_layer_are_exact(model: VLPRVOS) -> None:
-    block, twin = model.backbone.vision_blocks[0], quantized(model).backbone.vision_blocks[0]
+    block, twin = model.backbone.vision_blocks[0], quantize(model).backbone.vision_blocks[0]
     assert isinstance(block, Block)
     assert isinstance(twin, Block)
     x = torch.randn(2, 3, block.width)

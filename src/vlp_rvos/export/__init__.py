@@ -1,1 +1,1 @@
-"""Copies of a trained model for other runtimes than PyTorch: ONNX Runtime and OpenVINO."""
+"""Export a trained model for ONNX Runtime or OpenVINO."""

@@ -1,8 +1,8 @@
-"""The two graphs that a model is exported as: words once for a video, frames for every clip.
+"""The two graphs that a model is exported as: one for the text, run once for a video, and one for clips.
 
-What goes from the first to the second, and from one clip to the next, are plain tensors with names. Shapes: B
-expressions, S text tokens, T frames, P state tokens, (H, W) network input size in pixels, L_t text layers, d_v / d_t /
-d_s widths of the vision tower, the text tower and the shared space.
+Named tensors go from the first graph to the second, and from one clip to the next. Shapes: B expressions, S text
+tokens, T frames, P state tokens, (H, W) network input size in pixels, (h, w) patch grid, C channels, L_t text layers,
+d_v / d_t / d_s widths of the vision tower, the text tower and the shared space.
 """
 
 from __future__ import annotations
@@ -19,24 +19,31 @@ from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.prompts import Prompts
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["ClipGraph", "ExportGraph", "TextGraph"]
+__all__ = ["GRAPH_VERSION", "ClipGraph", "ExportGraph", "TextGraph"]
+
+#: Version of what the graphs compute from a checkpoint. Raise it with every change of the model's computation or of
+#: the way it is exported: exports in users' caches are then made again.
+GRAPH_VERSION = 1
 
 TEXT_FEATURES = ("hidden", "words", "sentence", "sentence_shared")
+#: Largest sides of the frames, in multiples of the backbone's `size_multiple`.
 LARGEST_SIDE = 512
 
 
 class ExportGraph(nn.Module):
     """A part of a model as a function of named tensors.
 
-    The model's own weights are used, not copies. Prompts are computed here once: in inference they are constants.
-    The state that goes from clip to clip is the history as prompts, so that "no history" is a state like any other.
+    A graph shares the model's weights. It computes the prompts once, because in inference they are constants. The state
+    that goes from clip to clip is the history in the form of prompts, so that "no history yet" is a state like any
+    other.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
 
     Attributes:
-        name: of the graph.
-        inputs, outputs: names of the tensors, in order.
+        name: name of the graph.
+        inputs: names of the input tensors, in order.
+        outputs: names of the output tensors, in order.
     """
 
     name: Literal["text", "clip"]
@@ -48,23 +55,23 @@ class ExportGraph(nn.Module):
         self.history = model.encoder.history
         self.model = copy_module_tree(model).eval()
         with torch.no_grad():
-            self.model.encoder.prompts = _Constant(model.encoder.prompts())  # type: ignore[assignment]
+            self.model.encoder.prompts = _FixedPrompts(model.encoder.prompts())  # type: ignore[assignment]
         if self.history is not None:
-            self.model.encoder.history = _Given()  # type: ignore[assignment]
+            self.model.encoder.history = _StateAsPrompts()  # type: ignore[assignment]
         if model.encoder.positions is not None:
-            self.model.encoder.positions = _FirstRows(model.encoder.positions.table)  # type: ignore[assignment]
+            self.model.encoder.positions = _FirstPositions(model.encoder.positions.table)  # type: ignore[assignment]
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs, of sizes that have nothing in common."""
+        """Example inputs to trace the graph with; sizes that are independent of each other differ."""
         raise NotImplementedError
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:
-        """For each input: axis -> what its size may be."""
+        """The range of sizes of each input, by axis."""
         raise NotImplementedError
 
 
 class TextGraph(ExportGraph):
-    """Token ids and mask -> text features, and the state of a video that begins."""
+    """Token ids and mask -> text features, and the state at the start of a video."""
 
     name = "text"
     inputs = ("ids", "mask")
@@ -77,12 +84,12 @@ class TextGraph(ExportGraph):
         """Encode B expressions.
 
         Args:
-            ids: (B, S) int64.
-            mask: (B, S) bool.
+            ids: (B, S) int64 token ids.
+            mask: (B, S) bool, True where there is a token.
 
         Returns:
-            (L_t, B, S, d_t) tokens after each layer, (B, S, d_t) finished tokens, (B, d_t) and (B, d_s) sentence
-            features, and with history (B, 1, d_v), the first state.
+            (L_t, B, S, d_t) tokens after each layer, (B, S, d_t) tokens after the last norm, (B, d_t) and (B, d_s)
+            sentence features, and, for a model with history, the (B, 1, d_v) state at the start of a video.
         """
         text = self.model.encode_text(TextBatch(ids, mask))
         features = (torch.stack(text.hidden), text.words, text.sentence, text.sentence_shared)
@@ -100,7 +107,7 @@ class TextGraph(ExportGraph):
 
 
 class ClipGraph(ExportGraph):
-    """Frames, text features and state -> mask logits, presence logits and the next state."""
+    """Frames, text features and state -> mask logits, correspondence features, presence logits and the next state."""
 
     name = "clip"
 
@@ -125,12 +132,16 @@ class ClipGraph(ExportGraph):
 
         Args:
             frames: (1, T, 3, H, W) RGB in [0, 1].
-            mask, hidden, words, sentence, sentence_shared: see `TextGraph`.
-            state: (B, P, d_v).
+            mask: (B, S) bool, see `TextGraph`.
+            hidden: (L_t, B, S, d_t) tokens after each text layer.
+            words: (B, S, d_t) tokens after the last norm of the text tower.
+            sentence: (B, d_t) sentence features.
+            sentence_shared: (B, d_s) sentence features in the shared space.
+            state: (B, P, d_v) state after the clip before; None for a model without history.
 
         Returns:
-            (B, T, H, W) mask logits; (T, h, w, C) features by which patches are found again; with presence (B, T)
-            presence logits; with history (B, T, d_v), the next state.
+            (B, T, H, W) mask logits and (T, h, w, C) correspondence features; for a model with presence (B, T)
+            presence logits; for a model with history (B, T, d_v), the next state.
         """
         prompts = self.model.encoder.prompts()
         text = TextFeatures(list(hidden.unbind()), words, mask, sentence, sentence_shared, prompts)
@@ -173,8 +184,8 @@ def _example_text(model: VLPRVOS) -> TextBatch:
     return model.backbone.tokenize(["the red car", "a small dog that goes left"])
 
 
-class _Constant(nn.Module):
-    """Prompts that were computed before."""
+class _FixedPrompts(nn.Module):
+    """Takes the place of the prompt encoder: gives prompts that were computed before."""
 
     def __init__(self, prompts: Prompts) -> None:
         super().__init__()
@@ -185,8 +196,8 @@ class _Constant(nn.Module):
         return Prompts(*self.buffers())
 
 
-class _FirstRows(nn.Module):
-    """In the place of `TemporalPositions`, for clips that are not longer than the table."""
+class _FirstPositions(nn.Module):
+    """Takes the place of `TemporalPositions`, for clips that are not longer than its table."""
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()
@@ -196,8 +207,8 @@ class _FirstRows(nn.Module):
         return self.table[torch.arange(frames)]
 
 
-class _Given(nn.Module):
-    """In the place of `HistoryPrompts`: what comes is the prompts already."""
+class _StateAsPrompts(nn.Module):
+    """Takes the place of `HistoryPrompts`: the state that comes in is the prompts already."""
 
     def forward(self, prompts: Tensor, batch: int) -> Tensor:
         return prompts

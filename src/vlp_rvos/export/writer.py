@@ -1,4 +1,4 @@
-"""Writing a model for other runtimes: traced by `torch.export`, stored as ONNX, and from that as OpenVINO's IR."""
+"""Export a model: `torch.export` traces it, and the graphs are stored as ONNX or converted to OpenVINO's format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from torch.fx.experimental import _config as symbolic_config
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.export.graphs import ClipGraph, ExportGraph, TextGraph
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.runtimes.artifact import GRAPH_FILES, Manifest, check_replaceable, file_hash, graph_path, new_folder
+from vlp_rvos.runtimes.artifact import (
+    GRAPH_FILES,
+    CheckpointSource,
+    Manifest,
+    check_replaceable,
+    file_hash,
+    graph_path,
+    new_folder,
+)
 from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime
 from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer
 from vlp_rvos.runtimes.names import ExportFormat
@@ -27,27 +35,28 @@ from vlp_rvos.utils.extras import require_installed
 
 __all__ = ["export_model"]
 
-#: the version that exports were checked with; what earlier ones make of sizes that change is not known
+#: The oldest version of torch that exports were checked with; earlier ones may handle variable sizes differently.
 TORCH_NEEDED = (2, 13)
-# From 23 on attention is one operator, for which ONNX Runtime wants masks that are not broadcast.
+#: From version 23 on, attention is one operator, for which ONNX Runtime does not broadcast masks.
 OPSET = 20
+#: Largest difference between PyTorch and an exported model in a foreground probability.
 LARGEST_DIFFERENCE = 0.01
 
 
-def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat) -> float:
-    """Write a model into a folder, whole or not at all, after a comparison with PyTorch.
+def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat, source: CheckpointSource | None = None) -> float:
+    """Export a model, and compare the result with PyTorch before anything is written into the folder.
 
     Args:
-        model: on the CPU, in fp32; it is put into evaluation mode.
-        folder: a new or empty one, or an earlier export, which is replaced.
-        runtime: to export it for.
+        model: the model, on the CPU and in fp32; it is put into evaluation mode.
+        folder: a new or empty folder, or that of an earlier export, which is replaced.
+        runtime: the runtime to export the model for.
+        source: the checkpoint behind the model, for exports in the user's cache.
 
     Returns:
-        The largest difference from PyTorch of a foreground probability, in [0, 1], on two clips of random blobs.
+        The largest difference from PyTorch in a foreground probability, in [0, 1], on two clips of random blobs.
 
     Raises:
-        UserError: packages or the version of torch that the export needs are missing, or `folder` holds something
-            else.
+        UserError: a package is not installed, torch is too old, or `folder` holds something else.
         VLPRVOSError: the exported model does not compute what PyTorch does.
     """
     require_installed("onnx", "onnxscript", PACKAGES[runtime], extra="export")
@@ -72,6 +81,7 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat) -> float:
             max_words=model.backbone.max_words,
             size_multiple=model.backbone.size_multiple,
             hashes={name: file_hash(part / name) for name in GRAPH_FILES[runtime]},
+            source=source,
         ).write(part)
         difference = _difference(model, ExportedRuntime(part))
         if not difference <= LARGEST_DIFFERENCE:
@@ -82,8 +92,9 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat) -> float:
 
 
 def _write_onnx(graph: ExportGraph, file: Path) -> None:
-    # Without the assumption that a size which may change is never 1, tracing is exact for clips of one frame and one
-    # expression, and several times faster; the cache costs more than it saves where sizes are formulas.
+    # By default, tracing assumes that a variable size is never 1. Without the assumption, the graph is also right for
+    # clips of one frame and for one expression, and tracing is several times faster. The cache of fake tensors costs
+    # more time than it saves when sizes are formulas.
     with (
         torch.no_grad(),
         _quiet(),
@@ -117,7 +128,7 @@ def _onnx_to_openvino(file: Path, target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's own remarks, for example on packages that it could use."""
+    """Silence the exporter's remarks, for example on packages that it could use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -131,7 +142,7 @@ def _quiet() -> Iterator[None]:
 
 @torch.no_grad()
 def _difference(model: VLPRVOS, exported: ExportedRuntime) -> float:
-    """Largest difference of a foreground probability on a first and a second clip, of other sizes than when traced."""
+    """Largest difference in a foreground probability, on a first and a second clip of other sizes than traced."""
     expressions = ["a cat", "the person on the left", "something that is red and moves"]
     pictures = torch.Generator().manual_seed(0)
     config, side = model.config, model.backbone.size_multiple

@@ -1,1 +1,1 @@
-"""A model applied to whole videos and live sources."""
+"""Run a model on whole videos and on live sources."""

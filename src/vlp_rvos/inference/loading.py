@@ -1,4 +1,4 @@
-"""Load a model by name, checkpoint or exported folder into the runtime that is to run it."""
+"""Load a model into the runtime that is to run it: a shipped model, a checkpoint or an exported model."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from pathlib import Path
 from typing import get_args
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.export.cache import cached_export, export_place
+from vlp_rvos.export.cache import cache_entry, ensure_exported
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.models import checkpoint
 from vlp_rvos.runtimes.artifact import is_exported, read_manifest
 from vlp_rvos.runtimes.devices import check_precision, find_device
-from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime, known_precision
+from vlp_rvos.runtimes.exported_runtime import PACKAGES, ExportedRuntime, resolve_precision
 from vlp_rvos.runtimes.names import ExportFormat, RuntimeName
 from vlp_rvos.runtimes.runtime import Runtime
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 from vlp_rvos.utils.extras import is_installed, require_installed
 
-__all__ = ["load_exported", "load_kept", "load_runtime"]
+__all__ = ["load_cached", "load_exported", "load_runtime"]
 
-#: Formats that give PyTorch's masks in less time on a CPU, the fastest first.
-EXACT: tuple[ExportFormat, ...] = ("openvino", "onnx")
+#: Formats whose masks equal PyTorch's and which take less time on a CPU, the fastest first.
+FASTER_FORMATS: tuple[ExportFormat, ...] = ("openvino", "onnx")
 
 
 def load_runtime(model: str | Path = "mini", options: InferenceOptions | None = None) -> Runtime:
     """Load a model into the runtime that is to run it.
 
-    `options.runtime` "auto" is what an exported folder was exported for. A name or a checkpoint is exported when it is
-    first to run on another runtime than PyTorch, and the export is kept in the user's cache; "auto" uses what is kept
-    there (OpenVINO rather than ONNX) on the CPU in fp32, as it gives the same masks faster, and otherwise PyTorch.
+    A shipped model or a checkpoint that is to run on another runtime than PyTorch is exported the first time, and the
+    export is kept in the user's cache. The runtime "auto" stands for:
+
+    - the runtime that an exported model was exported for;
+    - for a shipped model or a checkpoint, on the CPU and in fp32, the export that the cache holds (OpenVINO before
+      ONNX), because it gives the same masks in less time;
+    - PyTorch in all other cases.
 
     Args:
         model: name of a shipped model, path of a checkpoint, or a folder that `vlp-rvos export` wrote.
-        options: device, precision, runtime and config overrides; the other options play no part here.
+        options: device, precision, runtime and config overrides; the other options have no effect here.
 
     Raises:
-        UserError: unknown model or runtime, weights or files that do not fit, a device that is not available.
+        UserError: the model, device, runtime or precision is unknown or not available, or files do not fit.
     """
     options = options or InferenceOptions()
     runtime = options.runtime
@@ -45,8 +49,8 @@ def load_runtime(model: str | Path = "mini", options: InferenceOptions | None = 
     device = find_device(options.device)
     check_precision(options.precision, device)
     exported = is_exported(model)
-    if runtime == "auto" and not exported and device.type == "cpu" and (kept := load_kept(model, options)) is not None:
-        return kept
+    if runtime == "auto" and not exported and device.type == "cpu" and (cached := load_cached(model, options)):
+        return cached
     if runtime in ("auto", "torch") and not exported:
         return TorchRuntime(checkpoint.load_model(model, options.overrides, device), precision=options.precision)
     if options.device not in ("auto", "cpu"):
@@ -55,20 +59,20 @@ def load_runtime(model: str | Path = "mini", options: InferenceOptions | None = 
 
 
 def load_exported(model: str | Path, options: InferenceOptions) -> ExportedRuntime:
-    """Open an exported folder; a name or a checkpoint is exported first, into the user's cache.
+    """Open an exported model; a shipped model or a checkpoint is exported first, into the user's cache.
 
     Args:
         model: as for `load_runtime`.
-        options: runtime, precision and config overrides; the other options play no part here.
+        options: runtime, precision and config overrides; the other options have no effect here.
 
     Raises:
-        UserError: unknown model, packages that are not installed, or options that the exported model does not have.
+        UserError: the model is unknown, a package is not installed, or the exported model does not fit the options.
     """
     runtime = options.runtime
     if runtime in ("onnx", "openvino") and not is_exported(model):
         require_installed(PACKAGES[runtime], extra="export")
-        known_precision(runtime, options.precision)
-        return ExportedRuntime(cached_export(model, runtime, options.overrides), options.precision)
+        resolve_precision(runtime, options.precision)
+        return ExportedRuntime(ensure_exported(model, runtime, options.overrides), options.precision)
     if options.overrides:
         raise UserError(f"{model}: settings of an exported model cannot be changed; export it with them")
     own = read_manifest(Path(model)).runtime
@@ -77,26 +81,26 @@ def load_exported(model: str | Path, options: InferenceOptions) -> ExportedRunti
     return ExportedRuntime(Path(model), options.precision)
 
 
-def load_kept(model: str | Path, options: InferenceOptions) -> ExportedRuntime | None:
-    """Open the export of a model that the user's cache holds already, where it gives PyTorch's masks faster.
+def load_cached(model: str | Path, options: InferenceOptions) -> ExportedRuntime | None:
+    """Open an export of a model that the user's cache holds already; nothing is exported.
 
     `benchmarks/runtimes.py` and `benchmarks/segment_command.py --runtime openvino` compare the runtimes.
 
     Args:
         model: name of a shipped model, or path of a checkpoint.
-        options: precision and config overrides; the other options play no part here.
+        options: precision and config overrides; the other options have no effect here.
 
     Returns:
-        None where the cache holds no export for an installed runtime, and for another precision than fp32.
+        The exported model, or None if the cache holds none for an installed runtime, or if the precision is not fp32.
 
     Raises:
-        UserError: unknown model.
+        UserError: the model is unknown.
     """
     if options.precision not in ("auto", "fp32"):
         return None
-    for runtime in EXACT:
-        if is_installed(PACKAGES[runtime]) and is_exported(folder := export_place(model, runtime, options.overrides)):
-            # A damaged export is passed over: PyTorch runs the model, and `--runtime` with its name exports it again.
+    for runtime in FASTER_FORMATS:
+        if is_installed(PACKAGES[runtime]) and is_exported(folder := cache_entry(model, runtime, options.overrides)):
+            # A damaged export is passed over; a user who names the runtime exports the model again.
             with suppress(UserError):
                 return ExportedRuntime(folder, options.precision)
     return None

@@ -1,7 +1,8 @@
-"""Masks of earlier clips, carried along with the video: what flickers is outvoted by what stayed. In use only. [D]
+"""Carry the masks of earlier clips along with the video, so that masks flicker less. In inference only. [D]
 
-`docs/method.md` section 4. Shapes: E expressions, T frames of a clip, K remembered frames, N = h*w patches, C channels
-of the matched features, (H, W) network input size in pixels.
+`[D]` marks our own decisions; `docs/method.md` explains the marks, and this memory in section 4. Shapes: E expressions,
+T frames of a clip, K stored frames, (h, w) patch grid of N = h*w patches, C channels of the correspondence features,
+(H, W) network input size in pixels.
 """
 
 from __future__ import annotations
@@ -17,106 +18,107 @@ from vlp_rvos.models.motion import patch_offsets
 
 __all__ = ["MaskMemory"]
 
-#: patches that a thing may move between a remembered frame and this one, at most
-REACH = 8
-#: logits beyond it say no more
-SURE = 4.0
-#: a patch of which the best cosine is less is not there, and a frame of which the mean of them is less is from another
-#: shot. Frames of one video up to a second apart have 0.46 to 0.94, frames of different videos at most 0.40
-RELATED = 0.42
+#: Maximum displacement of an object between a stored frame and the current one, in patches.
+MAX_DISPLACEMENT = 8
+#: Stored logits are clamped to this absolute value: beyond it they carry no more information.
+MAX_LOGIT = 4.0
+#: A patch whose best cosine similarity is below this has no match in the stored frame; a frame whose mean best
+#: similarity is below it shows another shot. Frames of one video up to a second apart have means of 0.46 to 0.94,
+#: frames of different videos at most 0.40.
+MIN_SIMILARITY = 0.42
 
 
-class _Frame(NamedTuple):
-    """A remembered frame."""
+class _StoredFrame(NamedTuple):
+    """A frame of an earlier clip."""
 
-    unit: Tensor
-    """(N, C) features of length 1."""
+    features: Tensor
+    """(N, C) correspondence features of length 1."""
     logits: Tensor
-    """(E, N), on the patch grid, what was remembered before mixed in."""
+    """(E, N) mask logits on the patch grid, already averaged with what was stored before."""
     presences: Tensor
-    """(E,)."""
+    """(E,) probabilities that the target is in the frame."""
 
-    def at(self, old: tuple[int, int], new: tuple[int, int]) -> _Frame:
-        """The same on another patch grid (h, w)."""
+    def resized(self, old: tuple[int, int], new: tuple[int, int]) -> _StoredFrame:
+        """The same frame on another patch grid (h, w)."""
 
-        def resized(maps: Tensor) -> Tensor:
+        def resize(maps: Tensor) -> Tensor:
             return F.interpolate(maps.view(1, -1, *old), new, mode="bilinear", align_corners=False)[0].flatten(1)
 
-        unit = F.normalize(resized(self.unit.T.contiguous()).T, dim=-1)
-        return _Frame(unit, resized(self.logits), self.presences)
+        features = F.normalize(resize(self.features.T.contiguous()).T, dim=-1)
+        return _StoredFrame(features, resize(self.logits), self.presences)
 
 
 class MaskMemory:
-    """The last frame of each of the last clips, with its mask.
+    """Stores the last frame of each of the last clips with its masks, and averages new masks with them.
 
-    Every patch of a new frame looks for itself in each remembered frame, by frozen features that know no places. What
-    the mask was where it is found joins in the mean that decides whether the patch belongs to the mask now; the finer
-    outline stays the new frame's own. A remembered frame counts as much as the target was said to be present in it, and
-    nothing for patches that it does not have, so that what enters late is not held back.
+    Every patch of a new frame is matched to a patch of each stored frame, by features that do not depend on its place.
+    The mean of its own logit and of the stored logits of its matches decides whether the patch belongs to the mask; the
+    fine outline stays that of the new frame. A stored frame counts in proportion to the presence that was predicted for
+    it. It does not count for patches that have no match in it, so that objects that enter later are not suppressed.
 
     Args:
-        frames: K, how many are remembered.
-        weight: of a remembered frame, beside 1 of the frame itself.
-        gap: frames between two that are remembered, at least.
+        frames: number of stored frames.
+        weight: weight of a stored frame; the new frame itself has weight 1.
+        gap: minimum number of frames between two stored ones.
 
     Raises:
-        ValueError: no frames, or a weight or gap that is not positive.
+        ValueError: an argument is not positive.
     """
 
     def __init__(self, frames: int, weight: float, gap: int) -> None:
         if min(frames, weight, gap) <= 0:
             raise ValueError(f"frames {frames}, weight {weight} and gap {gap} must be positive")
         self.weight, self.gap = weight, gap
-        self._past: deque[_Frame] = deque(maxlen=frames)
-        self._passed = 0
+        self._stored: deque[_StoredFrame] = deque(maxlen=frames)
+        self._frames_since = 0
         self._grid = (0, 0)
 
     def __len__(self) -> int:
-        """How many frames are remembered."""
-        return len(self._past)
+        """Number of frames that are stored now."""
+        return len(self._stored)
 
     def refine(self, logits: Tensor, presences: Tensor, features: Tensor) -> Tensor:
-        """Mask logits of the next clip, with what is remembered; afterwards its last frame is remembered too.
+        """Average the masks of the next clip with the stored ones; then store the clip's last frame too.
 
         Args:
-            logits: (E, T, H, W) float32.
-            presences: (E, T), probabilities that the target is in the frame.
+            logits: (E, T, H, W) float32 mask logits.
+            presences: (E, T) probabilities that the target is in the frame.
             features: (T, h, w, C) correspondence features, see `ClipPrediction`.
 
         Returns:
-            (E, T, H, W).
+            (E, T, H, W) mask logits.
         """
         grid = (features.shape[1], features.shape[2])
-        unit = _unit(features)
-        own = F.interpolate(logits.clamp(-SURE, SURE), size=grid, mode="area").flatten(2)
+        unit = _normalized(features)
+        own = F.interpolate(logits.clamp(-MAX_LOGIT, MAX_LOGIT), size=grid, mode="area").flatten(2)
         if grid != self._grid:
-            self._past = deque((frame.at(self._grid, grid) for frame in self._past), self._past.maxlen)
+            self._stored = deque((frame.resized(self._grid, grid) for frame in self._stored), self._stored.maxlen)
             self._grid = grid
-        mixed = own
-        if self._past:
-            too_far = patch_offsets(grid, unit.device).abs().amax(-1) > REACH
-            mixed = torch.stack([self._mixed(own[:, t], unit[t], too_far) for t in range(len(unit))], 1)
-            change = (mixed - own).view(*own.shape[:2], *grid)
+        mean = own
+        if self._stored:
+            too_far = patch_offsets(grid, unit.device).abs().amax(-1) > MAX_DISPLACEMENT
+            mean = torch.stack([self._averaged(own[:, t], unit[t], too_far) for t in range(len(unit))], 1)
+            change = (mean - own).view(*own.shape[:2], *grid)
             logits = logits + F.interpolate(change, size=logits.shape[-2:], mode="bilinear", align_corners=False)
-        self._passed += len(unit)
-        if self._passed >= self.gap or not self._past:
-            self._passed = 0
-            self._past.append(_Frame(unit[-1], mixed[:, -1], presences[:, -1].to(mixed)))
+        self._frames_since += len(unit)
+        if self._frames_since >= self.gap or not self._stored:
+            self._frames_since = 0
+            self._stored.append(_StoredFrame(unit[-1], mean[:, -1], presences[:, -1].to(mean)))
         return logits
 
-    def _mixed(self, own: Tensor, unit: Tensor, too_far: Tensor) -> Tensor:
-        """One frame: its own logits (E, N) and features (N, C) -> logits (E, N) with what is remembered."""
-        units, logits, presences = zip(*self._past, strict=True)
-        cosines = (unit @ torch.cat(units).T).view(len(unit), len(units), -1)
-        best, found = cosines.masked_fill_(too_far[:, None], float("-inf")).max(-1)
-        related = ((best >= RELATED) & (best.mean(0) >= RELATED)).to(own)
-        # (K, E, N): the remembered logits of the patches that were found
-        remembered = torch.stack([said[:, where] for said, where in zip(logits, found.T, strict=True)])
-        weights = self.weight * related.T[:, None] * torch.stack(presences)[..., None]
-        return (own + (weights * remembered).sum(0)) / (1 + weights.sum(0))
+    def _averaged(self, own: Tensor, unit: Tensor, too_far: Tensor) -> Tensor:
+        """Logits (E, N) and features (N, C) of one frame -> its logits (E, N), averaged with the stored ones."""
+        features, logits, presences = zip(*self._stored, strict=True)
+        similarities = (unit @ torch.cat(features).T).view(len(unit), len(features), -1)
+        best, match = similarities.masked_fill_(too_far[:, None], float("-inf")).max(-1)
+        matched = ((best >= MIN_SIMILARITY) & (best.mean(0) >= MIN_SIMILARITY)).to(own)
+        # (K, E, N): the stored logits of the patches' matches.
+        stored = torch.stack([frame[:, patches] for frame, patches in zip(logits, match.T, strict=True)])
+        weights = self.weight * matched.T[:, None] * torch.stack(presences)[..., None]
+        return (own + (weights * stored).sum(0)) / (1 + weights.sum(0))
 
 
-def _unit(features: Tensor) -> Tensor:
-    """(T, h, w, C) -> (T, N, C) of length 1, without what all places of a frame share."""
+def _normalized(features: Tensor) -> Tensor:
+    """(T, h, w, C) -> (T, N, C) features of length 1, after their mean over each frame is subtracted."""
     tokens = features.flatten(1, 2).float()
     return F.normalize(tokens - tokens.mean(1, keepdim=True), dim=-1)

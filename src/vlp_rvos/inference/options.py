@@ -1,4 +1,4 @@
-"""How a model is run on videos: the options that the command line, the evaluation and the Python interface share."""
+"""The options of inference, which the command line, the evaluation and the Python interface share."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["InferenceOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions:
-    """How a model is run; None stands for the model's own setting.
+    """How to run a model on videos; None stands for the model's own setting.
 
     Attributes:
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps". Exported models run on the CPU.
         precision: number format of the computation, see `vlp_rvos.runtimes.torch_runtime.TorchRuntime`. Exported models
-            run in fp32, those for OpenVINO also in bf16.
+            run in fp32; those for OpenVINO have bf16 too.
         runtime: "torch", "onnx" or "openvino"; "auto" lets `vlp_rvos.inference.loading.load_runtime` choose.
         size: network input size in pixels, in place of the model's `input_size` and `small_size`.
-        threshold: foreground probability from which a pixel belongs to the mask, in (0, 1).
-        presence_threshold: presence in [0, 1] below which the mask of a frame is empty; 0 switches the gate off.
-        min_part: connected components of a mask with less than this share of its largest component are dropped; 0 keeps
-            all.
+        threshold: foreground probability above which a pixel belongs to the mask, in (0, 1).
+        presence_threshold: presence in [0, 1] below which the mask of a frame is left empty; 0 leaves none empty.
+        min_part: share in [0, 1] of a mask's largest connected component below which a component is removed; 0 keeps
+            all components.
         memory_frames: number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none.
         overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
 
     Raises:
-        UserError: a value out of its range.
+        UserError: a value is out of its range.
     """
 
     device: str = "auto"

@@ -22,10 +22,10 @@ CLIPS_EMBEDDED_AHEAD = 2
 
 
 class _QueuedClip(NamedTuple):
-    """A clip that waits for its turn, and the jobs that embed its frames at the network's size."""
+    """A clip that waits for its turn, and the jobs that embed its frames at the network's input size."""
 
     clip: list[VideoFrame]
-    network: Size
+    network_size: Size
     jobs: list[Job[Any]]
 
 
@@ -48,8 +48,9 @@ def pipelined_predictions(
     with WorkerPool(workers) as pool:
 
         def enqueue(clip: list[VideoFrame]) -> _QueuedClip:
-            network = stream.network_size(clip, size)
-            return _QueuedClip(clip, network, [pool.submit(partial(stream.embed, x.image, network)) for x in clip])
+            network_size = stream.network_size(clip, size)
+            jobs = [pool.submit(partial(stream.embed, frame.image, network_size)) for frame in clip]
+            return _QueuedClip(clip, network_size, jobs)
 
         waiting: deque[_QueuedClip] = deque()
         failure: Exception | None = None
@@ -65,8 +66,8 @@ def pipelined_predictions(
                     reading, failure = False, error
             if not waiting:
                 break
-            if waiting[0].network != stream.network_size(waiting[0].clip, size):
-                # The last clip changed the size at which the network looks at the next ones.
+            if waiting[0].network_size != stream.network_size(waiting[0].clip, size):
+                # The last prediction changed the input size: the frames are embedded again.
                 for job in (job for queued in waiting for job in queued.jobs):
                     job.cancel()
                 waiting = deque(enqueue(queued.clip) for queued in waiting)

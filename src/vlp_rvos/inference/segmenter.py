@@ -1,8 +1,7 @@
-"""Words to masks: apply a model to a whole video or to a live source, clip by clip.
+"""Words to masks: run a model on a whole video or on a live source, clip by clip.
 
-Shapes: E expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
-One clip hands to the next its history of T tokens and, where the model's config says so, the masks of a few frames, so
-memory does not grow with the video.
+Each clip hands on a history of a few tokens and, if the model's config says so, the masks of a few frames: memory does
+not grow with the length of the video.
 """
 
 from __future__ import annotations
@@ -37,18 +36,21 @@ __all__ = ["Segmenter"]
 
 
 class Segmenter:
-    """A model with all that is needed to run it on real video.
+    """Finds in videos what expressions describe, with one model.
 
     Args:
-        model: a model, which PyTorch runs on the device that its parameters are on, or any other runtime.
-        name: name of the model, for the outputs.
-        version: version of the model, for the outputs.
-        options: how to run the model. `device`, `precision`, `runtime` and `overrides` count only where a model is
-            loaded (`from_pretrained`).
-        changes: single fields of `InferenceOptions`, in place of those of `options`, for example `threshold=0.4`.
+        model: a model, which PyTorch runs on the device that holds its parameters, or a runtime with a model.
+        name: name of the model, which the outputs state.
+        version: version of the model, which the outputs state.
+        options: how to run the model. `device`, `precision`, `runtime` and `overrides` have an effect only when a model
+            is loaded, see `from_pretrained`.
+        changes: single fields of `InferenceOptions` that replace those of `options`, for example `threshold=0.4`.
+
+    Attributes:
+        config: the model's config, with the options applied.
 
     Raises:
-        UserError: a value out of its range.
+        UserError: a value is out of its range.
 
     Example:
         >>> segmenter = Segmenter.from_pretrained("mini")
@@ -73,18 +75,19 @@ class Segmenter:
     def from_pretrained(
         cls, model: str | Path = "mini", options: InferenceOptions | None = None, **changes: Any
     ) -> Self:
-        """Load a model that comes with the package, a checkpoint, or an exported model.
+        """Load a shipped model, a checkpoint or an exported model.
 
         Args:
-            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder of `vlp-rvos export`.
+            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder that `vlp-rvos export`
+                wrote.
             options: how to run the model.
-            changes: single fields of `InferenceOptions`, in place of those of `options`, for example `device="cpu"`.
+            changes: single fields of `InferenceOptions` that replace those of `options`, for example `device="cpu"`.
 
         Raises:
-            UserError: unknown model, weights that do not fit, a device or runtime that is not available, a value out
-                of its range.
+            UserError: the model is unknown, its weights do not fit, the device or runtime is not available, or a value
+                is out of its range.
         """
-        # A mistake in the options is found before the model is loaded, which takes longer.
+        # The options are checked before the model is loaded, which takes much longer.
         options = replace(options or InferenceOptions(), **changes)
         name = Path(model).stem if Path(model).exists() else str(model)
         return cls(load_runtime(model, options), name, options=options)
@@ -102,30 +105,33 @@ class Segmenter:
     ) -> Generator[FrameResult, None, None]:
         """Segment a video, frame by frame.
 
-        A thread reads a video file or a folder at most one clip ahead of the model; other sources are read where the
-        model runs, and never ahead of it.
+        A thread of its own reads a video file or a folder, at most one clip ahead of the model. Images and other
+        sources are read by the thread that runs the model, and never ahead of it.
 
         Args:
-            video: a video file, a folder of frames, an opened source, or images (H, W, 3) uint8 RGB at 24 fps.
-            expressions: what to find; several give several masks.
-            every: take every Nth frame.
-            start, end: seconds; frames with start <= time < end are taken.
-            images: False leaves the whole frames of a video file out of the results: it is decoded straight to what
-                the network sees, which is faster, and rounds colours a little differently.
-            ahead: clips that may wait while the caller is busy with the results of an earlier one; another one is in
-                the making, in a thread that ends with the iterator. 0 computes nothing ahead, and needs no thread.
+            video: a video file, a folder of frames, an opened source, or (H, W, 3) uint8 RGB images, taken as 24 frames
+                a second.
+            expressions: the expressions to find; each gets a mask of its own.
+            every: N to take every Nth frame only.
+            start: time in seconds of the first frame to take; None for the start of the video.
+            end: time in seconds before which the last frame is taken; None for the end of the video.
+            images: False to leave the frames at their full size out of the results. A video file is then decoded
+                straight to the network's size, which is faster and rounds colours slightly differently.
+            ahead: number of predicted clips that may wait while the caller works on the results of an earlier one. A
+                thread, which ends with the iterator, computes them and one more. With 0 nothing is computed ahead, and
+                in no other thread.
 
         Returns:
-            A lazy iterator. Where the video breaks off, the results up to there come first and then a
+            A lazy iterator over the results. If the video breaks off, the results up to there come first, and then a
             `VLPRVOSWarning`.
 
         Raises:
             UserError: the video cannot be read, or an expression is empty.
-            ValueError: a selection for a source that has its own.
+            ValueError: `every`, `start` or `end` for an opened source, which has its own.
         """
         if isinstance(video, VideoSource):
             if (every, start, end) != (1, None, None):
-                raise ValueError("this source is opened already: give every, start and end to open_video")
+                raise ValueError("the source is open already: pass every, start and end to open_video")
             source = video
         elif isinstance(video, str | Path):
             source = open_video(video, every=every, start=start, end=end)
@@ -134,11 +140,14 @@ class Segmenter:
         return self._segment(source, self.start(expressions), images, ahead)
 
     def start(self, expressions: str | Sequence[str], fps: float = DEFAULT_FPS) -> Stream:
-        """Begin a live source.
+        """Start to segment a live source.
 
         Args:
-            expressions: what to find.
-            fps: frame rate of the source; it gives the results their times.
+            expressions: the expressions to find; each gets a mask of its own.
+            fps: frame rate of the source, which gives the results their times.
+
+        Returns:
+            A running segmentation, whose `step` takes the frames as they come.
 
         Raises:
             UserError: an expression is empty, or there is none.
@@ -149,9 +158,9 @@ class Segmenter:
         self, source: VideoSource, stream: Stream, images: bool, ahead: int
     ) -> Generator[FrameResult, None, None]:
         if ahead:
-            # Encoding the expressions and loading the model have left idle threads behind.
+            # Loading the model and encoding the expressions have left idle threads behind.
             release_threads()
-        # Masks are made in this thread, one frame at a time, while the model's thread goes on.
+        # The caller's thread makes the masks, frame by frame, while the model's thread goes on.
         with closing(prefetch(self._predictions(source, stream, images, ahead > 0), ahead)) as predictions:
             for prediction in predictions:
                 yield from stream.results(prediction)
@@ -159,22 +168,23 @@ class Segmenter:
     def _predictions(
         self, source: VideoSource, stream: Stream, images: bool, ahead: bool
     ) -> Generator[StreamPrediction, None, None]:
-        shown = None if images or not source.can_resize else (source.info.height, source.info.width)
-        # Decoded ahead of the model, so at the largest size that it can ask for.
+        # (H, W) of the masks, if the images come at another size.
+        size = None if images or not source.can_resize else (source.info.height, source.info.width)
+        # Frames are decoded ahead of the model, so at the largest size that it may ask for.
         largest = max(self.config.input_size, self.config.small_size)
-        with closing(source.read(shown and self._network_size(*shown, largest))) as frames:
+        with closing(source.read(size and self._network_size(*size, largest))) as frames:
             clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
             if ahead and (workers := self._embedding_workers(len(stream.expressions))):
-                yield from pipelined_predictions(clips, stream, shown, workers)
+                yield from pipelined_predictions(clips, stream, size, workers)
             else:
                 for clip in clips:
-                    yield stream.predict(clip, shown)
+                    yield stream.predict(clip, size)
 
     def _embedding_workers(self, expressions: int) -> int:
-        """How many of PyTorch's threads should embed frames ahead; the rest of the model keeps at least one."""
+        """Number of PyTorch's threads to embed frames with; the rest of the model keeps at least one."""
         threads = torch.get_num_threads()
         rest = threads * expressions / (expressions + self.runtime.embedding_cost)
         return threads - math.ceil(rest)
 
-    def _network_size(self, height: int, width: int, side: int) -> Size:
-        return self.config.frame_size(height, width, self.runtime.size_multiple, side)
+    def _network_size(self, height: int, width: int, input_size: int) -> Size:
+        return self.config.frame_size(height, width, self.runtime.size_multiple, input_size)

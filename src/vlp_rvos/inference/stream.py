@@ -1,6 +1,7 @@
 """Segment frames as they arrive: the state of one running segmentation.
 
-Shapes: E expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
+`[D]` marks our own decisions and `[O]` the authors' release; `docs/method.md` explains the marks. Shapes: E
+expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vlp_rvos.arrays import Image, Size
+from vlp_rvos.arrays import Floats, Image, Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.inference.components import remove_small_components
 from vlp_rvos.inference.mask_memory import MaskMemory
 from vlp_rvos.inference.options import InferenceOptions
-from vlp_rvos.inference.upsampling import Floats, dependent_box, resize_image, upsample_box
+from vlp_rvos.inference.upsampling import dependent_box, resize_image, upsample_box
 from vlp_rvos.media.video_source import DEFAULT_FPS, VideoFrame
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.results import FrameResult
@@ -29,19 +30,43 @@ from vlp_rvos.runtimes.runtime import Runtime
 
 __all__ = ["Stream", "StreamPrediction"]
 
-#: share of a clip's pixels below which a mask is nothing to look at
-_STRAY = 3e-4
+#: A mask with a smaller share of a clip's pixels is stray pixels: it does not decide the size of the next input.
+MIN_AREA = 3e-4
+#: Mean presence from which an expression's mask counts for the size of the next input.
+MIN_PRESENCE = 0.5
+#: A clip that was seen at the larger size must show this many times `small_area` before the size changes back, so that
+#: sizes do not alternate.
+HYSTERESIS = 1.25
+
+
+@dataclass(frozen=True)
+class StreamPrediction:
+    """The prediction for one clip, before masks are made of it.
+
+    Attributes:
+        clip: the T frames of the clip.
+        size: (H, W) of the masks to make.
+        logits: (E, T, h, w) mask logits, on the CPU.
+        presences: (E, T) probabilities that the target is in the frame, on the CPU.
+    """
+
+    clip: Sequence[VideoFrame]
+    size: Size
+    logits: Floats
+    presences: Floats
 
 
 class Stream:
-    """A running segmentation: give it frames as they come. `Segmenter.start` makes one.
+    """A running segmentation: it takes frames as they come, and carries its state from clip to clip.
+
+    `Segmenter.start` makes one.
 
     Args:
-        runtime: what runs the model.
-        config: the model's config, with the changes of `options`.
-        options: thresholds of the masks.
-        expressions: what to find.
-        fps: frame rate of a live source, from which its results get their times.
+        runtime: the runtime that runs the model.
+        config: the model's config, with the options applied.
+        options: the thresholds of masks and presence; the other options have no effect here.
+        expressions: the expressions to find.
+        fps: frame rate of a live source, which gives the results their times.
 
     Raises:
         UserError: an expression is empty, or there is none.
@@ -69,26 +94,29 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the frames so far: the next one is the first of a new video."""
+        """Forget all frames so far: the next frame is the first of a new video."""
         frames = self.config.memory_frames
         self._state: object = None
         self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
-        self._side = self.config.input_size
+        self._input_size = self.config.input_size
         self._next_index = 0
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
         """Segment the next frames.
 
+        The frames of one call form one clip, or several if there are more than the model's clip length. Nothing is
+        predicted if one of them is wrong.
+
         Args:
-            frames: any number of (H, W, 3) uint8 RGB images of one size. They are taken as one clip, or as several
-                where there are more than the model's clip length; every clip knows what came before it.
+            frames: any number of (H, W, 3) uint8 RGB images, all of one size.
 
         Returns:
-            One result for each frame, numbered on from the last call.
+            One result for each frame; their indices go on from the last call.
 
         Raises:
-            ValueError: an image of another form, or images of different sizes.
+            ValueError: an image has another shape or type, or the images differ in size.
         """
+        _check_images(frames)
         results: list[FrameResult] = []
         for first in range(0, len(frames), self.config.clip_length):
             images = frames[first : first + self.config.clip_length]
@@ -99,66 +127,69 @@ class Stream:
         return results
 
     def network_size(self, clip: Sequence[VideoFrame], size: Size | None = None) -> Size:
-        """(h, w) at which the network looks at the next clip; arguments and errors as in `predict`."""
-        shape = clip[0].image.shape
-        for image in (frame.image for frame in clip):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != shape:
-                raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
-        height, width = size or shape[:2]
-        return self.config.frame_size(height, width, self.runtime.size_multiple, self._side)
+        """The (h, w) input size of the network for the next clip; arguments and errors as for `predict`."""
+        _check_images([frame.image for frame in clip])
+        height, width = size or clip[0].image.shape[:2]
+        return self.config.frame_size(height, width, self.runtime.size_multiple, self._input_size)
 
-    def embed(self, image: Image, network: Size) -> Any:
-        """What the model sees in one frame, whatever comes before it, for `predict`; any thread may ask."""
-        return self.runtime.embed(self._frames([image], network))
+    def embed(self, image: Image, network_size: Size) -> Any:
+        """Embed one frame, independently of all other frames, for `predict`. Any thread may call this."""
+        return self.runtime.embed(self._input([image], network_size))
 
-    def _frames(self, images: Iterable[Image], network: Size) -> Tensor:
-        pixels = torch.stack([resize_image(image, network) for image in images])
+    def _input(self, images: Iterable[Image], network_size: Size) -> Tensor:
+        pixels = torch.stack([resize_image(image, network_size) for image in images])
         return pixels.to(self.runtime.device)[None].float() / 255
 
     @torch.inference_mode()
     def predict(
-        self, clip: Sequence[VideoFrame], size: Size | None = None, embedded: Tensor | Sequence[Any] | None = None
+        self, clip: Sequence[VideoFrame], size: Size | None = None, embedded: Sequence[Any] | None = None
     ) -> StreamPrediction:
-        """Run the model on one clip; the state moves on.
+        """Run the model on the next clip, and move the state on.
 
         Args:
-            clip: the frames.
-            size: (H, W) of the masks, where it is not that of the images.
-            embedded: what `embed` has made of each frame, at the `network_size` that holds now.
+            clip: the frames of the clip.
+            size: (H, W) of the masks, if it differs from that of the images.
+            embedded: the result of `embed` for each frame at the `network_size` of this clip, if that was computed
+                before.
 
         Raises:
-            ValueError: an image of another form, or images of different sizes.
+            ValueError: an image has another shape or type, or the images differ in size.
         """
-        runtime = self.runtime
+        frames: Tensor | Sequence[Any]
         if embedded is None:
-            embedded = self._frames((frame.image for frame in clip), self.network_size(clip, size))
-        prediction = runtime.step(embedded, self._text, self._state)
+            frames = self._input((frame.image for frame in clip), self.network_size(clip, size))
+        else:
+            frames = embedded
+        prediction = self.runtime.step(frames, self._text, self._state)
         self._state = prediction.state
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
         if self._memory is not None and prediction.correspondence_features is not None:
             logits = self._memory.refine(logits, presences, prediction.correspondence_features)
-        logits = remove_small_components(
-            logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part
-        ).view_as(logits)
-        presences = presences.cpu()
-        self._side = self._next_side(logits, presences)
+        flat = remove_small_components(logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part)
+        logits, presences = flat.view_as(logits), presences.cpu()
+        self._input_size = self._next_input_size(logits, presences)
         return StreamPrediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy())
 
-    def _next_side(self, logits: Tensor, presences: Tensor) -> int:
-        """Input size of the next clip: the smallest thing that was found in this one, (E, T, h, w), decides."""
+    def _next_input_size(self, logits: Tensor, presences: Tensor) -> int:
+        """Input size of the next clip, by the smallest object that was found in this one. [D]
+
+        Args:
+            logits: (E, T, h, w) mask logits.
+            presences: (E, T) probabilities that the target is in the frame.
+        """
         config = self.config
         if not config.small_size:
             return config.input_size
-        # Counted by expression: a mean over bytes takes ten times as long.
-        areas = np.array([np.count_nonzero(one) for one in logits.numpy() > self._logit_threshold]) / logits[0].numel()
-        found = areas[(areas >= _STRAY) & (presences.mean(1).numpy() >= 0.5)]
-        # Where it is looked at closely it has to be larger for that to end, so that sizes do not alternate.
-        limit = config.small_area * (1.25 if self._side == config.small_size else 1.0)
+        # Counted for each expression by itself: a mean over boolean maps takes ten times as long.
+        inside = logits.numpy() > self._logit_threshold
+        areas = np.array([np.count_nonzero(masks) for masks in inside]) / logits[0].numel()
+        found = areas[(areas >= MIN_AREA) & (presences.mean(1).numpy() >= MIN_PRESENCE)]
+        limit = config.small_area * (HYSTERESIS if self._input_size == config.small_size else 1.0)
         return config.small_size if len(found) and found.min() < limit else config.input_size
 
     def results(self, prediction: StreamPrediction) -> Iterator[FrameResult]:
-        """The results of one clip; the masks are made frame by frame, as they are asked for."""
+        """The results for the frames of one clip; the masks of a frame are made when the iterator reaches it."""
         for t, frame in enumerate(prediction.clip):
             presences = prediction.presences[:, t]
             masks, scores = self._masks(prediction.logits[:, t], presences, prediction.size)
@@ -175,7 +206,7 @@ class Stream:
             )
 
     def _masks(self, logits: Floats, presences: Floats, size: Size) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """One frame: logits (E, h, w) and presences (E,) -> masks (E, H, W) at the video's own size, scores (E,)."""
+        """Logits (E, h, w) and presences (E,) of one frame -> masks (E, H, W) and scores (E,)."""
         threshold = self._logit_threshold
         masks = np.zeros((len(logits), *size), dtype=bool)
         scores = np.zeros(len(logits), dtype=np.float32)
@@ -190,11 +221,7 @@ class Stream:
         return masks, scores
 
 
-@dataclass(frozen=True)
-class StreamPrediction:
-    """What the model says of one clip: logits (E, T, h, w) and presences (E, T) on the CPU; masks are of `size`."""
-
-    clip: Sequence[VideoFrame]
-    size: Size
-    logits: Floats
-    presences: Floats
+def _check_images(images: Sequence[Image]) -> None:
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
+            raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")

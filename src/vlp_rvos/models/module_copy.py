@@ -1,4 +1,4 @@
-"""Copies of a model in which parts can be exchanged."""
+"""Copy a model so that parts of the copy can be replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def copy_module_tree(module: AnyModule) -> AnyModule:
-    """New modules around the same tensors: parts of the copy can be exchanged without changing `module`."""
+    """Copy a module and all modules inside it; parameters and buffers are shared, not copied.
+
+    Modules of the copy can be replaced without changing the original.
+    """
     twin = copy.copy(module)
     twin._parameters, twin._buffers = dict(module._parameters), dict(module._buffers)
     twin._modules = {

@@ -1,1 +1,1 @@
-"""What runs a model on one clip after the other: PyTorch, ONNX Runtime or OpenVINO."""
+"""Runtimes: PyTorch, ONNX Runtime and OpenVINO, each of which runs a model clip by clip."""

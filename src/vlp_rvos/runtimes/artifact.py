@@ -1,6 +1,6 @@
-"""The folder of an exported model: its graphs, and a manifest that says what they are.
+"""The folder of an exported model: its graphs, and a manifest that describes them.
 
-The names of the files are fixed by the format, so nothing in a manifest can lead out of the folder.
+The format fixes the names of the files, so nothing in a manifest can refer to a file outside the folder.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from vlp_rvos.utils.records import record_from
 
 __all__ = [
     "GRAPH_FILES",
+    "CheckpointSource",
     "Manifest",
     "check_files",
     "check_replaceable",
@@ -30,14 +31,14 @@ __all__ = [
     "is_exported",
     "new_folder",
     "read_manifest",
+    "remove_export",
 ]
-
 
 MANIFEST = "export.json"
 FORMAT = "vlp-rvos-export"
 FORMAT_VERSION = 2
 
-#: files of each format; a graph is opened by the file named `<graph>.<first suffix>`
+#: Files of each format. A graph is opened by its first file: `text.xml` refers to `text.bin`.
 GRAPH_FILES: dict[ExportFormat, tuple[str, ...]] = {
     "onnx": ("text.onnx", "clip.onnx"),
     "openvino": ("text.xml", "text.bin", "clip.xml", "clip.bin"),
@@ -45,19 +46,37 @@ GRAPH_FILES: dict[ExportFormat, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class CheckpointSource:
+    """The checkpoint that an export in the user's cache was made from.
+
+    Attributes:
+        path: absolute path of the checkpoint file.
+        sha256: SHA-256 of the checkpoint file.
+        graph_version: `vlp_rvos.export.graphs.GRAPH_VERSION` at the time of the export.
+    """
+
+    path: str
+    sha256: str
+    graph_version: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an exported folder holds.
 
     Attributes:
-        runtime: that the graphs are for.
+        runtime: the runtime that the graphs are for.
         backbone: name of the frozen backbone.
-        config: the fields of `ModelConfig`.
-        tokenizer: its name and the ids of a sample, see `vlp_rvos.runtimes.exported_tokenizer`.
-        max_words: longest expression in tokens.
-        size_multiple: the sides of the frames are multiples of it.
-        hashes: file name -> SHA-256.
-        format, format_version: of this layout.
-        package_version: that wrote it.
+        config: the fields of the model's `ModelConfig`.
+        tokenizer: name of the tokenizer and the ids that it gives a sample, see
+            `vlp_rvos.runtimes.exported_tokenizer`.
+        max_words: length of the longest expression, in tokens.
+        size_multiple: both sides of the frames must be multiples of this number of pixels.
+        hashes: SHA-256 of each graph file, by file name.
+        source: the checkpoint behind an export in the user's cache; None for an export that the user asked for.
+        format: marks a file as a manifest of this kind.
+        format_version: version of the folder's layout.
+        package_version: version of the package that wrote the folder.
     """
 
     runtime: ExportFormat
@@ -67,30 +86,33 @@ class Manifest:
     max_words: int
     size_multiple: int
     hashes: dict[str, str]
+    source: CheckpointSource | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     package_version: str = __version__
 
     def write(self, folder: Path) -> None:
-        """Write it into a folder."""
-        (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Write the manifest into a folder."""
+        # Earlier versions of the package do not know `source`.
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        (folder / MANIFEST).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def is_exported(path: str | Path) -> bool:
-    """Whether there is a manifest in it."""
+    """Whether a path is a folder with the manifest of an exported model."""
     return (Path(path) / MANIFEST).is_file()
 
 
 def graph_path(folder: Path, graph: Literal["text", "clip"], runtime: ExportFormat) -> Path:
-    """The file by which a graph is opened."""
+    """The file that opens a graph."""
     return next(folder / name for name in GRAPH_FILES[runtime] if name.startswith(graph))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest.
+    """Read the manifest of an exported model.
 
     Raises:
-        UserError: no exported model, or one that this version does not read.
+        UserError: `folder` is not an exported model, or one in a format that this version does not read.
     """
     path = folder / MANIFEST
     try:
@@ -108,10 +130,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check that the files beside a manifest are what was exported.
+    """Check that the graph files of an exported model are the ones that were exported.
 
     Raises:
-        UserError: a missing, changed or foreign file.
+        UserError: a file is missing, was changed, or is a link out of the folder.
     """
     names = GRAPH_FILES[manifest.runtime]
     if sorted(manifest.hashes) != sorted(names):
@@ -121,17 +143,17 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         if not file.is_file() or file.resolve().parent != folder.resolve():
             raise UserError(f"{file}: missing, or a link that leaves the folder; export the model again")
         if file_hash(file) != manifest.hashes[name]:
-            raise UserError(f"{file}: not what was exported (its hash differs); export the model again")
+            raise UserError(f"{file}: not what was exported (its SHA-256 differs); export the model again")
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder`, to be filled; at the end of the block it takes that name.
+    """Yield a temporary folder to fill; it becomes `folder` at the end of the block, unless the block fails.
 
-    An empty folder and an earlier export are replaced.
+    An empty folder or an earlier export of that name is replaced.
 
     Raises:
-        UserError: `folder` holds something else, or cannot be written.
+        UserError: `folder` holds something other than an export, or cannot be written.
     """
     check_replaceable(folder)
     part = part_path(folder)
@@ -147,12 +169,30 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise a `UserError` where `folder` holds anything but an earlier export."""
+    """Check that a path is free, an empty folder or an earlier export.
+
+    Raises:
+        UserError: it is something else.
+    """
     if folder.exists() and not is_exported(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not an exported model: choose another folder with -o")
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_export(folder: Path) -> None:
+    """Delete the files of an exported model, and its folder unless it holds other files too.
+
+    Raises:
+        UserError: `folder` is not an exported model.
+        OSError: a file cannot be deleted.
+    """
+    # The manifest is deleted last: until then the folder is known to be an export.
+    for name in (*GRAPH_FILES[read_manifest(folder).runtime], MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()

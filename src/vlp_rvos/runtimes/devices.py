@@ -1,4 +1,4 @@
-"""Which device and which number format a model runs in."""
+"""Choose the device that a model runs on, and check the number format that it computes in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from vlp_rvos.runtimes.names import Precision
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name, see `load_runtime`.
+    """Find a device by its name.
+
+    Args:
+        name: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
-        UserError: an unknown name, or a device that is not there.
+        UserError: the name is unknown, or this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -33,7 +36,11 @@ def find_device(name: str) -> torch.device:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raise a `UserError` where a precision is unknown, or not to be had on a device."""
+    """Check that a device can compute in a precision.
+
+    Raises:
+        UserError: the precision is unknown, or not available on the device.
+    """
     if precision not in get_args(Precision):
         raise UserError(f"unknown precision {precision!r}: use {', '.join(get_args(Precision))}")
     if precision == "int8" and device.type != "cpu":

@@ -1,4 +1,4 @@
-"""Run an exported model on the CPU by ONNX Runtime or OpenVINO: the same clip after clip as in PyTorch."""
+"""The runtime that runs an exported model with ONNX Runtime or OpenVINO, on the CPU."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from vlp_rvos.runtimes.names import ExportFormat, Precision
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 from vlp_rvos.utils.extras import require_installed
 
-__all__ = ["ExportedRuntime", "known_precision"]
+__all__ = ["PACKAGES", "ExportedRuntime", "resolve_precision"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Graph(ABC):
-    """An opened graph: named arrays in, named arrays out. It takes from the given arrays those that it knows.
+    """An opened graph: named arrays in, named arrays out. Given arrays that the graph does not know are ignored.
 
     Args:
-        path: of its file.
-        threads: to run it with.
-        precision: one of `precisions`.
+        path: the file that opens the graph.
+        threads: number of threads to run it with.
+        precision: the number format to compute in, one of `precisions`.
+
+    Attributes:
+        precisions: the number formats that graphs of this kind compute in, the default first.
     """
 
-    #: that it can compute in, the first is the default
     precisions: tuple[Precision, ...] = ("fp32",)
 
     @abstractmethod
@@ -45,14 +47,14 @@ class Graph(ABC):
 
 
 class OnnxGraph(Graph):
-    """ONNX Runtime on the CPU."""
+    """A graph that ONNX Runtime runs."""
 
     def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Between two clips the processor belongs to decoding and drawing, not to waiting threads.
+        # Between two clips, decoding and drawing need the processor: threads must not wait actively.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._inputs = [value.name for value in self._session.get_inputs()]
@@ -64,19 +66,19 @@ class OnnxGraph(Graph):
 
 
 class OpenVinoGraph(Graph):
-    """OpenVINO on the CPU."""
+    """A graph that OpenVINO runs."""
 
     precisions = ("fp32", "bf16")
 
     def __init__(self, path: Path, threads: int, precision: Precision = "fp32") -> None:
         import openvino
 
-        # Left to itself, it may compute in bf16 on processors that have it.
+        # By default OpenVINO may compute in bf16 on processors that support it.
         options = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
-            # Decoding and drawing need cores too, and not the same ones all the time.
+            # Decoding and drawing need cores too, and not always the same ones.
             "ENABLE_CPU_PINNING": False,
         }
         self._model = openvino.Core().compile_model(str(path), "CPU", options)
@@ -89,25 +91,23 @@ class OpenVinoGraph(Graph):
 
 
 GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
-
-
+#: The package that runs the graphs of each format.
 PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
-
-CORRESPONDENCE = "correspondence_features"
-#: Name of the same output in graphs that earlier versions exported.
-OLD_CORRESPONDENCE = "matching"
+#: Names of outputs in graphs that earlier versions exported -> what they are called now.
+RENAMED_OUTPUTS = {"matching": "correspondence_features"}
 
 
 class ExportedRuntime(Runtime):
-    """An exported model on the CPU, with as many threads as PyTorch would use.
+    """An exported model, run on the CPU with as many threads as PyTorch would use.
 
     Args:
-        folder: that `vlp-rvos export` wrote.
-        precision: "fp32" (or "auto"); OpenVINO also computes in "bf16", faster on processors that have it.
+        folder: a folder that `vlp-rvos export` wrote.
+        precision: "fp32" or "auto", which is the same; OpenVINO also has "bf16", which is faster on processors that
+            support it.
 
     Raises:
-        UserError: the folder is not what was exported, the packages to run it are not installed, or a precision that
-            the runtime does not have.
+        UserError: the folder is not an exported model or was changed, a package to run it is not installed, or the
+            runtime does not have the precision.
     """
 
     def __init__(self, folder: Path, precision: Precision = "auto") -> None:
@@ -120,7 +120,7 @@ class ExportedRuntime(Runtime):
         self._max_words = manifest.max_words
         self._tokenize = open_tokenizer(*manifest.tokenizer)
         kind, threads = GRAPHS[manifest.runtime], torch.get_num_threads()
-        precision = known_precision(manifest.runtime, precision)
+        precision = resolve_precision(manifest.runtime, precision)
         self._text = kind(graph_path(folder, "text", manifest.runtime), threads, precision)
         self._clip = kind(graph_path(folder, "clip", manifest.runtime), threads, precision)
 
@@ -133,23 +133,24 @@ class ExportedRuntime(Runtime):
         self, frames: Tensor | Sequence[Any], text: Arrays, state: npt.NDArray[np.float32] | None = None
     ) -> ClipPrediction:
         assert isinstance(frames, Tensor)
-        # The text brings the state of a video that begins; models without history have none.
+        # The text graph gives the first state of a video; models without history have no state.
         carried = {} if state is None else {"state": state}
-        out = self._clip({**text, **carried, "frames": frames.numpy()})
+        given = self._clip({**text, **carried, "frames": frames.numpy()})
+        out = {RENAMED_OUTPUTS.get(name, name): array for name, array in given.items()}
         presence = out.get("presence_logits")
         return ClipPrediction(
             torch.from_numpy(out["mask_logits"]),
             None if presence is None else torch.from_numpy(presence),
             out.get("next_state"),
-            torch.from_numpy(out[CORRESPONDENCE] if CORRESPONDENCE in out else out[OLD_CORRESPONDENCE]),
+            torch.from_numpy(out["correspondence_features"]),
         )
 
 
-def known_precision(runtime: ExportFormat, precision: Precision) -> Precision:
-    """What "auto" means for a runtime, or the precision itself.
+def resolve_precision(runtime: ExportFormat, precision: Precision) -> Precision:
+    """The precision that "auto" stands for, or the given one.
 
     Raises:
-        UserError: the runtime does not have it.
+        UserError: the runtime does not have the precision.
     """
     known = GRAPHS[runtime].precisions
     if precision not in ("auto", *known):

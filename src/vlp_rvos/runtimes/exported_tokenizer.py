@@ -1,4 +1,7 @@
-"""Which tokenizer an exported model needs; its vocabulary comes from the package that carries it."""
+"""The tokenizer of an exported model: named in its manifest, opened from the package that carries the vocabulary.
+
+The manifest also holds the token ids of a sample, by which another vocabulary of the same name is noticed.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ SAMPLE = "the dog's 2 balls"
 
 
 def find_tokenizer(backbone: Backbone) -> tuple[str, list[int]]:
-    """The name of a backbone's tokenizer, and the ids that it gives a sample: another vocabulary gives others.
+    """Find the name of a backbone's tokenizer, and the token ids that it gives the sample.
 
     Raises:
-        UserError: none of the known ones gives the same ids.
+        UserError: the backbone has another tokenizer than the known ones.
     """
     own = backbone.tokenize([SAMPLE]).ids[0].tolist()
     for name in TOKENIZERS:
@@ -32,21 +35,25 @@ def find_tokenizer(backbone: Backbone) -> tuple[str, list[int]]:
             continue
         return name, own
     raise UserError(
-        f"{backbone.name} has a tokenizer of its own: it is neither CLIP's nor BERT's, so it is not exported"
+        f"{backbone.name} has a tokenizer of its own, neither CLIP's nor BERT's: such a model cannot be exported"
     )
 
 
 def open_tokenizer(name: str, sample_ids: list[int]) -> ExpressionTokenizer:
-    """The tokenizer of that name, checked.
+    """Open a tokenizer and check its vocabulary.
+
+    Args:
+        name: name of the tokenizer, as `find_tokenizer` gave it.
+        sample_ids: token ids that it gave the sample when the model was exported.
 
     Raises:
-        UserError: an unknown name, a package that is not installed, or another vocabulary than at the export.
+        UserError: the name is unknown, a package is not installed, or the vocabulary differs from that of the export.
     """
     if name not in TOKENIZERS:
         raise UserError(f"the exported model needs the unknown tokenizer '{name}'; upgrade vlp-rvos")
     tokenizer = TOKENIZERS[name]()
     if tokenizer([SAMPLE], len(sample_ids)).ids[0].tolist() != sample_ids:
         raise UserError(
-            f"the tokenizer '{name}' has another vocabulary here than at the export; export the model again"
+            f"the tokenizer '{name}' has another vocabulary than when the model was exported; export the model again"
         )
     return tokenizer

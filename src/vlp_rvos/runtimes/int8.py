@@ -1,9 +1,9 @@
-"""8-bit integers in the large matrix products of a model that only predicts, on the CPU.
+"""8-bit integers in the large matrix products of a model, for inference on the CPU.
 
-Weights are rounded once, each output channel with a scale of its own; activations while they come, each token with a
-scale of its own. Left as they are: attention, norms, the text tower (it runs once for a video), the mask head, and the
-few tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`, `TemporalCapture`). Shapes: M
-tokens, K input and N output channels.
+Weights are rounded once, with a scale for each output channel; activations are rounded as they arrive, with a scale for
+each token. These parts stay as they are: attention, norms, the text tower (which runs once for a video), the mask head,
+and the few tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`, `TemporalCapture`).
+Shapes: K input and N output channels.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["QuantizedLinear", "check_kernel", "companion_dtype", "quantized"]
+__all__ = ["QuantizedLinear", "check_kernel", "companion_dtype", "quantize"]
 
 LARGEST_WEIGHT, LARGEST_ACTIVATION, ZERO = 127, 127, 128
-#: below this a token counts as zero; its scale would leave the range of normal numbers
+#: Smallest scale: a smaller one would leave the range of normal floating-point numbers.
 SMALLEST = 1e-12
 
 
 class QuantizedLinear(nn.Module):
-    """A linear layer in 8-bit integers.
+    """A linear layer that computes in 8-bit integers.
 
-    The kernel wants unsigned activations, so 0 is stored as 128; with a scale for every token instead of one for all,
-    one token of unusual size does not cost the others their precision.
+    The kernel takes unsigned activations, so 0 is stored as 128. Each token has a scale of its own, so that one token
+    of unusual size does not cost the others their precision.
 
     Args:
-        linear: the layer; its tensors are kept, not copied, for those who use slices of them.
+        linear: the layer to replace. Its tensors are shared, not copied.
 
     Attributes:
-        weight, bias: the original ones.
+        weight: the layer's original weights, for code that uses slices of them.
+        bias: the layer's original bias, or None.
     """
 
     bias: Tensor | None
@@ -43,22 +44,22 @@ class QuantizedLinear(nn.Module):
         weight = linear.weight.detach().float()
         scales = (weight.abs().amax(1) / LARGEST_WEIGHT).clamp_min(SMALLEST)
         integers = (weight / scales[:, None]).round().to(torch.int8)
-        # Opaque to PyTorch, so neither parameter nor buffer.
+        # PyTorch cannot look into it, so it is neither a parameter nor a buffer.
         self._packed = torch.ops.onednn.qlinear_prepack(integers, None)
         self._scales, self._zeros = scales, torch.zeros(len(scales), dtype=torch.int32)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """(..., K) -> (..., N), in the number format that `nn.Linear` would give."""
+        """(..., K) -> (..., N), in the number format that `nn.Linear` would return."""
         tokens = x.flatten(0, -2)
         scales = (tokens.abs().amax(1, keepdim=True).float() / LARGEST_ACTIVATION).clamp_min(SMALLEST)
-        # The conversion cuts decimals off: with the half it rounds.
+        # The conversion truncates: adding a half makes it round.
         integers = (tokens * scales.reciprocal()).add_(ZERO + 0.5).to(torch.uint8)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
             integers, 1.0, ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, dtype, "none", [], ""
         )
-        # In place: a second result of this size would be filled for nothing.
+        # In place: another result of this size would cost the time to write it.
         if self.bias is None:
             products.mul_(scales.to(dtype))
         else:
@@ -66,23 +67,30 @@ class QuantizedLinear(nn.Module):
         return products.view(*x.shape[:-1], -1)
 
 
-def quantized(model: VLPRVOS) -> VLPRVOS:
-    """A copy for the CPU whose vision tower and reasoning blocks compute in 8-bit integers; `model` is not changed.
+def quantize(model: VLPRVOS) -> VLPRVOS:
+    """Copy a model so that the copy's vision tower and reasoning blocks compute in 8-bit integers, on the CPU.
+
+    Returns:
+        The copy; it shares its tensors with `model`, which is not changed.
 
     Raises:
-        UserError: there is no kernel for it here.
+        UserError: this version of torch or this processor has no exact kernel.
     """
     check_kernel()
     twin = copy_module_tree(model)
     for part in (twin.backbone.vision_blocks, twin.reasoning):
-        _exchange(part)
+        _replace_linear_layers(part)
     return twin
 
 
 def check_kernel() -> None:
-    """Raise a `UserError` where this torch or this processor does not multiply 8-bit integers exactly.
+    """Check that matrix products of 8-bit integers are exact here.
 
-    Processors without VNNI add two products in 16 bits, which overflow; what is probed here is just that.
+    Processors without VNNI instructions add pairs of products in 16 bits, which overflows for large values. The check
+    multiplies such values.
+
+    Raises:
+        UserError: the products are not exact, or this version of torch has none.
     """
     ones = nn.utils.skip_init(nn.Linear, 64, 16, bias=False)
     nn.init.ones_(ones.weight)
@@ -98,14 +106,14 @@ def check_kernel() -> None:
 
 
 def companion_dtype() -> torch.dtype:
-    """What is not in 8-bit integers: bfloat16 where the processor multiplies it, otherwise float32."""
+    """The number format for the rest of a quantized model: bfloat16 if the processor multiplies it, else float32."""
     known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
     return torch.bfloat16 if any(supported and supported() for supported in known) else torch.float32
 
 
-def _exchange(module: nn.Module) -> None:
+def _replace_linear_layers(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, QuantizedLinear(child))
         else:
-            _exchange(child)
+            _replace_linear_layers(child)

@@ -1,6 +1,6 @@
-"""The interface of everything that runs a model on one clip after the other.
+"""The interface of a runtime: what runs a model clip by clip.
 
-Shapes: E expressions, T frames of a clip, (h, w) network input size in pixels.
+Shapes: E expressions, T frames of a clip, (h, w) network input size in pixels, (h', w') patch grid, C channels.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ __all__ = ["ClipPrediction", "Runtime"]
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """What a runtime says about one clip.
+    """A runtime's prediction for one clip.
 
     Attributes:
-        mask_logits: (E, T, h, w) float32.
-        presence_logits: (E, T) float32, or None where the model does not predict presence.
-        state: for `Runtime.step` on the next clip of the same video.
-        correspondence_features: (T, h, w, C) frozen features of the patches, by which each is found again in other
-            frames; None where the runtime gives none, so that no masks can be carried along.
+        mask_logits: (E, T, h, w) float32 logits of the masks.
+        presence_logits: (E, T) float32 logits of the target being in the frame; None if the model does not predict
+            presence.
+        state: the state to pass to `Runtime.step` with the next clip of the same video.
+        correspondence_features: (T, h', w', C) frozen features of the patches, by which a patch is found again in
+            other frames; None if the runtime gives none, and then masks of earlier clips cannot be carried along.
     """
 
     mask_logits: Tensor
@@ -37,14 +38,14 @@ class ClipPrediction:
 
 
 class Runtime(ABC):
-    """A model that is ready to run on one clip after the other.
+    """A model that is ready to run clip by clip.
 
     Attributes:
-        config: of the model.
-        size_multiple: the sides of the frames must be multiples of it.
-        device: where `step` wants its frames.
-        embedding_cost: of `embed`, where threads can do it at the same time, against the rest of `step` for one
-            expression; 0 where it is not there, or not worth it.
+        config: the config of the model.
+        size_multiple: both sides of the frames must be multiples of this number of pixels.
+        device: the device on which `step` expects its frames.
+        embedding_cost: time of `embed` relative to the rest of `step` for one expression. 0 if `embed` is not
+            available to several threads at once, or not worth a thread of its own.
     """
 
     config: ModelConfig
@@ -54,17 +55,20 @@ class Runtime(ABC):
 
     @abstractmethod
     def encode_text(self, expressions: Sequence[str]) -> Any:
-        """E expressions -> what `step` needs to know of them; once for a video.
+        """Encode E expressions, once for a video; `step` takes the result.
 
         Raises:
             UserError: an expression is empty.
         """
 
     def embed(self, frames: Tensor) -> Any:
-        """What `step` computes first: of each frame by itself, whatever the words and the frames before.
+        """Compute the first part of `step`, which depends on each frame alone and not on expressions or other frames.
 
         Args:
             frames: (1, T, 3, h, w) RGB in [0, 1].
+
+        Returns:
+            Embedded frames for `step`.
         """
         raise NotImplementedError
 
@@ -73,8 +77,8 @@ class Runtime(ABC):
         """Segment one clip.
 
         Args:
-            frames: (1, T, 3, h, w) RGB in [0, 1], T at most `config.clip_length`; or what `embed` made of them, in
-                any number of parts.
-            text: from `encode_text`.
-            state: of the previous clip's prediction, None for the first clip of a video.
+            frames: (1, T, 3, h, w) RGB in [0, 1] with T at most `config.clip_length`, or the results of `embed` for
+                these frames, in order.
+            text: the result of `encode_text`.
+            state: the state in the prediction for the previous clip; None for the first clip of a video.
         """

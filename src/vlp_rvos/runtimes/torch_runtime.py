@@ -1,4 +1,4 @@
-"""Run a model with PyTorch."""
+"""The runtime that runs a model with PyTorch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from vlp_rvos.models.encoder import EmbeddedFrames
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.devices import check_precision, find_device
+from vlp_rvos.runtimes.int8 import companion_dtype, quantize
 from vlp_rvos.runtimes.names import Precision
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
@@ -21,16 +22,17 @@ DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16,
 
 
 class TorchRuntime(Runtime):
-    """PyTorch.
+    """A model that PyTorch runs.
 
     Args:
-        model: it is put into evaluation mode.
-        device: where to put it ("auto", "cpu", "cuda", "cuda:1", "mps"); None leaves it where it is.
-        precision: "fp32", or autocast to "bf16" or "fp16"; "auto" is bf16 on GPUs that have it, otherwise fp32. On a
-            CPU also "int8": the large matrix products in 8-bit integers, the rest in bf16 where the processor has it.
+        model: the model; it is put into evaluation mode.
+        device: the device to move the model to, by a name for `find_device`; None leaves the model where it is.
+        precision: "fp32", or autocast to "bf16" or "fp16". "auto" is bf16 on GPUs that support it, otherwise fp32. CPUs
+            also have "int8": the large matrix products in 8-bit integers, the rest in bf16 if the processor supports
+            it.
 
     Raises:
-        UserError: a precision that is unknown or that the device does not have, or a device that is not there.
+        UserError: the device is not available, or the precision is unknown or not available on the device.
     """
 
     def __init__(self, model: VLPRVOS, device: str | None = None, precision: Precision = "auto") -> None:
@@ -41,10 +43,7 @@ class TorchRuntime(Runtime):
         if self.device.type == "cpu" and torch.backends.openmp.is_available():
             self.embedding_cost = model.backbone.embedding_cost
         if precision == "int8":
-            # Only here: nothing else in the package needs it.
-            from vlp_rvos.runtimes import int8 as quantization
-
-            self.model, self.dtype = quantization.quantized(self.model), quantization.companion_dtype()
+            self.model, self.dtype = quantize(self.model), companion_dtype()
         else:
             self.dtype = _dtype(precision, self.device)
 
