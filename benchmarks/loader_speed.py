@@ -36,7 +36,7 @@ from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.training.batches import Batch, batches, staged
+from vlp_rvos.training.batches import Batch, load_batches, mixture_at_stage
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer
 from vlp_rvos.training.train_config import TrainConfig, load_config
@@ -57,7 +57,7 @@ def settings(config: TrainConfig, models: list[str]) -> Iterator[Setting]:
     own = config.model.preset
     data = config.data.with_input_size(model_config(config, own).input_size)
     for i, stage in enumerate(config.stages or (None,)):
-        yield Setting(own, i, staged(data, stage), (stage and stage.batch) or config.batch)
+        yield Setting(own, i, mixture_at_stage(data, stage), (stage and stage.batch) or config.batch)
     for name in models:
         if name != own:
             shape = ModelConfig.preset(name)
@@ -117,7 +117,7 @@ def as_benchmark(folder: Path, links: Path) -> Path:
 
 def loading_rate(data: MixtureConfig, samples: int) -> float:
     """Samples a second that one process reads and prepares."""
-    loader = batches(data, batch=1, position=0, workers=1)
+    loader = load_batches(data, batch=1, position=0, workers=1)
     # The first ones wait for the process to start, and the next for what it has read ahead meanwhile.
     for _ in range(4):
         next(loader)
@@ -156,7 +156,7 @@ def measure(setting: Setting, config: TrainConfig, arguments: argparse.Namespace
     """One entry of "settings"."""
     name, data = setting.model, setting.data
     model = VLPRVOS(random_backbone(name), model_config(config, name)).to(arguments.device).train()
-    seconds = step_seconds(model, config, batches(data, batch=setting.batch, position=0), arguments.steps)
+    seconds = step_seconds(model, config, load_batches(data, batch=setting.batch, position=0), arguments.steps)
     needed = setting.batch / seconds
     sources = {}
     for source, part in sources_of(data, links).items():

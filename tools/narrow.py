@@ -35,7 +35,7 @@ from vlp_rvos.models.backbones.mini import MiniBackbone
 from vlp_rvos.models.checkpoint import load_model, peek, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
-from vlp_rvos.training.batches import Batch, batches, collate
+from vlp_rvos.training.batches import Batch, collate, load_batches
 from vlp_rvos.training.train_config import load_config
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.overrides import apply_overrides
@@ -197,7 +197,7 @@ class Distillation:
                 outputs = (right, self.narrow(frames, text, histories[1], batch.video_of))
             histories = [output.history.detach() for output in outputs]
             for name, value in self._compare(*outputs).items():
-                total[name] = total.get(name, torch.zeros(())) + value / batch.count
+                total[name] = total.get(name, torch.zeros(())) + value / batch.clip_count
         return total
 
     @contextmanager
@@ -245,7 +245,7 @@ def distil(wide: VLPRVOS, narrow: VLPRVOS, data: MixtureConfig, minutes: float, 
         for parameter, value in zip(parameters, state["parameters"], strict=True):
             parameter.data.copy_(value)
     before, saved, means = spent, begun, {}
-    for batch in batches(data, batch=1, position=step, workers=1):
+    for batch in load_batches(data, batch=1, position=step, workers=1):
         spent = before + time.monotonic() - begun
         if spent >= 60 * minutes:
             break

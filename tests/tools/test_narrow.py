@@ -48,7 +48,7 @@ def test_narrower_mlps_say_the_same(
             drawn.append(index)
             yield collate([Noise().sample(index)], clips=2)
 
-    monkeypatch.setattr(narrow, "batches", batches)
+    monkeypatch.setattr(narrow, "load_batches", batches)
     header = SimpleNamespace(training={"steps": 3}, config=wide.config.to_dict())
     monkeypatch.setattr(narrow, "peek", lambda _: header)
     monkeypatch.setattr(narrow, "load_model", lambda _, use: wide if use == {"min_part": 0.5} else None)

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from test_trainer import SMALL, mixtures  # noqa: F401  (a tiny backbone and synthetic data for every test here too)
+from training_runs import SMALL
 
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.training.train_config import Schedule, Stage, TrainConfig, load_config, preset_configs
@@ -191,3 +193,11 @@ def test_stage_by_progress() -> None:
     config = TrainConfig(stages=(Stage(0.5, 32, 32, 2), Stage(0.9, 64, 64, 4)))
     assert [config.stage(done) for done in (0, 0.5, 0.95)] == [config.stages[0], config.stages[1], config.stages[1]]
     assert TrainConfig().stage(0.3) is None
+
+
+def test_json_has_no_folders() -> None:
+    config = TrainConfig(init_from="runs/secret/model.safetensors", data=MixtureConfig(root="/home/someone/data"))
+    values = json.loads(config.to_json())
+    assert (values["init_from"], values["data"]["root"]) == ("model.safetensors", "data")
+    assert values["stages"] == []
+    assert json.loads(config.to_json(indent=2)) == values

@@ -1,6 +1,6 @@
-"""Batches for the trainer: samples by their index, so that a run can be continued anywhere.
+"""Batches for the trainer. Samples are loaded by their index, so that a run can be resumed at any step.
 
-Shapes: V videos, E expressions of one video, B expressions of the batch, T frames of a clip, (H, W) pixels.
+Shapes: V videos, B expressions of all videos, T frames of a clip, F frames of all clips, (H, W) pixels.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError
 from vlp_rvos.training.train_config import Stage
 
-__all__ = ["Batch", "batches", "collate", "staged"]
+__all__ = ["Batch", "collate", "load_batches", "mixture_at_stage"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Videos with their expressions.
+    """Videos with their expressions and masks.
 
     Attributes:
-        frames: (V, F, 3, H, W) uint8, consecutive clips.
-        expressions: B of them, those of the first video first.
-        video_of: (B,) int64, the video of each.
-        masks: (B, F, H, W) bool.
-        supervised: (B, F) bool, where the masks are known.
-        count: how many clips the frames are.
+        frames: (V, F, 3, H, W) uint8 RGB frames of consecutive clips.
+        expressions: the B expressions, those about the first video first.
+        video_of: (B,) int64 index of the video that each expression is about.
+        masks: (B, F, H, W) bool mask of each expression's target.
+        supervised: (B, F) bool, True on frames whose mask is known.
+        clip_count: number of clips that the F frames make up, all of one length.
     """
 
     frames: Tensor
@@ -42,34 +42,34 @@ class Batch:
     video_of: Tensor
     masks: Tensor
     supervised: Tensor
-    count: int = 2
+    clip_count: int = 2
 
     def clips(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """The clips in order, on a device.
 
-        Returns:
-            Frames (V, T, 3, H, W) in [0, 1], masks (B, T, H, W), and which of these are known, (B, T); None if all are.
+        Yields:
+            Frames (V, T, 3, H, W) in [0, 1], masks (B, T, H, W), and (B, T) which masks are known; None if all are.
         """
-        parts = (tensor.chunk(self.count, 1) for tensor in (self.frames, self.masks, self.supervised))
-        for frames, masks, supervised in zip(*parts, strict=True):
+        chunks = (tensor.chunk(self.clip_count, 1) for tensor in (self.frames, self.masks, self.supervised))
+        for frames, masks, supervised in zip(*chunks, strict=True):
             known = None if supervised.all() else supervised.to(device)
             yield frames.to(device).float() / 255, masks.to(device), known
 
-    def refers(self) -> Tensor:
-        """(B,) bool, False where an expression certainly refers to nothing in any of the clips."""
+    def has_target(self) -> Tensor:
+        """(B,) bool, False for an expression that certainly refers to nothing in any of the clips."""
         seen = self.masks.flatten(2).any(-1) & self.supervised
         return seen.any(1) | ~self.supervised.all(1)
 
 
 def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
-    """Join samples of one size and number of clips; each may have its own number of expressions."""
+    """Join samples of one size into a batch of `clips` clips; the number of expressions may differ from sample to sample."""
     return Batch(
         frames=torch.stack([sample.frames for sample in samples]),
         expressions=[expression for sample in samples for expression in sample.expressions],
         video_of=torch.cat([torch.full((len(s.expressions),), video) for video, s in enumerate(samples)]),
         masks=torch.cat([sample.masks for sample in samples]),
         supervised=torch.cat([_supervised(sample) for sample in samples]),
-        count=clips,
+        clip_count=clips,
     )
 
 
@@ -77,39 +77,40 @@ def _supervised(sample: Sample) -> Tensor:
     return torch.ones(sample.masks.shape[:2], dtype=torch.bool) if sample.supervised is None else sample.supervised
 
 
-def staged(config: MixtureConfig, stage: Stage | None) -> MixtureConfig:
-    """The mixture at a stage's clip size."""
+def mixture_at_stage(config: MixtureConfig, stage: Stage | None) -> MixtureConfig:
+    """The configuration of the data with the clip size of a stage; unchanged for None."""
     if stage is None:
         return config
     return replace(config, height=stage.height, width=stage.width, clip_length=stage.clip_length, clips=stage.clips)
 
 
-def batches(
+def load_batches(
     config: MixtureConfig, *, batch: int, position: int, rank: int = 0, world: int = 1, workers: int = 0
 ) -> Iterator[Batch]:
-    """Endless batches of the training split from a sample index on.
+    """Endless batches of the training split.
 
     Args:
-        config: of the mixture.
-        batch: videos of a batch.
-        position: index of the first sample; each batch takes `world * batch` of them, `batch` for each process.
-        rank, world: this process and their number.
-        workers: loading processes.
+        config: configuration of the data.
+        batch: number of videos in a batch.
+        position: index of the first sample. A step takes `world * batch` samples, `batch` for each process.
+        rank: index of this process.
+        world: number of processes.
+        workers: number of loading processes.
 
     Raises:
         UserError: a data set is missing; while iterating, one of its files cannot be used.
     """
     loader: DataLoader[Batch | UserError] = DataLoader(
-        _Indexed(build_mixture(config, "train")),  # type: ignore[arg-type]
-        batch_sampler=_Positions(position + rank * batch, batch, world * batch),
+        _SampleDataset(build_mixture(config, "train")),  # type: ignore[arg-type]
+        batch_sampler=_ConsecutiveIndices(position + rank * batch, batch, world * batch),
         collate_fn=partial(_collate_or_error, clips=config.clips),
         num_workers=workers,
         worker_init_fn=_start_worker,
     )
-    return _raising(loader)
+    return _raise_errors(loader)
 
 
-def _raising(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
+def _raise_errors(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
     for batch in loader:
         if isinstance(batch, UserError):
             raise UserError(str(batch))
@@ -125,8 +126,12 @@ def _collate_or_error(samples: list[Sample | UserError], clips: int) -> Batch | 
     return collate(usable, clips)
 
 
-class _Indexed(Dataset[Sample | UserError]):
-    """A user's mistake travels as a value: raised in a worker, it would arrive with a traceback in its message."""
+class _SampleDataset(Dataset[Sample | UserError]):
+    """A mixture as a data set of PyTorch.
+
+    A `UserError` is returned instead of raised: raised in a worker process, it would arrive with a traceback in its
+    text.
+    """
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
@@ -138,7 +143,9 @@ class _Indexed(Dataset[Sample | UserError]):
             return error
 
 
-class _Positions(Sampler[list[int]]):
+class _ConsecutiveIndices(Sampler[list[int]]):
+    """Batches of consecutive indices, the first of each `stride` after the first of the one before."""
+
     def __init__(self, first: int, batch: int, stride: int) -> None:
         self.first, self.batch, self.stride = first, batch, stride
 
@@ -150,8 +157,9 @@ class _Positions(Sampler[list[int]]):
 
 
 def _start_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group, but the trainer decides when to end; its handlers are not the worker's.
+    # Ctrl-C reaches the whole process group, but the trainer alone decides when to stop. Its handlers must not stay in
+    # the worker, which inherits them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Loading must not take the cores from the optimizer step that it runs ahead of.
+    # Loading runs ahead of the optimizer step and must not take the cores from it.
     os.nice(5)

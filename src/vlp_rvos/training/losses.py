@@ -1,6 +1,7 @@
 """The loss of one clip (`docs/method.md` section 5).
 
-Shapes: B expressions, T frames, (H, W) network input, (h, w) patch grid.
+Marks: [O] from the authors' release, [D] decided by this project. Shapes: B expressions, T frames, (H, W) network
+input, (h, w) patch grid.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ __all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each part counts. Masks and score map: [O]; presence and absent: [D].
+    """Weights of the terms of the loss.
 
     Attributes:
-        absent: factor on the mask's loss of expressions that refer to nothing in the whole sample. Below 1 the mask
-            says where the thing would be, and whether it is there is left to presence.
+        bce: weight of the masks' binary cross entropy [O].
+        dice: weight of the masks' dice loss [O].
+        score_bce: weight of the score map's binary cross entropy [O].
+        score_dice: weight of the score map's dice loss [O].
+        presence: weight of the presence loss [D].
+        absent: factor on the masks' cross entropy for expressions that refer to nothing in the whole sample [D]. Below
+            1, it is mainly presence that learns whether the target is there, and the mask where it would be.
     """
 
     bce: float = 2.0
@@ -37,7 +43,16 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class ClipLosses:
-    """The parts of a clip's loss, scalars in fp32 before weighting, and their weighted sum."""
+    """The terms of a clip's loss and their weighted sum, float32 scalars.
+
+    Attributes:
+        bce: binary cross entropy of the masks.
+        dice: dice loss of the masks.
+        score_bce: binary cross entropy of the score map; 0 without one.
+        score_dice: dice loss of the score map; 0 without one.
+        presence: cross entropy of presence in the frames and in the clip; 0 without a presence head.
+        total: sum of the terms, each times its weight.
+    """
 
     bce: Tensor
     dice: Tensor
@@ -46,33 +61,34 @@ class ClipLosses:
     presence: Tensor
     total: Tensor
 
-    def parts(self) -> dict[str, Tensor]:
-        """Name -> value without graph, for logging; the total is called "loss"."""
-        values = {part.name: getattr(self, part.name).detach() for part in fields(self)}
+    def detached(self) -> dict[str, Tensor]:
+        """Name -> value without its graph, for logging; the total is called "loss"."""
+        values = {term.name: getattr(self, term.name).detach() for term in fields(self)}
         return {"loss": values.pop("total"), **values}
 
 
-def mask_bce(logits: Tensor, masks: Tensor, counts: Tensor | None = None) -> Tensor:
-    """Binary cross entropy, the mean over pixels, frames and expressions.
+def mask_bce(logits: Tensor, masks: Tensor, factors: Tensor | None = None) -> Tensor:
+    """Binary cross entropy of masks, the mean over pixels, frames and expressions.
 
     Args:
-        logits: (B, T, H, W).
-        masks: (B, T, H, W) in {0, 1}, floating point.
-        counts: (B,) factor on each expression's part; None for 1.
+        logits: (B, T, H, W) mask logits.
+        masks: (B, T, H, W) true masks in {0, 1}, floating point.
+        factors: (B,) factor on each expression's cross entropy; None for 1.
     """
-    if counts is None:
+    if factors is None:
         return F.binary_cross_entropy_with_logits(logits, masks)
-    return (F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1).mean(1) * counts).mean()
+    return (F.binary_cross_entropy_with_logits(logits, masks, reduction="none").flatten(1).mean(1) * factors).mean()
 
 
 def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Soft dice per frame with smoothing 1, the mean over frames and expressions.
+    """Soft dice loss of each frame with smoothing 1, the mean over frames and expressions.
 
-    A frame without target counts as 0: overlap says nothing there, and cross entropy alone pulls it to zero [D].
+    A frame without the target contributes 0: overlap is meaningless there, and cross entropy alone empties the mask
+    [D].
 
     Args:
-        logits: (B, T, H, W).
-        masks: (B, T, H, W) in {0, 1}, floating point.
+        logits: (B, T, H, W) mask logits.
+        masks: (B, T, H, W) true masks in {0, 1}, floating point.
     """
     probability, target = logits.sigmoid().flatten(2), masks.flatten(2)
     overlap = 2 * (probability * target).sum(-1)
@@ -85,22 +101,22 @@ def clip_losses(
     masks: Tensor,
     weights: LossWeights | None = None,
     supervised: Tensor | None = None,
-    refers: Tensor | None = None,
+    has_target: Tensor | None = None,
 ) -> ClipLosses:
-    """All parts of the loss of one clip, in fp32 whatever the precision of the output.
+    """All terms of the loss of one clip, in float32 whatever the precision of the output.
 
-    The score map is upsampled to the masks' size and supervised like them; presence is the mean of the cross
-    entropies of the frames' and of the clip's logits. Parts that the model's config switched off are 0.
+    The score map is upsampled to the masks' size and supervised by them. The presence loss is the mean of two cross
+    entropies, one of the frames' logits and one of the clip's. Terms that the model's config switched off are 0.
 
-    Frames that are not supervised count for nothing: every mean is over the others [D]. Whether the target is in the
-    clip is known where a supervised frame shows it, or where all frames are supervised.
+    Frames that are not supervised are left out of every mean [D]. Whether the target is in the clip is known if a
+    supervised frame shows it, or if all frames are supervised.
 
     Args:
-        output: of the model for B expressions and T frames.
-        masks: (B, T, H, W) bool, or {0, 1} of any type, at the size of `output.mask_logits`.
-        weights: of the parts; the paper's by default.
-        supervised: (B, T) bool, where the masks are known, at least one of them; None where all are.
-        refers: (B,) bool, which expressions refer to something in the sample that the clip is from; None if all do.
+        output: output of the model for B expressions and T frames.
+        masks: (B, T, H, W) true masks, bool or {0, 1} of any type, at the size of `output.mask_logits`.
+        weights: weights of the terms; None for the defaults.
+        supervised: (B, T) bool, True on frames whose mask is known, at least one; None if all masks are known.
+        has_target: (B,) bool, which expressions refer to something in the sample that the clip is from; None if all do.
 
     Raises:
         ValueError: the masks' shape is not that of the mask logits, or no frame is supervised.
@@ -112,18 +128,20 @@ def clip_losses(
     weights = weights or LossWeights()
 
     def known(frames: Tensor) -> Tensor:
-        """(B, T, ...) as it is, or its supervised frames as clips of one frame."""
+        """The supervised frames of (B, T, ...), as clips of one frame each; unchanged if all frames are supervised."""
         return frames if supervised is None else frames[supervised].unsqueeze(1)
 
     with torch.autocast(masks.device.type, enabled=False):
         target = known(masks).float()
         logits = known(output.mask_logits).float()
         zero = logits.new_zeros(())
-        counts = None
-        if refers is not None and weights.absent != 1:
-            each = torch.where(refers, 1.0, weights.absent)
-            counts = each if supervised is None else each[:, None].expand(supervised.shape)[supervised]
-        bce, dice = mask_bce(logits, target, counts), dice_loss(logits, target)
+        factors = None
+        if has_target is not None and weights.absent != 1:
+            of_expression = torch.where(has_target, 1.0, weights.absent)
+            factors = of_expression
+            if supervised is not None:
+                factors = of_expression[:, None].expand(supervised.shape)[supervised]
+        bce, dice = mask_bce(logits, target, factors), dice_loss(logits, target)
         score_bce = score_dice = presence = zero
         if output.score_logits is not None:
             coarse = known(output.score_logits).float()
@@ -145,7 +163,7 @@ def clip_losses(
 
 
 def _clip_presence_loss(logits: Tensor, masks: Tensor, supervised: Tensor | None) -> Tensor:
-    """Cross entropy of the clips' presence (B,), over those of which it is known."""
+    """Cross entropy of the clips' presence logits (B,), the mean over the clips whose presence is known."""
     in_frame = masks.flatten(2).amax(-1)
     if supervised is None:
         return F.binary_cross_entropy_with_logits(logits, in_frame.amax(-1))

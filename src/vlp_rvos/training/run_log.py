@@ -1,4 +1,4 @@
-"""What a run tells: `log.jsonl`, TensorBoard and progress with time left."""
+"""The log of a training run: `log.jsonl`, TensorBoard, and progress with the time left."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["RunLog"]
 
 
 class RunLog:
-    """Writes a run's numbers; a context manager.
+    """Writes and shows the numbers of a run; a context manager.
 
-    On a terminal a progress bar shows the last numbers; elsewhere each record is one line of text.
+    On a terminal a progress bar shows the latest numbers; elsewhere every record is one line on standard error.
 
     Args:
-        folder: of the run; `log.jsonl` is continued, TensorBoard's files lie in `tensorboard/`.
-        name: of the run.
-        step: at which it starts or goes on.
-        enabled: off in all processes but the first.
+        folder: folder of the run. `log.jsonl` in it is continued; TensorBoard's files go to `tensorboard/`.
+        name: name of the run.
+        step: number of optimizer steps at which the run starts or continues.
+        enabled: whether to write and show anything; only the first process of a run does.
     """
 
     def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True) -> None:
@@ -56,12 +56,12 @@ class RunLog:
             self.board.close()
 
     def record(self, step: int, progress: float, event: str, numbers: Mapping[str, float]) -> None:
-        """Write numbers down and show them.
+        """Write numbers to the log and show them.
 
         Args:
-            step: optimizer steps taken.
-            progress: of the run, 0 to 1.
-            event: what they are of, "train" or "validation".
+            step: number of optimizer steps so far.
+            progress: how much of the run is done, 0 to 1.
+            event: where the numbers come from, "train" or "validation".
             numbers: name -> value.
         """
         if not self.enabled:
@@ -81,12 +81,12 @@ class RunLog:
             self.bar.console.print(f"{event} at step {step}: {shown}")
 
     def advance(self, step: int, progress: float, numbers: Mapping[str, float]) -> None:
-        """Move the bar on.
+        """Advance the progress bar.
 
         Args:
-            step: optimizer steps taken.
-            progress: of the run, 0 to 1.
-            numbers: to show beside it.
+            step: number of optimizer steps so far.
+            progress: how much of the run is done, 0 to 1.
+            numbers: name -> value, shown beside the bar.
         """
         if math.isnan(self.first_progress):
             self.started, self.first_progress = time.monotonic(), progress

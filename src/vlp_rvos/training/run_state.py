@@ -1,25 +1,23 @@
-"""How far a training run has come, and what it has measured since the last log entry."""
+"""How far a training run has come."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Clock", "RunningMeans"]
+__all__ = ["Clock", "Progress"]
 
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """How far a run has come; a checkpoint holds it.
 
     Attributes:
-        step: optimizer steps taken, skipped ones included.
+        step: number of optimizer steps so far, skipped ones included.
         position: index of the next sample.
-        elapsed: seconds, all parts of the run summed.
-        skipped: steps left out because of a loss or gradient that was not finite.
-        skipped_in_row: how many of them just now.
+        elapsed: seconds of training so far, over all parts of an interrupted run.
+        skipped: number of steps left out because the loss or the gradient was not finite.
+        skipped_in_row: number of steps that were just left out one after another.
     """
 
     step: int = 0
@@ -30,42 +28,24 @@ class Progress:
 
 
 class Clock:
-    """Seconds of a run, earlier parts included, and since its last checkpoint."""
+    """Measures the time of a run and the time since its last checkpoint, both in seconds.
+
+    Args:
+        elapsed: seconds of the run's earlier parts, which count as well.
+    """
 
     def __init__(self, elapsed: float) -> None:
         self.last_saved = time.monotonic()
         self.started = self.last_saved - elapsed
 
     def elapsed(self) -> float:
+        """Seconds of the run so far."""
         return time.monotonic() - self.started
 
     def since_saved(self) -> float:
+        """Seconds since the last `mark_saved`, or since the clock was made."""
         return time.monotonic() - self.last_saved
 
-    def saved(self) -> None:
+    def mark_saved(self) -> None:
+        """Note that a checkpoint has just been written."""
         self.last_saved = time.monotonic()
-
-
-class RunningMeans:
-    """Means of numbers since they were last taken."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
-        self.samples, self.since = 0, time.monotonic()
-
-    def add(self, numbers: Mapping[str, float]) -> None:
-        for name, value in numbers.items():
-            total = self.sums[name]
-            total[0] += value
-            total[1] += 1
-
-    def means(self, *names: str) -> dict[str, float]:
-        return {name: self.sums[name][0] / self.sums[name][1] for name in names if name in self.sums}
-
-    def take(self, elapsed: float) -> dict[str, float]:
-        now = time.monotonic()
-        rate = self.samples / max(now - self.since, 1e-9)
-        numbers = self.means(*self.sums) | {"samples_per_second": rate, "seconds": elapsed}
-        self.sums.clear()
-        self.samples, self.since = 0, now
-        return numbers

@@ -1,10 +1,14 @@
-"""The typed configuration of a training run, read from YAML (`docs/method.md` section 5)."""
+"""The configuration of a training run, read from YAML (`docs/method.md` section 5).
+
+Marks: [O] from the authors' release, [D] decided by this project.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +23,12 @@ __all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "pr
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model is trained.
+    """The model that is trained.
 
     Attributes:
-        preset: name of a `ModelConfig` preset.
-        overrides: `ModelConfig` field -> value, on top of the preset.
-        backbone_weights: file, folder or hub id of the frozen backbone; None takes what its name stands for.
+        preset: name of a `ModelConfig` preset; the backbone has the same name.
+        overrides: `ModelConfig` field -> value, for fields that differ from the preset.
+        backbone_weights: file, folder or hub id of the frozen backbone's weights; None for the backbone's usual ones.
     """
 
     preset: str = "mini"
@@ -34,14 +38,15 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate over a run, as a factor on the base rates.
+    """The learning rate over a run, as a factor on the configured rates.
 
     Attributes:
-        kind: "step" [O] multiplies by `gamma` at each milestone; "cosine" falls to `floor`; "constant" stays.
-        warmup_steps: steps of linear growth from near zero.
-        milestones: progress in (0, 1) of the steps down.
-        gamma: factor at each milestone.
-        floor: the last factor of "cosine".
+        kind: shape of the schedule: "step" [O] multiplies by `gamma` at each milestone, "cosine" falls to `floor`,
+            "constant" stays at 1.
+        warmup_steps: number of first steps over which the factor grows linearly from near 0.
+        milestones: shares of the run, between 0 and 1, after which "step" lowers the rate.
+        gamma: factor that "step" applies at each milestone.
+        floor: factor that "cosine" reaches at the end of the run.
     """
 
     kind: Literal["step", "cosine", "constant"] = "step"
@@ -58,8 +63,8 @@ class Schedule:
         """Factor on the learning rates.
 
         Args:
-            step: optimizer steps taken before this one.
-            progress: of the run, 0 to 1.
+            step: number of optimizer steps before this one.
+            progress: how much of the run is done, 0 to 1.
         """
         warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
         if self.kind == "cosine":
@@ -71,14 +76,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run with its own clip size: cheap small clips first.
+    """A phase of the run with its own clip size, so that training can begin with small, cheap clips.
 
     Attributes:
-        until: progress in (0, 1] at which the next stage takes over.
-        height, width: of the network input, pixels.
-        clip_length: frames T of each clip of a sample.
-        batch: videos a step and process; None keeps the run's.
-        clips: consecutive clips of a sample, two in the paper; one of one frame learns from still pictures first.
+        until: share of the run, in (0, 1], at which the stage ends and the next one begins.
+        height: height of the network input in pixels.
+        width: width of the network input in pixels.
+        clip_length: number of frames T of each clip.
+        batch: number of videos per step and process; None for the run's.
+        clips: number of consecutive clips of a sample; two in the paper. One clip of one frame trains on single images.
     """
 
     until: float
@@ -99,33 +105,40 @@ class TrainConfig:
     """A training run.
 
     Attributes:
-        name: of the run; its folder is `runs/<name>` unless another output is asked for.
-        model: what is trained.
-        init_from: checkpoint (name or file) of the same model to start from, for example after pretraining.
-        data: the mixture of data sets.
-        steps: optimizer steps; the end of the run unless `time_limit_minutes` comes first.
-        batch: videos a step and process.
-        accumulate: batches whose gradients are summed up before a step.
-        lr, lr_new: learning rates of the prompts and of all other layers [O].
-        lr_backbone: of the backbone's layers, where the model tunes them (`ModelConfig.tune_backbone`) [D].
-        weight_decay: on the matrices of linear and convolution layers [O].
-        grad_clip: largest gradient norm [O].
-        schedule: of the learning rate.
-        loss: weights of the parts of the loss.
-        history_dropout: how often the second clip is trained without the first one's history.
-        ema: decay of the average of the trained parameters that is evaluated and shipped; None ships them as they are.
-        precision: "bf16-mixed" computes in bfloat16 where that is safe.
-        seed: of everything random.
-        devices: processes (on a GPU machine: GPUs).
-        workers: data loading processes for each process.
-        threads: of the tensor library; None leaves its default.
-        log_every, val_every, checkpoint_every: steps; None for never.
-        checkpoint_minutes: also checkpoint after so much time.
-        time_limit_minutes: the run (resumed parts summed) ends after so much time; the schedule and the stages then
-            follow `max(step / steps, elapsed / limit)`, so that a run with a time budget still ends annealed.
-        val_samples: held-out samples of each validation.
-        half_weights: store `model.safetensors` in half precision.
-        stages: progressive clip sizes; empty takes those of `data` throughout.
+        name: name of the run; its folder is `runs/<name>` unless another one is given.
+        model: the model that is trained.
+        init_from: name or file of a checkpoint of the same model to start from, for example after pretraining; None for
+            random weights.
+        data: the data sets and how samples are drawn from them.
+        steps: number of optimizer steps after which the run ends, unless `time_limit_minutes` ends it earlier.
+        batch: number of videos per step and process.
+        accumulate: number of batches whose gradients are added up for one step.
+        lr: learning rate of the prompts [O].
+        lr_new: learning rate of all other layers [O].
+        lr_backbone: learning rate of the backbone's layers, where the model trains them (`ModelConfig.tune_backbone`)
+            [D].
+        weight_decay: weight decay of the matrices of linear and convolution layers [O].
+        grad_clip: largest norm of the gradient; a larger one is scaled down to it [O].
+        schedule: learning rate over the run.
+        loss: weights of the terms of the loss.
+        history_dropout: probability that a clip is trained without the history of the one before.
+        ema: decay of the exponential moving average of the trained weights, which is then validated and shipped; None
+            ships the weights of the last step.
+        precision: number format; "bf16-mixed" computes in bfloat16 where that is safe.
+        seed: seed of everything random.
+        devices: number of processes, on a GPU machine the number of GPUs.
+        workers: number of data loading processes for each process.
+        threads: number of CPU threads that PyTorch uses; None for its default.
+        log_every: number of steps between two log entries.
+        checkpoint_every: number of steps between two checkpoints; None for none by steps.
+        checkpoint_minutes: minutes between two checkpoints; None for none by time.
+        time_limit_minutes: minutes of training, over all parts of an interrupted run, after which the run ends; None
+            for no limit. Schedule and stages then follow `max(step / steps, elapsed / limit)`, so that a run with a
+            time budget still reaches the end of its schedule.
+        val_every: number of steps between two validations; None for one at the end only.
+        val_samples: number of held-out samples of a validation; 0 for none.
+        half_weights: whether `model.safetensors` is stored in half precision.
+        stages: phases of the run with clip sizes of their own; empty for the size of `data` throughout.
     """
 
     name: str = "run"
@@ -175,8 +188,16 @@ class TrainConfig:
         ends = [stage.until for stage in self.stages]
         _check(ends == sorted(set(ends)), "stages must be in the order of their 'until'")
 
+    def to_json(self, indent: int | None = None) -> str:
+        """All settings as JSON. Paths lose their folders, because a checkpoint with these settings may be published."""
+        values = asdict(self)
+        if self.init_from is not None:
+            values["init_from"] = Path(self.init_from).name
+        values["data"]["root"] = Path(self.data.root).name
+        return json.dumps(values, indent=indent)
+
     def stage(self, progress: float) -> Stage | None:
-        """The stage at a progress of 0 to 1; the last one also covers what its `until` leaves open."""
+        """The stage at a progress of 0 to 1, None without stages; the last stage always lasts to the end of the run."""
         for stage in self.stages:
             if progress < stage.until:
                 return stage
@@ -184,7 +205,7 @@ class TrainConfig:
 
 
 def preset_configs() -> dict[str, Path]:
-    """Training configurations that the package ships: name -> file."""
+    """The training configurations (recipes) that come with the package: name -> file."""
     folder = Path(str(resources.files("vlp_rvos") / "training" / "recipes"))
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
@@ -193,8 +214,8 @@ def load_config(source: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a training configuration.
 
     Args:
-        source: a YAML file, or the name of a shipped configuration (`preset_configs`).
-        overrides: "a.b=value" each; the value is YAML.
+        source: YAML file, or name of a shipped configuration (`preset_configs`).
+        overrides: settings that replace those of the file, "a.b=value" each; the value is YAML.
 
     Raises:
         UserError: no such file, not YAML, an unknown key, a value of the wrong type or out of range.

@@ -1,0 +1,121 @@
+"""The two files that a training run writes again and again: `last.ckpt` to resume it, `model.safetensors` to use it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.checkpoint import backbone_fingerprint, save_trained
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.training.optimization import make_optimizer
+from vlp_rvos.training.run_state import Progress
+from vlp_rvos.training.train_config import TrainConfig
+from vlp_rvos.training.weight_ema import WeightEMA
+from vlp_rvos.utils.atomic import replace_file
+
+__all__ = ["CHECKPOINT", "MODEL", "RunCheckpoint"]
+
+CHECKPOINT, MODEL = "last.ckpt", "model.safetensors"
+
+
+class RunCheckpoint:
+    """Saves and restores what a run changes while it trains.
+
+    Args:
+        folder: folder of the run.
+        config: configuration of the run.
+        model: model that is trained.
+        optimizer: optimizer of the model's trained parameters.
+        ema: average of the trained weights; None where the run keeps none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        model: VLPRVOS,
+        optimizer: torch.optim.Optimizer,
+        ema: WeightEMA | None,
+    ) -> None:
+        self.resumable, self.usable = folder / CHECKPOINT, folder / MODEL
+        self.config, self.model, self.optimizer, self.ema = config, model, optimizer, ema
+
+    def save(self, progress: Progress, validation: dict[str, float], *, finished: bool = False) -> None:
+        """Replace both files; each is complete at any time.
+
+        Args:
+            progress: how far the run has come.
+            validation: numbers of the last validation.
+            finished: whether the run has reached its end.
+        """
+        saved = {
+            "config": self.config.to_json(),
+            "model_config": json.dumps(self.model.config.to_dict()),
+            "backbone_fingerprint": backbone_fingerprint(self.model.backbone),
+            "trained": self.model.trained_state_dict(),
+            "average": None if self.ema is None else self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(progress),
+            "validation": validation,
+        }
+        replace_file(self.resumable, lambda path: torch.save(saved, path))
+        training = {
+            "config": json.loads(self.config.to_json()),
+            "finished": finished,
+            "steps": progress.step,
+            "samples": progress.position,
+            "seconds": round(progress.elapsed, 1),
+            "seed": self.config.seed,
+            "validation": validation,
+        }
+        save_trained(
+            self.usable,
+            self.model,
+            training,
+            state=None if self.ema is None else self.ema.state,
+            backbone_weights=self.config.model.backbone_weights,
+            half=self.config.half_weights,
+        )
+
+    def load(self) -> tuple[Progress, dict[str, float]]:
+        """Restore model, optimizer and average from `last.ckpt`.
+
+        Learning rates and weight decay are those of the configuration, which may have been changed since.
+
+        Returns:
+            How far the run had come, and the numbers of its last validation.
+
+        Raises:
+            UserError: the file is broken, or of a run with another model, backbone or averaging.
+        """
+        path = self.resumable
+        try:
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            # `from_dict` fills in fields that came with a later version.
+            model_config, trained = ModelConfig.from_dict(json.loads(saved["model_config"])), saved["trained"]
+            fingerprint, progress = saved["backbone_fingerprint"], Progress(**saved["progress"])
+        except Exception as error:
+            raise UserError(
+                f"{path}: cannot be resumed (not a readable checkpoint of a run); start again in another --output"
+            ) from error
+        for name, now, then in (
+            ("model config", self.model.config, model_config),
+            ("backbone", backbone_fingerprint(self.model.backbone), fingerprint),
+            ("averaging", self.ema is None, saved["average"] is None),
+        ):
+            if now != then:
+                raise UserError(f"{path}: was made with another {name}; use the same or choose another --output")
+        self.model.load_trained(trained)
+        self.optimizer.load_state_dict(saved["optimizer"])
+        configured = make_optimizer(self.model, self.config)
+        for group, wanted in zip(self.optimizer.param_groups, configured.param_groups, strict=True):
+            group |= {key: value for key, value in wanted.items() if key != "params"}
+        if self.ema is not None:
+            self.ema.load_state_dict(saved["average"])
+        return progress, saved["validation"]

@@ -1,0 +1,56 @@
+"""The exponential moving average (EMA) of the trained weights, which is validated and shipped instead of the last ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+
+__all__ = ["WeightEMA"]
+
+
+class WeightEMA:
+    """Exponential moving average of a model's trained tensors.
+
+    The decay grows from 0.1 to its full value over the first steps, so that the initial weights are forgotten soon.
+
+    Args:
+        model: model whose trained tensors are averaged.
+        decay: share of the old average that an update keeps, from 0 to 1.
+    """
+
+    def __init__(self, model: VLPRVOS, decay: float) -> None:
+        self.model, self.decay, self.updates = model, decay, 0
+        self.state = {name: tensor.clone() for name, tensor in model.trained_state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Include the model's current tensors in the average."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        for name, tensor in self.model.trained_state_dict().items():
+            self.state[name].lerp_(tensor, 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Give the model the averaged tensors while the block runs, and its own ones back afterwards."""
+        own = {name: tensor.clone() for name, tensor in self.model.trained_state_dict().items()}
+        self.model.load_trained(self.state)
+        try:
+            yield
+        finally:
+            self.model.load_trained(own)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average and the number of updates, for `load_state_dict`."""
+        return {"updates": self.updates, "state": self.state}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.updates = saved["updates"]
+        for name, tensor in self.state.items():
+            tensor.copy_(saved["state"][name])

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from training_runs import CONFIG, Squares
+
+from vlp_rvos.data.synthesis.sample import Sample
+from vlp_rvos.errors import UserError
+from vlp_rvos.training.batches import load_batches, mixture_at_stage
+from vlp_rvos.training.train_config import Stage
+
+
+def test_workers_give_the_same_batches() -> None:
+    for workers in (0, 1):
+        loaded = load_batches(CONFIG.data, batch=2, position=3, rank=1, world=2, workers=workers)
+        batch = next(loaded)
+        assert torch.equal(batch.frames[0], Squares(CONFIG.data).sample(5).frames)
+        assert batch.expressions == ["the white square", "the red circle", "the white square"]
+        assert batch.video_of.tolist() == [0, 0, 1]
+        assert batch.masks.shape == (3, 4, 32, 48)
+        assert batch.has_target().tolist() == batch.masks.flatten(1).any(1).tolist()
+        nothing_known = replace(batch, supervised=torch.zeros_like(batch.supervised))
+        assert nothing_known.has_target().all(), "what is not known may be there"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    def fail(self: Squares, index: int) -> Sample:
+        raise UserError("dog/00003.png: not an image; replace it")
+
+    monkeypatch.setattr(Squares, "sample", fail)
+    with pytest.raises(UserError, match=r"^dog/00003.png: not an image; replace it$"):
+        next(load_batches(CONFIG.data, batch=2, position=0, workers=workers))
+
+
+def test_clips_are_cut_in_order_with_frames_from_0_to_1() -> None:
+    batch = next(load_batches(CONFIG.data, batch=2, position=0))
+    first, second = batch.clips(torch.device("cpu"))
+    assert torch.equal(torch.cat([first[0], second[0]], 1) * 255, batch.frames.float())
+    assert torch.equal(torch.cat([first[1], second[1]], 1), batch.masks)
+    assert first[2] is second[2] is None
+    known = torch.ones_like(batch.supervised)
+    known[1, 3] = False
+    first, second = replace(batch, supervised=known).clips(torch.device("cpu"))
+    assert first[2] is None
+    assert second[2] is not None
+    assert second[2].tolist() == known[:, 2:].tolist()
+
+
+def test_a_stage_changes_the_clip_size_alone() -> None:
+    config = mixture_at_stage(CONFIG.data, Stage(0.5, 64, 96, 3, clips=1))
+    assert config == replace(CONFIG.data, height=64, width=96, clip_length=3, clips=1)
+    assert mixture_at_stage(CONFIG.data, None) is CONFIG.data
