@@ -164,8 +164,8 @@ def part(whole: ClipOutput, frames: slice) -> ClipOutput:
 def test_supervising_all_frames_changes_nothing() -> None:
     whole = full_output(2, 3)
     supervised = torch.ones(2, 3, dtype=torch.bool)
-    with_flags = clip_losses(whole, square(2, 3), supervised=supervised).parts()
-    for name, value in clip_losses(whole, square(2, 3)).parts().items():
+    with_flags = clip_losses(whole, square(2, 3), supervised=supervised).detached()
+    for name, value in clip_losses(whole, square(2, 3)).detached().items():
         assert with_flags[name].item() == pytest.approx(value.item(), rel=1e-6)
 
 
@@ -174,8 +174,8 @@ def test_frames_that_are_not_supervised_count_for_nothing() -> None:
     supervised = torch.tensor([[True, True, False]]).expand(2, -1)
     masks[:, 2] = False
     losses = clip_losses(whole, masks, supervised=supervised)
-    expected = clip_losses(part(whole, slice(0, 2)), masks[:, :2]).parts()
-    for name, value in losses.parts().items():
+    expected = clip_losses(part(whole, slice(0, 2)), masks[:, :2]).detached()
+    for name, value in losses.detached().items():
         assert value.item() == pytest.approx(expected[name].item(), rel=1e-5), name
     losses.total.backward()
     assert whole.mask_logits.grad is not None

@@ -34,7 +34,11 @@ class BrightPixels:
         self.histories.append(history)
         white = (frames.mean(2) > 0.9)[video_of]
         present = torch.ones(white.shape[:2])
-        return ClipOutput(torch.where(white, 1.0, -1.0), torch.full((len(text), 2, 4), float(len(self.histories))), presence_logits=present)
+        return ClipOutput(
+            torch.where(white, 1.0, -1.0),
+            torch.full((len(text), 2, 4), float(len(self.histories))),
+            presence_logits=present,
+        )
 
 
 def measured(mixture: Any, samples: int) -> tuple[dict[str, float], BrightPixels]:

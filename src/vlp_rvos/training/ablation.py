@@ -30,8 +30,9 @@ from vlp_rvos.evaluation.prediction import Predictor
 from vlp_rvos.evaluation.runner import evaluate_ytvos_folder
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.models.backbones.mini import load_mini
+from vlp_rvos.training.run_checkpoint import CHECKPOINT
 from vlp_rvos.training.train_config import TrainConfig, load_config
-from vlp_rvos.training.trainer import CHECKPOINT, Trainer
+from vlp_rvos.training.trainer import Trainer
 from vlp_rvos.utils.atomic import replace_file, write_bytes
 from vlp_rvos.utils.settings import read_settings
 

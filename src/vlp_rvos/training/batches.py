@@ -62,7 +62,7 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], clips: int = 2) -> Batch:
-    """Join samples of one size into a batch of `clips` clips; the number of expressions may differ from sample to sample."""
+    """Join samples of one size, each of `clips` clips; their numbers of expressions may differ."""
     return Batch(
         frames=torch.stack([sample.frames for sample in samples]),
         expressions=[expression for sample in samples for expression in sample.expressions],

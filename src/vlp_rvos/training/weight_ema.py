@@ -1,4 +1,4 @@
-"""The exponential moving average (EMA) of the trained weights, which is validated and shipped instead of the last ones."""
+"""The exponential moving average (EMA) of the trained weights: what is validated and shipped."""
 
 from __future__ import annotations
 
