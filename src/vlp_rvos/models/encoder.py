@@ -177,7 +177,8 @@ class ReferenceGuidedEncoder(nn.Module):
         has its own set, which replaces that of the layer before.
         """
         prompts = self.prompts()
-        batch, count = len(text), prompts.language.shape[1]
+        # Not `len(text)`: an export would take that number as fixed.
+        batch, count = text.ids.shape[0], prompts.language.shape[1]
         x = backbone.embed_text(text)
         mask = torch.cat([text.mask[:, :1], text.mask.new_ones(batch, count), text.mask[:, 1:]], 1)
         hidden = []
