@@ -121,7 +121,7 @@ def grounding(results: Results) -> str:
 
 def ablation(results: Results) -> str:
     """One training for each part and seed, with that part changed (`vlp-rvos ablate`)."""
-    from vlp_rvos.training.ablation import table as ablation_table
+    from vlp_rvos.training.ablation_table import ablation_table
 
     return ablation_table(results["ablation"].result)
 

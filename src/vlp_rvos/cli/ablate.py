@@ -38,20 +38,22 @@ def ablate(
 
     Ctrl-C stops it; the same command continues. The folder gets ablation.json and ablation.md.
     """
-    from vlp_rvos.training.ablation import load_ablation, run_ablation, summarise, table
+    from vlp_rvos.training.ablation import collect_results, run_ablation
+    from vlp_rvos.training.ablation_config import load_ablation
+    from vlp_rvos.training.ablation_table import ablation_table
     from vlp_rvos.utils.atomic import write_bytes
 
     changes = [*(overrides or ()), *([] if steps is None else [f"train.steps={steps}"])]
     whole = load_ablation(config, changes)
     part = whole.select(_items(rows), [_number(seed) for seed in _items(seeds)])
     finished = run_ablation(part, output, device=device, on_run=typer.echo)
-    summary = summarise(whole, output)
+    summary = collect_results(whole, output)
     write_bytes(output / "ablation.json", (json.dumps(summary, indent=1) + "\n").encode())
-    write_bytes(output / "ablation.md", (table(summary) + "\n").encode())
+    write_bytes(output / "ablation.md", (ablation_table(summary) + "\n").encode())
     if not finished:
         typer.echo("stopped; continue with the same command")
         raise typer.Exit(INTERRUPTED)
-    typer.echo(table(summary))
+    typer.echo(ablation_table(summary))
 
 
 def _items(text: str | None) -> list[str]:

@@ -1,24 +1,18 @@
-"""The ablation table: the same training again and again, with one part changed at a time.
+"""Runs an ablation: the same training again and again, with one part changed at a time.
 
-A run is one row of the table with one seed. It lies in `<output>/<row>/seed-<n>/`: the trainer's folder and, once it is
-trained and measured, `result.json`. Runs that have one are kept; one that was stopped goes on from its checkpoint.
+A run is one row of the table with one seed. Its folder `<output>/<row>/seed-<n>/` holds the trainer's files and, once
+the model is trained and measured, `result.json`. A run that has this file is not repeated; a run that was stopped
+continues from its checkpoint.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from importlib import resources
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
@@ -29,110 +23,17 @@ from vlp_rvos.evaluation.grounding_probe import probe_grounding
 from vlp_rvos.evaluation.prediction import Predictor
 from vlp_rvos.evaluation.runner import evaluate_ytvos_folder
 from vlp_rvos.inference.segmenter import Segmenter
-from vlp_rvos.models.backbones.mini import load_mini
+from vlp_rvos.training.ablation_config import AblationConfig, AblationRow
+from vlp_rvos.training.ablation_table import COLUMNS
+from vlp_rvos.training.misaligned_backbone import write_misaligned_backbone
 from vlp_rvos.training.run_checkpoint import CHECKPOINT
 from vlp_rvos.training.train_config import TrainConfig, load_config
 from vlp_rvos.training.trainer import Trainer
-from vlp_rvos.utils.atomic import replace_file, write_bytes
-from vlp_rvos.utils.settings import read_settings
+from vlp_rvos.utils.atomic import write_bytes
 
-__all__ = ["AblationConfig", "Row", "load_ablation", "run_ablation", "summarise", "table", "turned"]
+__all__ = ["collect_results", "run_ablation"]
 
-SETTINGS, RESULT, UNALIGNED = "settings.json", "result.json", "unaligned-backbone.safetensors"
-#: name of a number of a run -> column of the table
-COLUMNS = {
-    "iou_present": "IoU",
-    "iou_video": "video",
-    "iou_still": "still",
-    "iou_pasted": "pasted",
-    "presence_accuracy": "presence",
-    "J&F": "J&F",
-    "right_category": "right by name",
-    "right_motion": "right by motion",
-}
-#: numbers whose difference to the first row is shown too
-COMPARED = ("iou_present", "J&F")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table.
-
-    Attributes:
-        name: of its folder.
-        title: in the table.
-        model: `ModelConfig` field -> value, where it differs from the table's model.
-        train: settings of the training that differ.
-        aligned: False turns the frozen image features away from the text encoder; see `turned`.
-    """
-
-    name: str
-    title: str
-    model: dict[str, Any] = field(default_factory=dict)
-    train: dict[str, Any] = field(default_factory=dict)
-    aligned: bool = True
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9-]+", self.name):
-            raise ValueError(f"name '{self.name}' must consist of small letters, digits and -: it names a folder")
-
-
-@dataclass(frozen=True)
-class AblationConfig:
-    """A table.
-
-    Attributes:
-        base: training configuration, a file or a shipped name.
-        rows: the first one is what the others are compared with.
-        train: settings on top of `base`, for all rows.
-        seeds: of the runs of each row; of the data too.
-        pairs: clips of each kind of pair that the grounding probe asks about, and for presence; 0 for none.
-    """
-
-    base: str
-    rows: tuple[Row, ...]
-    train: dict[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0, 1)
-    pairs: int = 0
-
-    def __post_init__(self) -> None:
-        names = [row.name for row in self.rows]
-        if not names or not self.seeds:
-            raise ValueError("there must be at least one row and one seed")
-        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("no row and no seed may come twice")
-        if self.pairs < 0:
-            raise ValueError("pairs must not be negative")
-
-    def select(self, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> AblationConfig:
-        """A part of the table; empty for all.
-
-        Raises:
-            UserError: there is no such row.
-        """
-        known = [row.name for row in self.rows]
-        if unknown := [name for name in rows if name not in known]:
-            raise UserError(f"no such row: {', '.join(unknown)}; use {', '.join(known)}")
-        chosen = tuple(row for row in self.rows if not rows or row.name in rows)
-        return replace(self, rows=chosen, seeds=tuple(dict.fromkeys(seeds)) or self.seeds)
-
-
-def load_ablation(source: Path, overrides: Sequence[str] = ()) -> AblationConfig:
-    """Read a table's configuration.
-
-    Args:
-        source: a YAML file, or the name of a shipped one.
-        overrides: "a.b=value" each; the value is YAML.
-
-    Raises:
-        UserError: no such file, not YAML, an unknown key, a value of the wrong type or out of range.
-    """
-    folder = Path(str(resources.files("vlp_rvos") / "training" / "recipes" / "ablation"))
-    shipped = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    file = source if source.is_file() else shipped.get(str(source))
-    if file is None:
-        raise UserError(f"{source}: no such ablation; give a YAML file or a shipped name ({', '.join(shipped)})")
-    return read_settings(AblationConfig, file, overrides)
+SETTINGS, RESULT, MISALIGNED = "settings.json", "result.json", "unaligned-backbone.safetensors"
 
 
 def run_ablation(
@@ -142,24 +43,24 @@ def run_ablation(
     device: str = "auto",
     on_run: Callable[[str], object] = lambda _: None,
 ) -> bool:
-    """Train and measure what of a table is not there yet.
+    """Train and measure the runs of a table that have no result yet.
 
-    All rows are done with the first seed before the second one begins, so that a whole table is there early.
+    Every row is run with the first seed before any with the second, so that a complete table exists early.
 
     Args:
         ablation: the table.
-        output: its folder.
-        device: to train and to measure on.
-        on_run: called with a line about each run that has become ready.
+        output: folder of the table.
+        device: device for training and measuring.
+        on_run: called with one line of text about each finished run.
 
     Returns:
-        False where a signal stopped it; the same call goes on.
+        True if all runs are finished; False if a signal stopped one. The same call then continues.
 
     Raises:
         UserError: the folder holds runs with other settings, or settings or data cannot be used.
         VLPRVOSError: a training failed.
     """
-    # A mistake in the last row should not be found out hours later.
+    # All settings are read before the first run, so that a mistake in the last row is not found hours later.
     runs = [(row, seed, _train_config(ablation, row, seed, output)) for seed in ablation.seeds for row in ablation.rows]
     for row, seed, config in runs:
         _check_settings(_folder(output, row, seed), _settings(config, row, ablation))
@@ -170,25 +71,25 @@ def run_ablation(
         settings = _settings(config, row, ablation)
         write_bytes(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
         if not row.aligned:
-            _write_unaligned(config)
+            write_misaligned_backbone(output / MISALIGNED)
         trained = Trainer(config, folder, device=device, resume=True).train()
         if not trained.finished:
             return False
         numbers = trained.validation | _measure(trained.model, config, device, ablation.pairs)
         result = {"seed": seed, "steps": trained.steps, "seconds": round(trained.seconds, 1), "numbers": numbers}
         write_bytes(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
-        # It is several times as large as the model, and there is nothing left to resume.
+        # Nothing is left to resume, and the checkpoint is several times as large as the model.
         (folder / CHECKPOINT).unlink(missing_ok=True)
         on_run(f"{row.title}, seed {seed} ({number} of {len(runs)}): {_shown(numbers)}")
     return True
 
 
-def summarise(ablation: AblationConfig, output: Path) -> dict[str, Any]:
-    """All runs of a table that are ready, as plain values for `table`.
+def collect_results(ablation: AblationConfig, output: Path) -> dict[str, Any]:
+    """All finished runs of a table as plain values, for `ablation_table`.
 
     Args:
-        ablation: the whole table; the seeds are those that are found.
-        output: its folder.
+        ablation: the whole table. Its seeds are ignored: those of the finished runs count.
+        output: folder of the table.
 
     Raises:
         UserError: the folder holds runs with other settings.
@@ -204,55 +105,11 @@ def summarise(ablation: AblationConfig, output: Path) -> dict[str, Any]:
     return {"base": ablation.base, "compared_with": ablation.rows[0].name, "pairs": ablation.pairs, "rows": rows}
 
 
-def table(summary: Mapping[str, Any]) -> str:
-    """The markdown table of a summary: mean over the seeds, plus or minus half the distance of the extremes; percent.
-
-    Differences are to the configuration's first row, each seed with the same seed.
-    """
-    rows = summary["rows"]
-    found = {name for row in rows for run in row["runs"] for name in run["numbers"]}
-    columns = {name: title for name, title in COLUMNS.items() if name in found}
-    compared = [name for name in COMPARED if name in found]
-    titles = ["row", *columns.values(), *(f"{columns[name]}, difference" for name in compared), "steps", "seeds"]
-    lines = [_line(titles), "|---" * len(titles) + "|"]
-    reference = summary["compared_with"]
-    full = {run["seed"]: run["numbers"] for row in rows if row["name"] == reference for run in row["runs"]}
-    for row in rows:
-        numbers = {run["seed"]: run["numbers"] for run in row["runs"]}
-        cells = [_cell([own[name] for own in numbers.values() if name in own]) for name in columns]
-        for name in compared:
-            pairs = [(own, full[seed]) for seed, own in numbers.items() if seed in full]
-            differences = [own[name] - base[name] for own, base in pairs if name in own and name in base]
-            cells.append("" if row["name"] == reference else _cell(differences, sign="+"))
-        steps = round(fmean(run["steps"] for run in row["runs"]))
-        lines.append(_line([row["title"], *cells, str(steps), str(len(numbers))]))
-    return "\n".join(lines)
-
-
-def turned(tower: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
-    """The weights of `mini`'s vision tower with its way into the shared space followed by a random rotation.
-
-    This is the tower that the same pretraining would have given with a text encoder whose space is turned so: the image
-    features before the shared space, and all distances in it, stay the same, the text encoder stays as good, but the
-    two do not meet any more. Words reach everything else of the model through learned linear maps that start at random,
-    so that turning the text itself would change hardly anything else. [D]
-
-    Args:
-        tower: `MiniBackbone.aligned_state_dict`.
-        seed: of the rotation.
-    """
-    state = {name: value.detach().clone().contiguous() for name, value in tower.items()}
-    weight, bias = "vision_projection.weight", "vision_projection.bias"
-    random = torch.randn(2 * (state[weight].shape[0],), generator=torch.Generator().manual_seed(seed))
-    rotation = torch.linalg.qr(random).Q
-    return state | {weight: rotation @ state[weight], bias: rotation @ state[bias]}
-
-
-def _folder(output: Path, row: Row, seed: int) -> Path:
+def _folder(output: Path, row: AblationRow, seed: int) -> Path:
     return output / row.name / f"seed-{seed}"
 
 
-def _train_config(ablation: AblationConfig, row: Row, seed: int, output: Path) -> TrainConfig:
+def _train_config(ablation: AblationConfig, row: AblationRow, seed: int, output: Path) -> TrainConfig:
     settings = {
         **dict(_flat(ablation.train)),
         **dict(_flat({"model": {"overrides": row.model}})),
@@ -262,10 +119,10 @@ def _train_config(ablation: AblationConfig, row: Row, seed: int, output: Path) -
         "data.seed": seed,
     }
     if not row.aligned:
-        settings["model.backbone_weights"] = str(output / UNALIGNED)
+        settings["model.backbone_weights"] = str(output / MISALIGNED)
     config = load_config(Path(ablation.base), [f"{key}={json.dumps(value)}" for key, value in settings.items()])
     if not row.aligned and config.model.preset != "mini":
-        raise UserError(f"row {row.name}: only the backbone of mini can be turned away from its text encoder")
+        raise UserError(f"row {row.name}: 'aligned: false' needs the backbone of mini")
     return config
 
 
@@ -277,10 +134,10 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def _settings(config: TrainConfig, row: Row, ablation: AblationConfig) -> dict[str, Any]:
-    """What makes a run comparable, as JSON gives it back."""
+def _settings(config: TrainConfig, row: AblationRow, ablation: AblationConfig) -> dict[str, Any]:
+    """The settings that runs must share to be comparable, as plain JSON values."""
     values = dataclasses.asdict(config)
-    # These change nothing that is learned.
+    # These do not change what is learned.
     for key in ("threads", "workers", "checkpoint_every", "checkpoint_minutes", "log_every"):
         del values[key]
     del values["data"]["root"], values["model"]["backbone_weights"]
@@ -296,16 +153,8 @@ def _check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         raise UserError(f"{folder}: holds a run with other settings; use the same or choose another --output")
 
 
-def _write_unaligned(config: TrainConfig) -> None:
-    assert config.model.backbone_weights is not None
-    path = Path(config.model.backbone_weights)
-    if not path.exists():
-        state = turned(load_mini().aligned_state_dict())
-        replace_file(path, lambda part: save_file(state, part))
-
-
 def _measure(model: Path, config: TrainConfig, device: str, pairs: int) -> dict[str, float]:
-    """What the trainer's own validation does not say: J and F on the held-out videos, and the choice between pairs."""
+    """What the trainer's validation does not measure: J and F on held-out videos, and the grounding probe."""
     segmenter = Segmenter.from_pretrained(model, device=device)
 
     numbers: dict[str, float] = {}
@@ -321,7 +170,7 @@ def _measure(model: Path, config: TrainConfig, device: str, pairs: int) -> dict[
 
 
 def _held_out_scores(data: MixtureConfig, predict: Predictor) -> DatasetScores:
-    """Of the videos that the training kept apart, whole pipeline, first and last frame left out."""
+    """Scores of the whole pipeline on the held-out videos; the first and the last frame do not count."""
     scores = DatasetScores()
     for source in data.sources:
         if source.kind == "videos":
@@ -334,14 +183,3 @@ def _held_out_scores(data: MixtureConfig, predict: Predictor) -> DatasetScores:
 
 def _shown(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{title} {100 * numbers[name]:.1f}" for name, title in COLUMNS.items() if name in numbers)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(values: Sequence[float], sign: str = "") -> str:
-    if not values:
-        return ""
-    mean, spread = 100 * fmean(values), 50 * (max(values) - min(values))
-    return f"{mean:{sign}.1f}" + (f" ± {spread:.1f}" if len(values) > 1 else "")
