@@ -9,8 +9,8 @@ import pytest
 from html_page import EVIL, Page, evil_dataset
 from referring import InMemory, Knowing, shifted
 
-from vlp_rvos.evaluation.case_pictures import draw_cases
-from vlp_rvos.evaluation.html_report import KIND_POINTS, _mean_curve, comparison_page, report_page
+from vlp_rvos.evaluation.case_pictures import CasePicture, draw_cases
+from vlp_rvos.evaluation.html_report import comparison_page, report_page
 from vlp_rvos.evaluation.runner import evaluate_dataset
 from vlp_rvos.evaluation.score_rows import match_rows, to_rows
 
@@ -47,12 +47,48 @@ def test_a_page_about_a_run(dataset: InMemory) -> None:
     assert f"{100 * report['kinds']['one object']['F_mean']:.1f}" in page.text
 
 
-def test_the_curve_of_a_kind_is_the_mean_from_start_to_end() -> None:
-    curve = _mean_curve([[0.0, 0.5, 1.0], [1.0] * 7])
-    assert len(curve) == KIND_POINTS
-    assert (curve[0], curve[-1]) == (0.5, 1.0)
-    assert curve == sorted(curve)
-    assert _mean_curve([[0.25]]) == [0.25] * KIND_POINTS
+def evil_content(j: float) -> dict[str, Any]:
+    """A score file with `EVIL` wherever text can be."""
+    means = {f"{m}_{s}": j for m in "JF" for s in ("mean", "recall", "decay")} | {"J&F": j}
+    expression = {"expression": EVIL, "kind": EVIL, "J": [j] * 3, "F": [j] * 3, **means, "presence": None}
+    names = {"benchmark": EVIL, "split": EVIL, "protocol": EVIL, "model": EVIL, "dataset": EVIL}
+    return {**names, "videos": {EVIL: {EVIL: expression}}, "metrics": {EVIL: j}, **means}
+
+
+def assert_nothing_is_markup(page: str, count: int) -> None:
+    """Every text is there as it is, `count` times, and none of it as markup or as a template."""
+    read = Page(page)
+    assert_self_contained(read)
+    values = [value or "" for _, value in read.attributes]
+    assert read.text.count(EVIL) + sum(value.count(EVIL) for value in values) == count
+    for text in ("<script", "</script", "[bold]{x}49", '"&[bold]'):
+        assert text not in page
+    assert page.count("</style>") == 1
+
+
+def test_nothing_of_a_score_file_becomes_markup() -> None:
+    page = report_page(evil_content(0.5), [CasePicture(EVIL, EVIL, EVIL, b"")])
+    # Benchmark and split in the title and the heading; model and protocol; a metric; the kind in the table and in the
+    # key of its curve; expression, video and caption of a picture, and its alternative text; the video in the table and
+    # above its curves; an expression and its kind.
+    assert_nothing_is_markup(page, 4 + 2 + 1 + 2 + 4 + 2 + 2)
+
+
+def test_nothing_of_two_score_files_becomes_markup() -> None:
+    page = comparison_page(evil_content(0.5), evil_content(0.75), (EVIL, EVIL))
+    # The runs in the title, the heading, and the tables of measures, kinds, videos and expressions; a kind; a video; an
+    # expression with its video.
+    assert_nothing_is_markup(page, 2 + 2 + 4 * 2 + 1 + 1 + 2)
+
+
+def test_the_legend_explains_the_names_on_the_page(report: dict[str, Any]) -> None:
+    text = Page(report_page(report)).text
+    assert "N_acc share of the expressions without a target" in text
+    assert "mAP" not in text
+    report["metrics"] = {"mAP@0.5:0.95": 0.5, "P@0.9": 0.25}
+    text = Page(report_page(report)).text
+    assert "N_acc" not in text
+    assert "P@K share of the expressions" in text
 
 
 def test_a_page_about_folders_of_masks() -> None:

@@ -1,377 +1,323 @@
-"""Score files as pages: one self-contained HTML file with inline SVG and pictures, and no script.
+"""Score files as HTML pages: each page is one self-contained file with inline SVG and pictures, and without scripts.
 
-What is said in a page comes from score files and data sets, so all of it is escaped.
+The templates lie in `templates/`. Jinja escapes everything that they show, since it comes from files and data sets.
 """
 
 from __future__ import annotations
 
 import base64
-import html
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import PurePath
-from statistics import fmean
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from vlp_rvos.evaluation.case_pictures import CasePicture
+from vlp_rvos.evaluation.report_charts import Chart, colour_of, make_chart, mean_curve
+from vlp_rvos.evaluation.report_legend import legend_of
 from vlp_rvos.evaluation.score_rows import ScoreRow, match_rows, mean_of, to_rows
 
 __all__ = ["comparison_page", "headline", "report_page"]
 
-COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 MAX_CURVES = 200
-"""Videos whose curves are drawn, those with the lowest scores first: a page should open at once."""
-MAX_POINTS = 200
-KIND_POINTS = 100
+"""Largest number of videos with curves, those with the lowest scores, so that a page opens at once."""
 MAX_CHANGES = 15
-CHART = (1000, 180)
-LEFT, BOTTOM = 30, 16
+"""Largest number of expressions in the lists of the largest changes."""
+BAR_WIDTH = 200
+TABLE_NAMES = ("n", "J", "F", "J&F")
 
-STYLE = """
-:root { color-scheme: light; --ink: #1f2937; --faint: #6b7280; --line: #e5e7eb; --bar: #93c5fd; --fill: #f9fafb; }
-* { box-sizing: border-box; }
-body { margin: 2rem auto; max-width: 1080px; padding: 0 1rem; color: var(--ink);
-  font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
-p { margin: .3rem 0; } .faint { color: var(--faint); }
-.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
-.tile { background: var(--fill); border: 1px solid var(--line); border-radius: 8px; padding: .5rem .9rem; }
-.tile b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--faint); font-size: .85rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .22rem .6rem .22rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--faint); font-weight: 500; font-size: .85rem; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td { overflow-wrap: anywhere; } td.bar { width: 30%; min-width: 120px; }
-td.bar svg { margin-top: .3rem; } svg { display: block; max-width: 100%; }
-details { border: 1px solid var(--line); border-radius: 8px; margin: .45rem 0; padding: .35rem .8rem; }
-summary { cursor: pointer; display: flex; gap: 1rem; justify-content: space-between; }
-summary b { font-weight: 600; } details[open] summary { margin-bottom: .5rem; }
-.swatch { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
-figure { margin: 0; } figure img { width: 100%; border-radius: 6px; display: block; }
-figcaption { font-size: .85rem; margin-top: .3rem; overflow-wrap: anywhere; }
-.up { color: #047857; } .down { color: #b91c1c; }
-@media print { details { break-inside: avoid; } }
-"""
+RowPair = tuple[ScoreRow, ScoreRow]
+"""The same expression in two runs, both of which scored it."""
 
 
-def report_page(report: Mapping[str, Any], pictures: Sequence[CasePicture] = ()) -> str:
+def report_page(content: Mapping[str, Any], pictures: Sequence[CasePicture] = ()) -> str:
     """A page about one run.
 
     Args:
-        report: a score file's content; see `vlp_rvos.evaluation.score_rows.to_rows`.
-        pictures: of the worst cases.
+        content: content of a score file; see `vlp_rvos.evaluation.score_rows.to_rows`.
+        pictures: pictures of the worst cases.
 
     Raises:
-        UserError: it is no score file.
+        UserError: the content is not that of a score file.
     """
-    rows = to_rows(report)
-    title = _title(report)
-    by_video = _by_video(rows)
-    parts = [
-        f"<h1>{_text(title)}</h1>",
-        f'<p class="faint">{_text(_subtitle(report, rows, by_video))}</p>',
-        _tiles(headline(report)),
-        _kinds_section(rows),
-        _pictures_section(rows, pictures),
-        _videos_section(by_video),
-        _curves_section(by_video),
-    ]
-    return _page(title, parts)
+    rows = to_rows(content)
+    by_video = {video: list(of_video) for video, of_video in groupby(rows, key=lambda row: row.video)}
+    kinds = dict.fromkeys(row.kind for row in rows if row.kind and row.j_and_f is not None)
+    by_kind = {kind: [row for row in rows if row.kind == kind] for kind in kinds}
+    numbers = headline(content)
+    drawn = _worst_first({video: rows for video, rows in by_video.items() if any(len(row.j) > 2 for row in rows)})
+    return _render(
+        "report.html",
+        title=_title(content),
+        subtitle=_subtitle(content, rows, by_video),
+        headline=[(name, _percent(value)) for name, value in numbers.items()],
+        kinds=_score_lines(by_kind),
+        kind_chart=_kind_chart(by_kind),
+        pictures=_picture_figures(rows, pictures),
+        videos=_score_lines(by_video),
+        curves=[_video_curves(video, by_video[video]) for video in drawn[:MAX_CURVES]],
+        left_out=max(len(drawn) - MAX_CURVES, 0),
+        legend=legend_of([*numbers, *TABLE_NAMES]),
+    )
 
 
 def comparison_page(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> str:
-    """A page about what changed from one run to another, over the expressions that both have.
+    """A page about what changed from one run to another, over the expressions that both runs scored.
 
     Args:
-        first, second: two score files' contents.
-        names: of the two.
+        first: content of the score file of the first run.
+        second: content of the score file of the second run.
+        names: names of the two runs.
 
     Raises:
-        UserError: one is no score file.
+        UserError: the content is not that of a score file.
     """
     pairs, alone = match_rows(to_rows(first), to_rows(second))
-    before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    title = f"{names[0]} and {names[1]}"
     note = f"{len(pairs)} rows are in both files and are compared"
     note += f"; {alone} are in one only and are left out" if alone else ""
-    sections = [_overall_section(before, after, names)]
-    kinds = list(dict.fromkeys(row.kind for row in before if row.kind))
-    if kinds:
-        sections.append(_changes_section("Kinds of expression", "kind", pairs, lambda row: row.kind, kinds, names))
-    by_video = {video: list(of_video) for video, of_video in groupby(pairs, key=lambda pair: pair[0].video)}
-    videos = sorted(by_video, key=lambda video: _difference(by_video[video]))
-    sections.append(_changes_section("Videos", "video", pairs, lambda row: row.video, videos, names))
-    changed = sorted((pair for pair in pairs if pair[0].id), key=lambda pair: _difference([pair]))
-    for heading, chosen in (("Lost most", changed[:MAX_CHANGES]), ("Gained most", changed[::-1][:MAX_CHANGES])):
-        sections.append(_pairs_section(heading, chosen, names, 1 if heading == "Gained most" else -1))
-    return _page(title, [f"<h1>{_text(title)}</h1>", f'<p class="faint">{_text(note)}</p>', *sections])
+    measures = list(pairs[0][0].scores) if pairs else []
+    overall = [
+        _change_line(measure, *_means(pairs, measure), less_is_better=measure.endswith("_decay"))
+        for measure in measures
+    ]
+    by_kind = _grouped(pairs, lambda row: row.kind)
+    by_video = _grouped(pairs, lambda row: row.video)
+    by_video = dict(sorted(by_video.items(), key=lambda item: _mean_change(item[1])))
+    expressions = sorted((pair for pair in pairs if pair[0].id), key=_change)
+    lost = [pair for pair in expressions[:MAX_CHANGES] if _change(pair) < 0]
+    gained = [pair for pair in expressions[::-1][:MAX_CHANGES] if _change(pair) > 0]
+    sections = [
+        _Section("Mean", "measure", overall),
+        _Section("Kinds of expression, J&F", "kind", _group_changes({k: v for k, v in by_kind.items() if k})),
+        _Section("Videos, J&F", "video", _group_changes(by_video)),
+        _Section("Lost most", "expression", _expression_changes(lost)),
+        _Section("Gained most", "expression", _expression_changes(gained)),
+    ]
+    return _render(
+        "comparison.html",
+        title=f"{names[0]} and {names[1]}",
+        subtitle=note,
+        runs=names,
+        sections=[section for section in sections if section.lines],
+        legend=legend_of(measures),
+    )
 
 
-def headline(report: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers that a run is known by: the benchmark's own, else J, F and J&F; those that are known."""
+def headline(content: Mapping[str, Any]) -> dict[str, float]:
+    """The main numbers of a run: those that its benchmark reports, else J, F and J&F. Unknown numbers are left out.
+
+    Args:
+        content: content of a score file.
+    """
     names = ("J_mean", "F_mean", "J&F", "N_acc", "T_acc")
-    metrics = report.get("metrics") or {name: report.get(name) for name in names}
+    metrics = content.get("metrics") or {name: content.get(name) for name in names}
     return {str(name): float(value) for name, value in metrics.items() if isinstance(value, int | float)}
 
 
-def _title(report: Mapping[str, Any]) -> str:
-    name = report.get("benchmark") or PurePath(str(report.get("dataset", "Predicted masks"))).name
-    return " ".join(filter(None, [str(name), str(report.get("split") or "")]))
+@dataclass(frozen=True)
+class _ScoreLine:
+    """Mean scores of a group of expressions; all numbers are texts."""
+
+    name: str
+    count: int
+    j: str
+    f: str
+    j_and_f: str
+    bar: str
 
 
-def _subtitle(report: Mapping[str, Any], rows: Sequence[ScoreRow], by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
-    parts = [f"model {report['model']}"] if report.get("model") else []
+@dataclass(frozen=True)
+class _CurveRow:
+    """Scores of an expression, with the colour of its curve."""
+
+    name: str
+    kind: str
+    colour: str
+    j: str
+    f: str
+    j_and_f: str
+
+
+@dataclass(frozen=True)
+class _VideoCurves:
+    """A chart of a video, with its expressions."""
+
+    name: str
+    j_and_f: str
+    chart: Chart
+    rows: Sequence[_CurveRow]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A picture with its texts; `j_and_f` is None if the score file does not hold the expression."""
+
+    jpeg: str
+    caption: str
+    video: str
+    expression: str
+    j_and_f: str | None
+
+
+@dataclass(frozen=True)
+class _ChangeLine:
+    """A score of two runs, and a bar of its change to the left or the right of the middle."""
+
+    name: str
+    first: str
+    second: str
+    change: str
+    direction: str
+    bar_start: str
+    bar_length: str
+    bar_colour: str
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A table of changes."""
+
+    heading: str
+    name: str
+    lines: Sequence[_ChangeLine]
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader(__package__ or "vlp_rvos.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(values)
+
+
+def _title(content: Mapping[str, Any]) -> str:
+    name = content.get("benchmark") or PurePath(str(content.get("dataset", "Predicted masks"))).name
+    return " ".join(filter(None, [str(name), str(content.get("split") or "")]))
+
+
+def _subtitle(content: Mapping[str, Any], rows: Sequence[ScoreRow], by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
+    parts = [f"model {content['model']}"] if content.get("model") else []
     parts.append(f"{len(by_video)} videos")
     if any(row.id for row in rows):
         parts.append(f"{len(rows)} {'expressions' if any(row.expression for row in rows) else 'objects'}")
-    if report.get("protocol"):
-        parts.append(str(report["protocol"]))
+    if content.get("protocol"):
+        parts.append(str(content["protocol"]))
     return ", ".join(parts)
 
 
-def _tiles(numbers: Mapping[str, float]) -> str:
-    tiles = (f'<div class="tile"><b>{_number(v)}</b><span>{_text(k)}</span></div>' for k, v in numbers.items())
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _kinds_section(rows: Sequence[ScoreRow]) -> str:
-    kinds = list(dict.fromkeys(row.kind for row in rows if row.kind and row.j_and_f is not None))
-    if not kinds:
-        return ""
-    groups = {kind: [row for row in rows if row.kind == kind] for kind in kinds}
-    table = _score_table("kind", groups)
-    curves = {kind: [row.j for row in of_kind if len(row.j) > 2] for kind, of_kind in groups.items()}
-    drawn = {kind: _mean_curve(of_kind) for kind, of_kind in curves.items() if of_kind}
-    if drawn:
-        names = " ".join(f'{_swatch(i)}<span class="faint">{_text(kind)}</span>' for i, kind in enumerate(drawn))
-        table += f"<p>Mean J over time: {names}</p>" + _chart(list(drawn.values()), "start", "end of the video")
-    return "<h2>Kinds of expression</h2>" + table
-
-
-def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """Mean of curves of different lengths, each from the start to the end of its video."""
-    stretched = []
-    for values in curves:
-        places = [(len(values) - 1) * k / (KIND_POINTS - 1) for k in range(KIND_POINTS)]
-        pairs = [(values[int(place)], values[min(int(place) + 1, len(values) - 1)], place % 1) for place in places]
-        stretched.append([before + share * (after - before) for before, after, share in pairs])
-    return [fmean(values) for values in zip(*stretched, strict=True)]
-
-
-def _videos_section(by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
-    return "<h2>Videos</h2>" + _score_table("video", by_video)
-
-
-def _score_table(name: str, groups: Mapping[str, Sequence[ScoreRow]]) -> str:
-    head = _cells([(name, ""), ("n", "n"), ("J", "n"), ("F", "n"), ("J&F", "n"), ("", "bar")], "th")
+def _score_lines(groups: Mapping[str, Sequence[ScoreRow]]) -> list[_ScoreLine]:
     lines = []
-    for group, rows in groups.items():
-        j, f, both = (mean_of(rows, measure) for measure in ("J_mean", "F_mean", "J&F"))
-        numbers = [(str(len(rows)), "n"), *((_optional(value), "n") for value in (j, f, both))]
-        lines.append(_cells([(group, ""), *numbers], "td", f'<td class="bar">{_bar(both)}</td>'))
-    return f"<table>{_rows([head, *lines])}</table>"
+    for name, rows in groups.items():
+        j, f, both = (mean_of(rows, score) for score in ("J_mean", "F_mean", "J&F"))
+        bar = 0 if both is None else BAR_WIDTH * min(max(both, 0), 1)
+        lines.append(_ScoreLine(name, len(rows), _percent(j), _percent(f), _percent(both), f"{bar:.1f}"))
+    return lines
 
 
-def _curves_section(by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
-    drawn = {video: rows for video, rows in by_video.items() if any(len(row.j) > 2 for row in rows)}
-    if not drawn:
-        return ""
-    order = sorted(drawn, key=lambda video: mean if (mean := mean_of(drawn[video])) is not None else 2.0)
-    note = "Lowest scores first."
-    if len(order) > MAX_CURVES:
-        note += f" The {len(order) - MAX_CURVES} videos with the highest scores are left out."
-    details = [_video_details(video, drawn[video], i == 0) for i, video in enumerate(order[:MAX_CURVES])]
-    return f'<h2>J over time</h2><p class="faint">{note}</p>' + "".join(details)
+def _kind_chart(by_kind: Mapping[str, Sequence[ScoreRow]]) -> Chart | None:
+    curves = {kind: [row.j for row in rows if len(row.j) > 2] for kind, rows in by_kind.items()}
+    drawn = [(kind, mean_curve(of_kind)) for kind, of_kind in curves.items() if of_kind]
+    return make_chart(drawn, "start", "end of the video") if drawn else None
 
 
-def _video_details(video: str, rows: Sequence[ScoreRow], is_open: bool) -> str:
-    summary = f"<b>{_text(video)}</b><span>J&amp;F {_optional(mean_of(rows))}</span>"
-    head = _cells([("expression", ""), ("kind", ""), ("J", "n"), ("F", "n"), ("J&F", "n")], "th")
-    lines = []
-    for i, row in enumerate(rows):
-        values = (row.scores.get(measure) for measure in ("J_mean", "F_mean", "J&F"))
-        cells = _cells([(row.kind, ""), *((_optional(value), "n") for value in values)], "td")
-        lines.append(f"<td>{_swatch(i)}{_text(_name(row))}</td>{cells}")
-    table = f"<table>{_rows([head, *lines])}</table>"
-    opened = " open" if is_open else ""
-    curves = [row.j for row in rows]
-    chart = _chart(curves, "first scored frame", f"{max(map(len, curves))} frames")
-    return f"<details{opened}><summary>{summary}</summary>{chart}{table}</details>"
+def _worst_first(by_video: Mapping[str, Sequence[ScoreRow]]) -> list[str]:
+    """Names of the videos by their J&F; those without a score come last."""
+    means = {video: mean_of(rows) for video, rows in by_video.items()}
+    return sorted(means, key=lambda video: 2.0 if (mean := means[video]) is None else mean)
+
+
+def _video_curves(video: str, rows: Sequence[ScoreRow]) -> _VideoCurves:
+    frames = max(len(row.j) for row in rows)
+    chart = make_chart([(_name(row), row.j) for row in rows], "first scored frame", f"{frames} frames")
+    lines = [
+        _CurveRow(
+            _name(row),
+            row.kind,
+            colour_of(i),
+            *(_percent(row.scores.get(score)) for score in ("J_mean", "F_mean", "J&F")),
+        )
+        for i, row in enumerate(rows)
+    ]
+    return _VideoCurves(video, _percent(mean_of(rows)), chart, lines)
+
+
+def _picture_figures(rows: Sequence[ScoreRow], pictures: Sequence[CasePicture]) -> list[_Figure]:
+    known = {(row.video, row.id): row for row in rows}
+    figures = []
+    for picture in pictures:
+        row = known.get((picture.video, picture.expression))
+        figures.append(
+            _Figure(
+                base64.b64encode(picture.jpeg).decode("ascii"),
+                picture.caption,
+                picture.video,
+                row.expression if row else "",
+                _percent(row.j_and_f) if row else None,
+            )
+        )
+    return figures
+
+
+def _grouped(pairs: Iterable[RowPair], group_of: Callable[[ScoreRow], str]) -> dict[str, list[RowPair]]:
+    groups: dict[str, list[RowPair]] = {}
+    for pair in pairs:
+        groups.setdefault(group_of(pair[0]), []).append(pair)
+    return groups
+
+
+def _group_changes(groups: Mapping[str, Sequence[RowPair]]) -> list[_ChangeLine]:
+    return [_change_line(name, *_means(pairs)) for name, pairs in groups.items()]
+
+
+def _expression_changes(pairs: Iterable[RowPair]) -> list[_ChangeLine]:
+    return [_change_line(f"{_name(first)} ({first.video})", first.j_and_f, second.j_and_f) for first, second in pairs]
+
+
+def _change_line(name: str, first: float | None, second: float | None, *, less_is_better: bool = False) -> _ChangeLine:
+    change = 0.0 if first is None or second is None else second - first
+    is_known = first is not None and second is not None
+    length = BAR_WIDTH / 2 * min(abs(change), 1)
+    return _ChangeLine(
+        name,
+        _percent(first),
+        _percent(second),
+        change=f"{100 * change:+.1f}" if is_known else "",
+        direction="" if not change else "up" if (change > 0) != less_is_better else "down",
+        bar_start=f"{BAR_WIDTH / 2 - (length if change < 0 else 0):.1f}",
+        bar_length=f"{length:.1f}",
+        bar_colour="#6ee7b7" if (change < 0) == less_is_better else "#fca5a5",
+    )
+
+
+def _means(pairs: Sequence[RowPair], score: str = "J&F") -> tuple[float | None, float | None]:
+    return mean_of((pair[0] for pair in pairs), score), mean_of((pair[1] for pair in pairs), score)
+
+
+def _change(pair: RowPair) -> float:
+    first, second = pair[0].j_and_f, pair[1].j_and_f
+    assert first is not None
+    assert second is not None
+    return second - first
+
+
+def _mean_change(pairs: Sequence[RowPair]) -> float:
+    first, second = _means(pairs)
+    return 0.0 if first is None or second is None else second - first
 
 
 def _name(row: ScoreRow) -> str:
     return row.expression or (f"object {row.id}" if row.id else row.video)
 
 
-def _swatch(position: int) -> str:
-    return f'<i class="swatch" style="background:{COLOURS[position % len(COLOURS)]}"></i>'
-
-
-def _chart(series: Sequence[Sequence[float]], first: str, last: str) -> str:
-    """Curves in [0, 1] over their frames, in the colours of their order; what its two ends are called."""
-    width, height = CHART
-    inner_width, inner_height = width - LEFT - 6, height - BOTTOM - 6
-    frames = max(map(len, series))
-
-    def x_of(frame: float) -> float:
-        return LEFT + inner_width * frame / max(frames - 1, 1)
-
-    def y_of(value: float) -> float:
-        return 6 + inner_height * (1 - value)
-
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="J by frame">'
-    ]
-    for value in (0, 0.5, 1):
-        y = y_of(value)
-        parts.append(f'<line x1="{LEFT}" x2="{width - 6}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e7eb"/>')
-        parts.append(
-            f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end" font-size="11" fill="#6b7280">{value}</text>'
-        )
-    parts.append(f'<text x="{LEFT}" y="{height - 2}" font-size="11" fill="#6b7280">{first}</text>')
-    end = f'text-anchor="end" font-size="11" fill="#6b7280">{last}</text>'
-    parts.append(f'<text x="{width - 6}" y="{height - 2}" {end}')
-    for i, values in enumerate(series):
-        step = math.ceil(len(values) / MAX_POINTS) or 1
-        points = " ".join(f"{x_of(t):.1f},{y_of(v):.1f}" for t, v in list(enumerate(values))[::step])
-        dash = ' stroke-dasharray="5 3"' if i >= len(COLOURS) else ""
-        colour = COLOURS[i % len(COLOURS)]
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
-    return "".join(parts) + "</svg>"
-
-
-def _pictures_section(rows: Sequence[ScoreRow], pictures: Sequence[CasePicture]) -> str:
-    if not pictures:
-        return ""
-    known = {(row.video, row.id): row for row in rows}
-    figures = []
-    for picture in pictures:
-        row = known.get((picture.video, picture.expression))
-        said = f"<b>{_text(row.expression)}</b><br>" if row and row.expression else ""
-        image = base64.b64encode(picture.jpeg).decode("ascii")
-        caption = f"{said}{_text(picture.video)}, {_text(picture.caption)}"
-        if row:
-            caption += f"; J&amp;F of all frames {_optional(row.j_and_f)}"
-        figures.append(
-            f'<figure><img src="data:image/jpeg;base64,{image}" alt="{_text(picture.caption)}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    legend = '<p class="faint">Pink is the predicted mask, the green line is around the true one.</p>'
-    return f'<h2>Worst cases</h2>{legend}<div class="grid">{"".join(figures)}</div>'
-
-
-def _overall_section(before: Sequence[ScoreRow], after: Sequence[ScoreRow], names: tuple[str, str]) -> str:
-    lines = [
-        _compared(measure, mean_of(before, measure), mean_of(after, measure), less_is_better=measure.endswith("_decay"))
-        for measure in (before[0].scores if before else ())
-    ]
-    return "<h2>Mean</h2>" + _compared_table("measure", names, lines)
-
-
-def _changes_section(
-    heading: str,
-    name: str,
-    pairs: Sequence[tuple[ScoreRow, ScoreRow]],
-    group_of: Callable[[ScoreRow], str],
-    groups: Sequence[str],
-    names: tuple[str, str],
-) -> str:
-    members: dict[str, list[tuple[ScoreRow, ScoreRow]]] = {group: [] for group in groups}
-    for pair in pairs:
-        if (group := group_of(pair[0])) in members:
-            members[group].append(pair)
-    lines = [
-        _compared(group, mean_of(pair[0] for pair in found), mean_of(pair[1] for pair in found))
-        for group, found in members.items()
-    ]
-    return f"<h2>{heading}, J&amp;F</h2>" + _compared_table(name, names, lines)
-
-
-def _pairs_section(heading: str, pairs: Sequence[tuple[ScoreRow, ScoreRow]], names: tuple[str, str], sign: int) -> str:
-    lines = [
-        _compared(f"{_name(first)} ({first.video})", first.j_and_f, second.j_and_f)
-        for first, second in pairs
-        if sign * _difference([(first, second)]) > 0
-    ]
-    return f"<h2>{heading}</h2>" + _compared_table("expression", names, lines) if lines else ""
-
-
-def _compared(name: str, first: float | None, second: float | None, *, less_is_better: bool = False) -> str:
-    change = None if first is None or second is None else second - first
-    kind = "" if not change else (" up" if (change > 0) != less_is_better else " down")
-    cells = _cells([(name, ""), (_optional(first), "n"), (_optional(second), "n")], "td")
-    text = "" if change is None else f"{100 * change:+.1f}"
-    return f'{cells}<td class="n{kind}">{text}</td><td class="bar">{_change_bar(change, less_is_better)}</td>'
-
-
-def _compared_table(name: str, names: tuple[str, str], lines: Sequence[str]) -> str:
-    head = _cells([(name, ""), (names[0], "n"), (names[1], "n"), ("change", "n"), ("", "bar")], "th")
-    return f"<table>{_rows([head, *lines])}</table>"
-
-
-def _difference(pairs: Sequence[tuple[ScoreRow, ScoreRow]]) -> float:
-    first, second = mean_of(pair[0] for pair in pairs), mean_of(pair[1] for pair in pairs)
-    return 0.0 if first is None or second is None else second - first
-
-
-def _by_video(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:
-    return {video: list(of_video) for video, of_video in groupby(rows, key=lambda row: row.video)}
-
-
-def _bar(value: float | None) -> str:
-    length = 0 if value is None else 200 * min(max(value, 0), 1)
-    return (
-        '<svg viewBox="0 0 200 12" width="200" height="12" aria-hidden="true"><rect width="200" height="12" rx="3" '
-        f'fill="#f3f4f6"/><rect width="{length:.1f}" height="12" rx="3" fill="#93c5fd"/></svg>'
-    )
-
-
-def _change_bar(change: float | None, less_is_better: bool) -> str:
-    length = 0 if change is None else 100 * min(abs(change), 1)
-    falls = change is not None and change < 0
-    start, colour = (100 - length if falls else 100), ("#6ee7b7" if falls == less_is_better else "#fca5a5")
-    return (
-        '<svg viewBox="0 0 200 12" width="200" height="12" aria-hidden="true"><rect width="200" height="12" rx="3" '
-        f'fill="#f3f4f6"/><rect x="{start:.1f}" width="{length:.1f}" height="12" fill="{colour}"/>'
-        '<line x1="100" x2="100" y1="0" y2="12" stroke="#9ca3af"/></svg>'
-    )
-
-
-def _cells(cells: Iterable[tuple[str, str]], tag: str, more: str = "") -> str:
-    made = (
-        f'<{tag} class="{kind}">{_text(text)}</{tag}>' if kind else f"<{tag}>{_text(text)}</{tag}>"
-        for text, kind in cells
-    )
-    return "".join(made) + more
-
-
-def _rows(lines: Iterable[str]) -> str:
-    return "".join(f"<tr>{line}</tr>" for line in lines)
-
-
-def _number(value: float) -> str:
-    """In percent, as the field does."""
-    return f"{100 * value:.1f}"
-
-
-def _optional(value: float | None) -> str:
-    return "" if value is None else _number(value)
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
-
-
-def _page(title: str, parts: Iterable[str]) -> str:
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(filter(None, parts))
-        + "\n</body></html>\n"
-    )
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
