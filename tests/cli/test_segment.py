@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -316,53 +315,3 @@ def test_an_interruption_keeps_the_frames_so_far(
     assert json.loads(capsys.readouterr().out)["frames"] == 5
     with av.open(str(tmp_path / "out/overlay.mp4")) as container:
         assert len(list(container.decode(video=0))) == 5
-
-
-# --- the command line itself ---------------------------------------------------------------------------------------
-def test_help_is_instant_and_needs_no_torch() -> None:
-    seen = "print('torch' in sys.modules, 'av' in sys.modules)"
-    code = f"import sys; from vlp_rvos.cli import app; app.main(['--help']); {seen}"
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds = time.perf_counter() - began
-    assert done.stdout.splitlines()[-1] == "False False"
-    for command in ("segment", "export", "train", "pretrain", "evaluate", "models"):
-        assert command in done.stdout
-    # Half a second on an idle machine; tests share theirs.
-    assert seconds < 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "line"),
-    [
-        ([], 0, None),
-        (["--version"], 0, None),
-        (["segment", "--help"], 0, None),
-        (["evaluate", "run", "--help"], 0, None),
-        (["nonsense"], 2, "error: No such command 'nonsense'. (see 'vlp-rvos --help')"),
-        (["evaluate"], 2, "error: Missing command. (see 'vlp-rvos evaluate --help')"),
-        (["segment"], 2, "error: Missing argument 'VIDEO'. (see 'vlp-rvos segment --help')"),
-    ],
-)
-def test_usage(arguments: list[str], code: int, line: str | None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*arguments) == code
-    printed = capsys.readouterr()
-    assert printed.err == ("" if line is None else line + "\n")
-    assert bool(printed.out) == (line is None)
-
-
-def test_models(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("models") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines} >= {"clip-b16", "clip-l14", "vlmo-b", "vlmo-l", "mini"}
-
-
-def test_debug_gives_the_traceback(
-    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLP_RVOS_DEBUG", "1")
-    monkeypatch.setattr(checkpoint, "load_model", lambda *_: 1 / 0)
-    assert run("segment", video, "the dog", "-o", tmp_path / "out") == 1
-    printed = capsys.readouterr().err
-    assert "Traceback" in printed
-    assert printed.splitlines()[-1] == "internal error: ZeroDivisionError: division by zero"

@@ -10,9 +10,11 @@ import pytest
 import typer
 from training_runs import SMALL, use_tiny_model_and_squares
 
+from vlp_rvos.cli.app import main
 from vlp_rvos.cli.train import train
 from vlp_rvos.models.checkpoint import peek
-from vlp_rvos.training.trainer import Trainer
+from vlp_rvos.training import trainer
+from vlp_rvos.training.trainer import Trainer, TrainResult
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,48 @@ def test_stopped_command_says_how_to_go_on(
     assert caught.value.exit_code == 130
     assert "--resume" in capsys.readouterr().out
     assert (tmp_path / "out" / "last.ckpt").exists()
+
+
+class FakeTrainer:
+    """Notes how it was made, and returns a result without training."""
+
+    made: list[tuple[Any, ...]]
+
+    def __init__(self, config: Any, output: Path | None, *, device: str, resume: bool) -> None:
+        FakeTrainer.made.append((config.steps, config.data.seed, output, device, resume))
+
+    def train(self) -> TrainResult:
+        return TrainResult(True, 7, 90.0, {"iou": 0.25}, Path("run/model.safetensors"))
+
+
+@pytest.fixture
+def fake_trainer(monkeypatch: pytest.MonkeyPatch) -> type[FakeTrainer]:
+    FakeTrainer.made = []
+    monkeypatch.setattr(trainer, "Trainer", FakeTrainer)
+    return FakeTrainer
+
+
+def test_options_reach_the_trainer(fake_trainer: type[FakeTrainer], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "mini", "--set", "steps=7"]) == 0
+    assert capsys.readouterr().out == "run/model.safetensors: 7 steps in 1.5 minutes, iou 0.250\n"
+    changes = ["--set", "steps=1", "--set", "data.seed=2"]
+    assert main(["train", "mini", "--output", "o", "--resume", "--device", "cpu", *changes]) == 0
+    assert fake_trainer.made == [(7, 0, None, "auto", False), (1, 2, Path("o"), "cpu", True)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["maxi"], "no such training configuration"),
+        (["mini", "--set", "steps=many"], "key 'steps' must be a whole number, not 'many'"),
+        (["mini", "--set", "steps=1", "--set", "steps=2"], "the setting 'steps' is given twice"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], message: str, fake_trainer: type[FakeTrainer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert fake_trainer.made == []

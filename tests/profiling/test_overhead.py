@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
-from typer.testing import CliRunner
 
-from vlp_rvos.cli.app import app
 from vlp_rvos.errors import UserError
 from vlp_rvos.profiling.overhead import alternate, measure_overhead
 
@@ -35,12 +30,3 @@ def test_sizes_and_names_that_do_not_fit() -> None:
         measure_overhead("resnet")
     with pytest.raises(UserError, match="multiples of 32"):
         measure_overhead("mini", size=(30, 64))
-
-
-def test_command_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = measure_overhead("mini", frames=1, size=(32, 32), rounds=1, training=False)
-    monkeypatch.setattr("vlp_rvos.profiling.overhead.measure_overhead", lambda *_, **__: small)
-    result = CliRunner().invoke(app, ["bench", "overhead", "--model", "mini", "--json", str(tmp_path / "o.json")])
-    assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "o.json").read_text())["model_over_tower"] == small.model_over_tower
-    assert "whole model / bare frozen tower" in result.output
