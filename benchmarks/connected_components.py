@@ -24,8 +24,8 @@ from vlp_rvos import Segmenter
 from vlp_rvos.inference import stream
 from vlp_rvos.inference.components import CELL, label_components, remove_small_components
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.profiling.cost_report import Row, write_report
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.timing import time_alternately
 
 #: Cells that touch at a corner are connected; masks of different frames are not.
 NEIGHBOURS = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
@@ -65,7 +65,7 @@ def main() -> None:
         pairs = np.unique(np.stack([ours.ravel(), theirs.ravel()]), axis=1)
         assert pairs.shape[1] == len(np.unique(ours)) == count + (not grid.all()), "the components differ"
 
-    seconds = alternate(
+    seconds = time_alternately(
         {
             "ours": lambda: [label_components(grid) for grid in grids],
             "scipy": lambda: [ndimage.label(grid, NEIGHBOURS) for grid in grids],
@@ -76,9 +76,11 @@ def main() -> None:
     )
     seconds = {name: value / len(inputs) for name, value in seconds.items()}
     rows = [
-        Row("numbering connected components, ours / scipy.ndimage.label", seconds["ours"] / seconds["scipy"]),
-        Row(f"{arguments.model}: numbering connected components / a clip", seconds["ours"] / seconds["clips"], 0.02),
-        Row(f"{arguments.model}: removing small components / a clip", seconds["whole"] / seconds["clips"]),
+        Measurement("numbering connected components, ours / scipy.ndimage.label", seconds["ours"] / seconds["scipy"]),
+        Measurement(
+            f"{arguments.model}: numbering connected components / a clip", seconds["ours"] / seconds["clips"], 0.02
+        ),
+        Measurement(f"{arguments.model}: removing small components / a clip", seconds["whole"] / seconds["clips"]),
     ]
     details = {
         "video": arguments.video.name,

@@ -21,8 +21,8 @@ from PIL import Image
 
 from vlp_rvos.inference.upsampling import resize_image
 from vlp_rvos.media.palette import davis_palette, palette_png
-from vlp_rvos.profiling.cost_report import Row, write_report
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.timing import time_alternately
 
 INPUT, CLOSER = (288, 512), (384, 704)
 
@@ -66,13 +66,15 @@ def main() -> None:
         "mask image": partial(palette_png, part, (top, left), size, 1),
         "mask image, Pillow": partial(pillow_png, disc.astype(np.uint8)),
     }
-    seconds = alternate(forms, arguments.rounds)
+    seconds = time_alternately(forms, arguments.rounds)
     name = "{1}x{0}".format(*size)
     small, closer = ("{1}x{0}".format(*side) for side in (INPUT, CLOSER))
     found = [
-        Row(f"a frame of {name} to {small}, bytes / floats", seconds["whole frame"] / seconds["whole frame, floats"]),
-        Row(f"{closer} to {small}, bytes / floats", seconds["closer frame"] / seconds["closer frame, floats"]),
-        Row(f"mask image of {name}, ours / Pillow's", seconds["mask image"] / seconds["mask image, Pillow"]),
+        Measurement(
+            f"a frame of {name} to {small}, bytes / floats", seconds["whole frame"] / seconds["whole frame, floats"]
+        ),
+        Measurement(f"{closer} to {small}, bytes / floats", seconds["closer frame"] / seconds["closer frame, floats"]),
+        Measurement(f"mask image of {name}, ours / Pillow's", seconds["mask image"] / seconds["mask image, Pillow"]),
     ]
     details = {"rounds": arguments.rounds, "median_seconds": seconds}
     write_report(found, details, arguments.json, arguments.plot)

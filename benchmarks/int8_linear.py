@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.int8 import QuantizedLinear
 from vlp_rvos.utils.atomic import write_bytes
 
@@ -74,7 +74,7 @@ def main() -> None:
         forms = kernels(linear, x)
         expected = linear(x)
         errors = {form: ((run().float() - expected).norm() / expected.norm()).item() for form, run in forms.items()}
-        seconds = alternate(forms, arguments.rounds)
+        seconds = time_alternately(forms, arguments.rounds)
     result = {key: value for key, value in vars(arguments).items() if key != "json"} | {
         "seconds": seconds,
         "over_fp32": {form: value / seconds["fp32"] for form, value in seconds.items()},

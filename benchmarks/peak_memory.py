@@ -64,7 +64,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(child(*setting)))
         return
-    from vlp_rvos.profiling.cost_report import Row, write_report
+    from vlp_rvos.profiling.measurement_report import Measurement, write_report
 
     done = subprocess.run([sys.executable, *sys.argv, "--child"], stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
@@ -72,7 +72,7 @@ def main() -> None:
     found["above_resident"] = found["peak"] - found["loaded_resident"]
     size = "x".join(map(str, arguments.size))
     what = f"{arguments.model}: peak memory of inference above the weights, {size}, clips of {arguments.frames}"
-    rows = [Row(what, found["above_resident"] / GIB, 0.6, "GiB")]
+    rows = [Measurement(what, found["above_resident"] / GIB, 0.6, "GiB")]
     write_report(rows, {"bytes": found, "clips": arguments.clips}, arguments.json, arguments.plot)
 
 

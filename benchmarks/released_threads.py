@@ -17,8 +17,9 @@ import torch
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.profiling.cost_report import Row, write_report
-from vlp_rvos.profiling.overhead import EXPRESSIONS, alternate
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.overhead import EXPRESSIONS
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.threads import release_threads
 
 
@@ -54,9 +55,9 @@ def main() -> None:
         thread.start()
         thread.join()
 
-    seconds = alternate({"kept": lambda: turn(False), "released": lambda: turn(True)}, arguments.rounds)
+    seconds = time_alternately({"kept": lambda: turn(False), "released": lambda: turn(True)}, arguments.rounds)
     ratio = seconds["released"] / seconds["kept"]
-    rows = [Row(f"{arguments.model}: a clip, idle threads of another released / kept", ratio)]
+    rows = [Measurement(f"{arguments.model}: a clip, idle threads of another released / kept", ratio)]
     details = {"clips": arguments.clips, "rounds": arguments.rounds, "median_seconds": seconds}
     write_report(rows, details, arguments.json, arguments.plot)
 

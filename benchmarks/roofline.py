@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from vlp_rvos.profiling.cost_report import machine
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.measurement_report import describe_machine
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.utils.atomic import write_json
 
 
@@ -29,10 +29,10 @@ def measure(side: int, megabytes: int, rounds: int) -> dict[str, Any]:
         forms[str(dtype).removeprefix("torch.")] = functools.partial(torch.mm, a, b)
     source = torch.rand(megabytes * 2**20 // 4)
     forms["copy"] = functools.partial(torch.empty_like(source).copy_, source)
-    seconds = alternate(forms, rounds)
+    seconds = time_alternately(forms, rounds)
     moved = 2 * source.numel() * source.element_size()
     return {
-        **machine(),
+        **describe_machine(),
         "flops_per_second": {name: 2 * side**3 / seconds[name] for name in forms if name != "copy"},
         "bytes_per_second": moved / seconds["copy"],
     }

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vlp_rvos.profiling.cost_report import Row, plot_rows, table
+from vlp_rvos.profiling.measurement_report import Measurement, measurement_table, plot_measurements
 
 HERE = Path(__file__).parent
 OVERHEAD = {
@@ -56,17 +56,17 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     return found
 
 
-def rows_of(name: str, result: dict[str, Any]) -> list[Row]:
+def rows_of(name: str, result: dict[str, Any]) -> list[Measurement]:
     """The rows of a benchmark's JSON."""
     if "rows" in result:
-        return [Row(**row) for row in result["rows"]]
+        return [Measurement(**row) for row in result["rows"]]
     if "runs" in result:
         short, long = (run["seconds"] for run in result["runs"])
-        return [Row(f"peak memory, {long:g} s of video / {short:g} s", result["ratio"], result["limit"])]
+        return [Measurement(f"peak memory, {long:g} s of video / {short:g} s", result["ratio"], result["limit"])]
     model = name.removeprefix("overhead-")
     limits = OVERHEAD.get(model, {}) | BOTH
     return [
-        Row(f"{model}: {key.replace('_', ' ')}", result[key], limit)
+        Measurement(f"{model}: {key.replace('_', ' ')}", result[key], limit)
         for key, limit in limits.items()
         if result.get(key) is not None
     ]
@@ -100,10 +100,10 @@ def main() -> int:
         if (file := arguments.output / f"{name}.json").exists() and name not in failed
         for row in rows_of(name, json.loads(file.read_text()))
     ]
-    (arguments.output / "table.md").write_text(table(rows) + "\n")
+    (arguments.output / "table.md").write_text(measurement_table(rows) + "\n")
     (arguments.output / "table.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
-    plot_rows(arguments.output / "table.png", rows)
-    print(table(rows))
+    plot_measurements(arguments.output / "table.png", rows)
+    print(measurement_table(rows))
     return 1 if failed else 0
 
 

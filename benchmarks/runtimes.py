@@ -34,7 +34,7 @@ from vlp_rvos.models import checkpoint
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
 from vlp_rvos.runtimes.names import ExportFormat, Precision
 from vlp_rvos.runtimes.runtime import Runtime
@@ -118,10 +118,10 @@ def measure(
             seconds_to_open[form] = time.perf_counter() - begun
         texts = {form: runtime.encode_text(words) for form, runtime in runtimes.items()}
         states = {form: runtime.step(clips[0], texts[form]).state for form, runtime in runtimes.items()}
-        per_text = alternate(
+        per_text = time_alternately(
             {form: functools.partial(runtime.encode_text, words) for form, runtime in runtimes.items()}, rounds
         )
-        per_clip = alternate(
+        per_clip = time_alternately(
             {
                 form: functools.partial(runtime.step, clips[0], texts[form], states[form])
                 for form, runtime in runtimes.items()

@@ -45,8 +45,8 @@ from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.checkpoint import load_model, shipped_models
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.profiling.cost_report import Row, write_report
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.timing import time_alternately
 
 WORDS = "the square"
 
@@ -144,7 +144,7 @@ def main() -> None:
         if segmenter.runtime.embedding_cost:
             forms["command, nothing looked at ahead"] = partial(command, ahead=False)
         forms |= {f"command, {runtime}": partial(command, runtime) for runtime in arguments.runtime}
-        seconds = alternate(forms, arguments.rounds)
+        seconds = time_alternately(forms, arguments.rounds)
         height, width = clips[0].shape[-2:]
         copying = {
             "model": model,
@@ -155,23 +155,23 @@ def main() -> None:
     ours = seconds["command"]
     bare = seconds["command, no overlay"]
     rows = [
-        Row(
+        Measurement(
             f"{arguments.model}: whole segment command, {info.width}x{info.height} / model alone",
             ours / seconds["model"],
             1.15,
         ),
-        Row(f"{arguments.model}: the same without overlay", bare / seconds["model"], 1.15),
-        Row(
+        Measurement(f"{arguments.model}: the same without overlay", bare / seconds["model"], 1.15),
+        Measurement(
             f"{arguments.model}: the least, processor time of model, decoding and encoding / of the model",
             1 + processor["decode and encode"] / processor["model"],
         ),
-        Row(f"{arguments.model}: the same without encoding", 1 + processor["decode"] / processor["model"]),
+        Measurement(f"{arguments.model}: the same without encoding", 1 + processor["decode"] / processor["model"]),
     ]
     if (behind := seconds.get("command, nothing looked at ahead")) is not None:
-        rows.append(Row(f"{arguments.model}: the command, frames looked at ahead / not", ours / behind))
+        rows.append(Measurement(f"{arguments.model}: the command, frames looked at ahead / not", ours / behind))
     for runtime in arguments.runtime:
         what = f"{arguments.model}: whole segment command, {runtime} / PyTorch"
-        rows.append(Row(what, seconds[f"command, {runtime}"] / ours))
+        rows.append(Measurement(what, seconds[f"command, {runtime}"] / ours))
     details = {
         "frames": sum(clip.shape[1] for clip in clips),
         "input": list(clips[0].shape[-2:]),

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from vlp_rvos.profiling.cost_report import Row, write_report
-from vlp_rvos.profiling.overhead import alternate
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.timing import time_alternately
 
 
 def starting(*arguments: str) -> Callable[[], object]:
@@ -26,10 +26,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     forms = {"help": starting("-m", "vlp_rvos", "--help"), "python": starting("-c", "pass")}
-    seconds = alternate(forms, arguments.rounds)
+    seconds = time_alternately(forms, arguments.rounds)
     rows = [
-        Row("start-up: vlp-rvos --help", seconds["help"], 0.5, "s"),
-        Row("start-up: vlp-rvos --help / bare Python", seconds["help"] / seconds["python"]),
+        Measurement("start-up: vlp-rvos --help", seconds["help"], 0.5, "s"),
+        Measurement("start-up: vlp-rvos --help / bare Python", seconds["help"] / seconds["python"]),
     ]
     write_report(rows, {"rounds": arguments.rounds, "median_seconds": seconds}, arguments.json, arguments.plot)
 

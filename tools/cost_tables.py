@@ -14,8 +14,8 @@ from typing import Any
 
 from results import Result
 
-from vlp_rvos.profiling.cost_report import plot_lines
-from vlp_rvos.profiling.costs import PARTS, Cost, PaperModel
+from vlp_rvos.profiling.costs import PART_TITLES, Cost, MetaModel
+from vlp_rvos.profiling.plots import plot_lines
 
 MODELS = ("mini", "clip-b16")
 CLIP = 6
@@ -30,13 +30,13 @@ Results = Mapping[str, Result]
 
 
 @functools.cache
-def paper(name: str) -> PaperModel:
-    return PaperModel(name)
+def meta_model(name: str) -> MetaModel:
+    return MetaModel(name)
 
 
 @functools.cache
 def clip_cost(name: str, frames: int = CLIP, size: tuple[int, int] | None = None, expressions: int = 1) -> Cost:
-    return paper(name).per_clip(frames=frames, size=size, expressions=expressions)
+    return meta_model(name).per_clip(frames=frames, size=size, expressions=expressions)
 
 
 def markdown(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -49,12 +49,12 @@ def parts(_: Results) -> str:
     """Cost of each part of the model for one clip."""
     blocks = []
     for name in MODELS:
-        model = paper(name)
+        model = meta_model(name)
         costs = model.clip()
         total = model.per_clip()
         rows = [
             (title, f"{cost.flops / 1e9:.2f}", f"{100 * cost.flops / total.flops:.1f}", f"{cost.bytes / 1e6:.0f}")
-            for part, title in PARTS.items()
+            for part, title in PART_TITLES.items()
             if (cost := costs.get(part))
         ]
         rows.append(("a clip, without the words", f"{total.flops / 1e9:.2f}", "100", f"{total.bytes / 1e6:.0f}"))
@@ -129,7 +129,7 @@ def whole_videos(_: Results) -> str:
     rows = []
     for seconds in (10, 60, 600, 3600):
         clips = -(-seconds * FPS // CLIP)
-        totals = [paper(name).clip()["text"].flops + clips * clip_cost(name).flops for name in MODELS]
+        totals = [meta_model(name).clip()["text"].flops + clips * clip_cost(name).flops for name in MODELS]
         rows.append((f"{seconds} s", clips, *(f"{flops / 1e12:.2f}" for flops in totals), "6 frames and their history"))
     return markdown(("video", "clips", *(f"{name}, TFLOPs" for name in MODELS), "state"), rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from results import Result
 
-from vlp_rvos.profiling.cost_report import Row, table
+from vlp_rvos.profiling.measurement_report import Measurement, measurement_table
 
 Results = Mapping[str, Result]
 
@@ -165,7 +165,7 @@ def scoring(results: Results) -> str:
 
 def measurements(results: Results) -> str:
     """Everything that `benchmarks/run_all.py` measures."""
-    return table([Row(**row) for row in results["measurements"].result["rows"]])
+    return measurement_table([Measurement(**row) for row in results["measurements"].result["rows"]])
 
 
 def _j_and_f(scores: Mapping[str, float]) -> tuple[float, float, float]:

@@ -1,1 +1,1 @@
-"""Costs as ratios, measured in one run."""
+"""What running the method costs: operations counted without running them, and times measured as ratios."""

@@ -1,8 +1,9 @@
-"""What the model costs on paper: floating point operations and bytes, counted on the meta device, where nothing runs.
+"""Counts the floating point operations and the memory traffic of a model, without running it and on any machine.
 
-A FLOP is an addition or a multiplication (a multiply-add is 2), by the formulas of `torch.utils.flop_counter`: matrix
-products, convolutions and attention. Bytes are what every operation reads and writes, without views and as if nothing
-stayed in a cache between two operations; an attention map is never written. Both do not depend on the machine.
+The model lies on PyTorch's meta device, where tensors have shapes but no values. A FLOP is one addition or
+multiplication, so a multiply-add is 2. FLOPs are counted for matrix products, convolutions and attention, by the
+formulas of `torch.utils.flop_counter`. Bytes are the sizes of all tensors that an operation reads and writes. Views are
+free, nothing is assumed to stay in a cache between two operations, and attention maps are never written to memory.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["PARTS", "Cost", "PaperModel", "counted"]
+__all__ = ["PART_TITLES", "Cost", "MetaModel", "count_costs"]
 
-PARTS = {
+#: part of a model, as in `MetaModel.clip` -> its title in tables
+PART_TITLES = {
     "text": "words, once for a video",
     "tower": "bare frozen vision tower",
     "encoder": "prompts, capture and reference guidance on top of the tower",
@@ -40,7 +42,12 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs and bytes; they add."""
+    """What an operation, or a sum of operations, costs.
+
+    Attributes:
+        flops: number of floating point operations.
+        bytes: number of bytes read and written.
+    """
 
     flops: int = 0
     bytes: int = 0
@@ -55,8 +62,8 @@ class Cost:
         return Cost(self.flops * factor, self.bytes * factor)
 
 
-class _Operations(TorchDispatchMode):
-    """Adds up what every operation costs, under the name that `part` has at the time."""
+class _OperationCounter(TorchDispatchMode):
+    """Adds up the cost of every operation, under the name that `part` has at the time."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -76,10 +83,10 @@ class _Operations(TorchDispatchMode):
         return out
 
 
-class _Attention(TorchFunctionMode):
-    """Counts an attention as one operation, as its kernels on real devices are; on meta it would be taken apart."""
+class _AttentionCounter(TorchFunctionMode):
+    """Counts an attention as one operation, as on real devices. The meta device would split it into several."""
 
-    def __init__(self, operations: _Operations) -> None:
+    def __init__(self, operations: _OperationCounter) -> None:
         super().__init__()
         self.operations = operations
 
@@ -100,13 +107,16 @@ def _bytes(*values: object) -> int:
 
 
 @contextmanager
-def counted(parts: Mapping[str, nn.Module] | None = None) -> Iterator[dict[str, Cost]]:
-    """Count what is done inside; the dict is filled as it is done.
+def count_costs(parts: Mapping[str, nn.Module] | None = None) -> Iterator[dict[str, Cost]]:
+    """Count the operations of the block.
 
     Args:
-        parts: modules whose calls are counted under these names. Everything else is "rest".
+        parts: name -> module whose calls are counted under this name. Everything else counts as "rest".
+
+    Yields:
+        Name -> cost, which fills up while the block runs.
     """
-    operations = _Operations()
+    operations = _OperationCounter()
     hooks = []
     for name, module in (parts or {}).items():
 
@@ -118,68 +128,74 @@ def counted(parts: Mapping[str, nn.Module] | None = None) -> Iterator[dict[str, 
 
         hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
     try:
-        with torch.no_grad(), _Attention(operations), operations:
+        with torch.no_grad(), _AttentionCounter(operations), operations:
             yield operations.costs
     finally:
         for hook in hooks:
             hook.remove()
 
 
-class PaperModel:
-    """A model without weights, whose clips can be counted.
+class MetaModel:
+    """A model on the meta device, without values in its weights, that counts what a clip costs.
 
     Args:
-        name: of a model preset.
+        name: name of a model preset.
 
     Raises:
         UserError: an unknown model.
+
+    Attributes:
+        weights: number of parameters, frozen ones included.
     """
 
     def __init__(self, name: str) -> None:
         self.name, self.config = name, ModelConfig.preset(name)
-        # Nothing is drawn there, so that even a large model is at hand at once.
+        # No random numbers are drawn there, so that even a large model is made at once.
         with torch.device("meta"):
             self.model = VLPRVOS(random_backbone(name), self.config).eval()
         self.weights = sum(p.numel() for p in self.model.parameters())
 
     @property
     def size(self) -> tuple[int, int]:
-        """(h, w) of the network's input for a 16:9 video."""
+        """(H, W) of the network input for a 16:9 video, in pixels."""
         return self.config.frame_size(9, 16, self.model.backbone.size_multiple)
 
     def clip(
         self, frames: int | None = None, size: tuple[int, int] | None = None, expressions: int = 1
     ) -> dict[str, Cost]:
-        """Cost of one clip that is not a video's first, in float32.
+        """Cost of one clip with history in float32.
 
         Args:
-            frames: of the clip; the preset's by default.
-            size: (h, w) of the input; see `size`.
-            expressions: about the clip.
+            frames: number of frames; None for the preset's.
+            size: (H, W) of the network input in pixels; None for `size`.
+            expressions: number of expressions about the clip.
+
+        Returns:
+            Part of the model -> cost, see `PART_TITLES`.
         """
         length, (height, width) = frames or self.config.clip_length, size or self.size
         backbone = self.model.backbone
         words = backbone.tokenize(["the dog that jumps over the fence"] * expressions).to("meta")
-        with counted() as costs:
+        with count_costs() as costs:
             text = self.model.encode_text(words)
         found = {"text": sum(costs.values(), Cost())}
         images = torch.empty(length, 3, height, width, device="meta")
-        with counted() as costs:
+        with count_costs() as costs:
             backbone.encode_image(images, self.config.patch_pool)
         found["tower"] = sum(costs.values(), Cost())
-        with counted() as costs:
+        with count_costs() as costs:
             self.model.encoder.embed(backbone, images[None])
         embedding = sum(costs.values(), Cost())
         history = torch.empty(expressions, length, self.config.width, device="meta")
         video_of = torch.zeros(expressions, dtype=torch.int64, device="meta")
         names = ("encoder", "motion", "fusion", "reasoning", "mask_head")
         parts = {name: part for name in names if (part := getattr(self.model, name)) is not None}
-        with counted(parts) as costs:
+        with count_costs(parts) as costs:
             self.model(images[None], text, history, video_of)
-        # The tower's begin stands outside of the encoder's own call.
+        # Frames are embedded outside of the encoder's call, so this cost was counted as "rest".
         encoder, rest = costs["encoder"] + embedding - found["tower"], costs["rest"] - embedding
         return {**found, **costs, "encoder": encoder, "rest": rest}
 
     def per_clip(self, **setting: Any) -> Cost:
-        """Cost of one clip without the words, which are encoded once for a video."""
+        """Cost of one clip without the words, which are encoded once for a video; arguments as for `clip`."""
         return sum((cost for part, cost in self.clip(**setting).items() if part != "text"), Cost())

@@ -1,14 +1,12 @@
-"""What the method costs on top of its frozen tower, and what else a user or researcher waits for, as ratios.
+"""How much longer the whole method takes than its bare frozen vision tower, and other ratios that users wait for.
 
-All forms of a comparison alternate in one process on the same frames, so that what else the machine does hits them
-alike; a ratio is that of medians. Weights are random: they change no cost.
+Everything that is compared runs in turns in one process on the same frames; ratios are those of median times. Weights
+are random, because they do not change the time.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,24 +18,34 @@ from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.backbones.mini import MiniBackbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.training.losses import clip_losses
 
-__all__ = ["Overhead", "alternate", "measure_overhead"]
+__all__ = ["Overhead", "measure_overhead"]
 
 EXPRESSIONS = ("the dog that jumps over the fence", "the red car on the left")
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Ratios, and what they were measured with. All times are medians in seconds per clip.
+    """Ratios of times, and the settings that they were measured with.
 
     Attributes:
-        model, frames, height, width, threads, rounds, precision: the setting; frames of one clip.
-        seconds: what was timed -> seconds.
-        model_over_tower: whole model for one expression / its bare frozen vision tower (`mini`: its bare stem).
-        bf16_over_fp32: the whole model in the two formats; None where the run is in bf16 itself.
-        second_expression_over_first: what one more expression about the same frames costs.
-        training_step_over_forward: forward and backward of two clips / their forward; None where it was left out.
+        model: name of the model preset.
+        frames: number of frames of a clip.
+        height: height of the network input in pixels.
+        width: width of the network input in pixels.
+        threads: number of CPU threads of PyTorch.
+        rounds: number of timed runs.
+        precision: number format of model and tower, "fp32" or "bf16".
+        seconds: name of what was timed -> median seconds.
+        model_over_tower: time of the whole model for one expression, divided by that of its bare frozen vision tower
+            (for `mini`, of its convolutional stem).
+        bf16_over_fp32: time of the whole model in bfloat16, divided by that in float32; None if `precision` is "bf16".
+        second_expression_over_first: extra time for a second expression about the same frames, divided by the time of
+            the model for one.
+        training_step_over_forward: time of a training step of two clips, divided by that of their forward passes; None
+            if training was not timed.
     """
 
     model: str
@@ -54,20 +62,8 @@ class Overhead:
     training_step_over_forward: float | None
 
     def to_json(self) -> dict[str, object]:
-        """Plain values."""
+        """All fields as plain values."""
         return dict(vars(self))
-
-
-def alternate(forms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each of several forms, run in turns after one round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in forms}
-    for round_ in range(rounds + 1):
-        for name, run in forms.items():
-            begun = time.perf_counter()
-            run()
-            if round_:
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def measure_overhead(
@@ -79,18 +75,18 @@ def measure_overhead(
     rounds: int = 7,
     training: bool = True,
 ) -> Overhead:
-    """Measure on the CPU.
+    """Measure a model on the CPU.
 
     Args:
-        name: of a model preset.
-        precision: of the model and the tower.
-        frames: of a clip; the preset's by default.
-        size: (H, W) of the input; by default the preset's, for a video of 16:9.
-        rounds: timed runs of each form.
-        training: time a training step too.
+        name: name of a model preset.
+        precision: number format of the model and the tower.
+        frames: number of frames of a clip; None for the preset's.
+        size: (H, W) of the network input in pixels; None for the preset's input size at an aspect ratio of 16:9.
+        rounds: number of timed runs.
+        training: whether to time a training step too.
 
     Raises:
-        UserError: an unknown model, no rounds, or a size that the model cannot take.
+        UserError: an unknown model, less than one round, or a size that the model does not accept.
     """
     if rounds < 1:
         raise UserError(f"rounds is {rounds}: it must be at least 1")
@@ -131,10 +127,10 @@ def measure_overhead(
     }
     if precision == "fp32":
         forms["model in bf16"] = inference(lambda: model(clip, one, history), "bf16")
-    seconds = alternate(forms, rounds)
+    seconds = time_alternately(forms, rounds)
     if training:
         step, forward = _training(model, clip, precision)
-        seconds |= alternate({"forward of two clips": forward, "training step": step}, max(1, rounds // 2))
+        seconds |= time_alternately({"forward of two clips": forward, "training step": step}, max(1, rounds // 2))
     return Overhead(
         model=name,
         frames=length,
@@ -152,7 +148,7 @@ def measure_overhead(
 
 
 def _training(model: VLPRVOS, clip: Tensor, precision: str) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A training step of two clips (forward, loss, backward, AdamW), and the forward of the same two alone."""
+    """Two functions: a training step of two clips (forward, loss, backward, AdamW), and their forward passes alone."""
     optimizer = torch.optim.AdamW(list(model.trained_parameters()), lr=1e-5, fused=True)
     text = model.backbone.tokenize([EXPRESSIONS[0]])
     masks = torch.rand(1, *clip.shape[1:2], *clip.shape[3:]) > 0.8
