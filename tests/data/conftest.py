@@ -1,0 +1,34 @@
+"""Fixtures of the tests of training data."""
+
+from __future__ import annotations
+
+import pytest
+from benchmark_miniatures import mevis
+from benchmark_miniatures_static import write_a2d, write_refcoco
+from training_data import write_mixture
+
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
+    """A mixture of small pictures and videos."""
+    return write_mixture(tmp_path_factory.mktemp("mixture"))
+
+
+@pytest.fixture(scope="session")
+def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
+    """A mixture of three small benchmarks."""
+    root = tmp_path_factory.mktemp("benchmarks")
+    mevis(root / "mevis")
+    write_a2d(root / "a2d")
+    write_refcoco(root / "refcoco")
+    names = {"mevis": "mevis", "a2d": "a2d-sentences", "refcoco": "refcoco"}
+    return MixtureConfig(
+        root=str(root),
+        sources=tuple(Source("benchmark", folder, name=name) for folder, name in names.items()),
+        clip_length=2,
+        height=48,
+        width=64,
+        hold_out_share=0.3,
+    )

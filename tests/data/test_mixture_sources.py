@@ -1,0 +1,88 @@
+"""The data sets of a mixture, and what each split gets of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from training_data import write_parts
+
+from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
+from vlp_rvos.data.mixture_sources import BenchmarkSource, StillSource, VideoSource, open_sources
+from vlp_rvos.errors import UserError
+
+
+def test_splits_share_nothing(config: MixtureConfig) -> None:
+    train, holdout = build_mixture(config, "train"), build_mixture(config, "holdout")
+    assert [[video.name for video in source.videos] for source in train.sources.videos] == [["duck"]]
+    assert [[video.name for video in source.videos] for source in holdout.sources.videos] == [["boat"]]
+    names = [{image.file_name for image in m.sources.stills[0].bank.images} for m in (train, holdout)]
+    assert names[0]
+    assert names[1]
+    assert not names[0] & names[1]
+    assert len(names[0] | names[1]) == 16
+    samples = [train.sample(index) for index in range(12)]
+    text = " ".join(
+        t for sample in samples for t, kind in zip(sample.expressions, sample.kinds, strict=True) if kind == "video"
+    )
+    assert "duck" in text or "bird" in text
+    assert "boat" not in text
+
+
+def test_sources_are_sorted_by_kind(config: MixtureConfig, benchmarks: MixtureConfig) -> None:
+    mevis = replace(benchmarks.sources[0], folder=str(Path(benchmarks.root) / "mevis"), weight=3.0)
+    sources = open_sources(replace(config, sources=(mevis, *reversed(config.sources))), "train")
+    assert [type(source) for source in sources.all] == [VideoSource, StillSource, BenchmarkSource]
+    assert [source.weight for source in sources.all] == [1.0, 1.0, 3.0]
+
+
+def test_sources_without_data_of_a_split_are_left_out(config: MixtureConfig) -> None:
+    sources = open_sources(replace(config, hold_out=(), hold_out_share=1.0), "train")
+    assert [type(source) for source in sources.all] == [VideoSource]
+
+
+def test_annotations_may_use_another_data_set_s_pictures(config: MixtureConfig, tmp_path: Path) -> None:
+    parts = Source("videos", str(write_parts(Path(config.root) / "videos", tmp_path)), images="videos")
+    mixture = build_mixture(replace(config, sources=(parts,), hold_out=(), paste_on_videos=0.0, absent=0.0))
+    masks: dict[str, torch.Tensor] = {}
+    for sample in map(mixture.sample, range(12)):
+        masks = {
+            part: mask
+            for mask, text in zip(sample.masks, sample.expressions, strict=True)
+            for part in ("hull", "sail")
+            if part in text
+        }
+        if len(masks) == 2:
+            break
+    hull, sail = masks["hull"], masks["sail"]
+    assert hull.any()
+    assert sail.any()
+    assert not (hull & sail).any()
+    assert sample.frames.permute(1, 0, 2, 3)[:, hull].float().mean() > 200, "the white square is not under the mask"
+
+
+def test_benchmarks_hold_out_their_own_validation_split(benchmarks: MixtureConfig) -> None:
+    holdout = build_mixture(benchmarks, "holdout")
+    # The only training video of the miniature of A2D-Sentences is not in the share.
+    assert [source.clips.dataset.split for source in holdout.sources.benchmarks] == ["valid_u", "val"]
+    sample = holdout.sample(0)
+    assert torch.equal(sample.frames, holdout.sample(0).frames)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sources": (Source("benchmark", "nothing", name="mevis"),)}, "no such data set folder"),
+        ({"sources": (Source("benchmark", "videos", name="mevis", split="tests"),)}, "no split 'tests'"),
+        ({"hold_out": ("swan",)}, "hold_out names swan"),
+        ({"hold_out": ("duck", "boat"), "sources": (Source("videos", "videos"),)}, "no data is left"),
+        ({"sources": (Source("stills", "nothing"),), "hold_out": ()}, "give a folder that holds instances.json"),
+        ({"sources": (Source("videos", "nothing"),)}, "no such data set folder"),
+    ],
+)
+def test_what_a_wrong_configuration_gets(config: MixtureConfig, change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_mixture(replace(config, **change))  # type: ignore[arg-type]
