@@ -170,7 +170,7 @@ def test_somebody_is_in_the_colour_of_most_of_what_is_worn() -> None:
     assert not any(re.search(clad, text) for text in little), "a red scarf does not make a person red"
 
 
-# -- a reader that shares nothing with the generator --------------------------------------------------------------------------------------------
+# --- a reader that shares nothing with the generator -----------------------------------------------------------------
 _MOVES = r"moving|walking|running|going|driving|moves|walks|runs|goes|drives"
 
 
