@@ -1,4 +1,7 @@
-"""Point at anything in a video with words."""
+"""Point at anything in a video with words.
+
+`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame.
+"""
 
 from __future__ import annotations
 

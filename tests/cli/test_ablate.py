@@ -105,3 +105,12 @@ def test_mistakes_are_one_line(
     assert message in printed
     assert printed.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_packages_of_the_extra_are_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda _: None)
+    assert cli.main(["ablate", "mini", "-o", str(tmp_path / "out")]) == 2
+    message = "error: lightning_fabric is not installed; install with: pip install 'vlp-rvos[train]'\n"
+    assert capsys.readouterr().err == message

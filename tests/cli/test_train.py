@@ -102,3 +102,12 @@ def test_mistakes_are_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert fake_trainer.made == []
+
+
+def test_the_packages_of_the_extra_are_needed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda _: None)
+    assert main(["train", "mini"]) == 2
+    message = "error: lightning_fabric is not installed; install with: pip install 'vlp-rvos[train]'\n"
+    assert capsys.readouterr().err == message

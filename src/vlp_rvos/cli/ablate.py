@@ -38,6 +38,9 @@ def ablate(
 
     Ctrl-C stops it; the same command continues. The folder gets ablation.json and ablation.md.
     """
+    from vlp_rvos.utils.extras import require_installed
+
+    require_installed("lightning_fabric", extra="train")
     from vlp_rvos.training.ablation import collect_results, run_ablation
     from vlp_rvos.training.ablation_config import load_ablation
     from vlp_rvos.training.ablation_table import ablation_table

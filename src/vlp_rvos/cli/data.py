@@ -26,7 +26,7 @@ DatasetFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of
 
 
 def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) -> None:
-    """Say what of a data set is complete, what is missing, and how to get it.
+    """Check which parts of a data set are complete, and say how to get what is missing.
 
     The exit code is 1 if something is missing.
     """

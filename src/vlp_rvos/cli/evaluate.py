@@ -38,7 +38,7 @@ def masks(
     ] = False,
     files: ScoreFileOptions,
 ) -> None:
-    """Score folders of predicted masks with J and F."""
+    """Score folders of predicted masks with J and F, the measures of DAVIS."""
     from rich.console import Console
 
     from vlp_rvos.cli.score_tables import folder_table
@@ -206,7 +206,7 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="A.json", help="Scores of one run, as --json writes them.")],
     second: Annotated[Path, typer.Argument(metavar="B.json", help="Scores of another run.")],
     html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page about the changes to this HTML file.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page that compares them to this HTML file.")
     ] = None,
 ) -> None:
     """Compare the scores of two runs, expression by expression."""

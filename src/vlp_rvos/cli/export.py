@@ -16,9 +16,9 @@ def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model, or a .safetensors checkpoint.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Write there: a new or empty folder, or an old export."),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write to: new, empty, or an earlier export."),
     ],
-    runtime: Annotated[ExportFormat, typer.Option("--format", help="Library that is to run the model.")] = "onnx",
+    runtime: Annotated[ExportFormat, typer.Option("--format", help="Library to convert the model for.")] = "onnx",
 ) -> None:
     """Convert a model for ONNX Runtime or OpenVINO; 'vlp-rvos segment --model FOLDER' runs the result."""
     from vlp_rvos.runtimes.artifact import check_replaceable

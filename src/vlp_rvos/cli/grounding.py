@@ -34,21 +34,21 @@ def grounding(
     Prints how often the mask is on the object that the words mean, and how well presence tells present from absent
     objects.
     """
-    from vlp_rvos.data.mixture import build_mixture
-    from vlp_rvos.data.object_pairs import PAIR_KINDS
-    from vlp_rvos.training.train_config import load_config
     from vlp_rvos.utils.atomic import write_bytes
     from vlp_rvos.utils.output_files import prepare_output
-    from vlp_rvos.utils.progress import counting
 
     if json_file is not None:
         prepare_output(json_file)
-    data = replace(load_config(config).data, root=str(root), portrait=0.0)
-    mixture = build_mixture(data, "holdout")
     # Torch takes a second to import: a mistake in the above is reported before.
+    from vlp_rvos.data.mixture import build_mixture
+    from vlp_rvos.data.object_pairs import PAIR_KINDS
     from vlp_rvos.evaluation.grounding_probe import probe_grounding
     from vlp_rvos.inference.segmenter import Segmenter
+    from vlp_rvos.training.train_config import load_config
+    from vlp_rvos.utils.progress import counting
 
+    data = replace(load_config(config).data, root=str(root), portrait=0.0)
+    mixture = build_mixture(data, "holdout")
     predict = Segmenter.from_pretrained(model, options).segment
     with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:
         found = probe_grounding(predict, mixture, pairs, samples, count)

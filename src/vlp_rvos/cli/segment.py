@@ -56,8 +56,8 @@ def segment(
 ) -> None:
     """Find what the words say in every frame of a video, and write masks and an overlay.
 
-    Results take their final names only when they are complete. If the video breaks off or you press Ctrl-C, the results
-    up to there are kept, and masks.json says so.
+    Files get their final names only when they are complete. If the video breaks off or you press Ctrl-C, the results up
+    to there are kept, and masks.json says so.
     """
     wanted = [text for text in (expression, *(expressions or ())) if text is not None]
     if not wanted:

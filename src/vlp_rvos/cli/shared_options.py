@@ -36,10 +36,12 @@ Model = Annotated[
 ConfigOverrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a setting of the configuration, for example lr=1e-4; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting of the configuration: KEY or KEY.KEY, and a VALUE in YAML; repeatable.",
     ),
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers to this JSON file.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results to this JSON file.")]
 MaskFolder = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write the predicted masks to this folder.")
 ]
@@ -59,11 +61,16 @@ def inference_options(
     ] = DEFAULTS.size,
     threshold: Annotated[
         float,
-        typer.Option(help="Foreground probability from which a pixel belongs to the mask.", rich_help_panel=PANEL),
+        typer.Option(
+            help="Foreground probability, between 0 and 1, from which a pixel belongs to the mask.",
+            rich_help_panel=PANEL,
+        ),
     ] = DEFAULTS.threshold,
     presence_threshold: Annotated[
         float,
-        typer.Option(help="Leave the mask of a frame empty if its presence is below this.", rich_help_panel=PANEL),
+        typer.Option(
+            help="Presence, from 0 to 1, below which the mask of a frame is left empty.", rich_help_panel=PANEL
+        ),
     ] = DEFAULTS.presence_threshold,
     min_part: Annotated[
         float | None,

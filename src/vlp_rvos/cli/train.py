@@ -24,13 +24,14 @@ def train(
     overrides: ConfigOverrides = None,
 ) -> None:
     """Train a model. Ctrl-C saves the run after the current step; --resume continues it."""
-    from vlp_rvos.training.train_config import load_config
+    from vlp_rvos.utils.extras import require_installed
 
-    settings = load_config(config, overrides or ())
-    # Torch takes a second to import: a mistake in the configuration is reported before.
+    require_installed("lightning_fabric", extra="train")
+    from vlp_rvos.training.train_config import load_config
     from vlp_rvos.training.trainer import Trainer
 
-    result = Trainer(settings, output, device=device, resume=resume).train()
+    trainer = Trainer(load_config(config, overrides or ()), output, device=device, resume=resume)
+    result = trainer.train()
     if not result.finished:
         typer.echo(f"stopped at step {result.steps}; continue with the same command and --resume")
         raise typer.Exit(INTERRUPTED)
