@@ -1,4 +1,4 @@
-"""Tiny synthetic videos, and a tiny model to segment them with."""
+"""Tiny synthetic videos, as arrays, files and folders."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from PIL import Image as PillowImage
-from stubs import TinyBackbone
 
 from vlp_rvos.arrays import Image
-from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 FPS = 10
 ENCODERS = {
@@ -29,12 +25,12 @@ ENCODERS = {
 
 
 def frames(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
-    """Grey pictures (H, W, 3), 10 levels brighter each, whose top left quarter is red; `size` is (width, height)."""
+    """Grey images (H, W, 3), 10 levels brighter each, whose top left quarter is red; `size` is (width, height)."""
     width, height = size
-    pictures = [np.full((height, width, 3), 40 + 10 * (i % 20), np.uint8) for i in range(number)]
-    for picture in pictures:
-        picture[: height // 2, : width // 2] = (220, 20, 20)
-    return pictures
+    images = [np.full((height, width, 3), 40 + 10 * (i % 20), np.uint8) for i in range(number)]
+    for image in images:
+        image[: height // 2, : width // 2] = (220, 20, 20)
+    return images
 
 
 def brightness(image: np.ndarray) -> float:
@@ -43,7 +39,7 @@ def brightness(image: np.ndarray) -> float:
 
 
 def noise(number: int, size: tuple[int, int] = (64, 48)) -> list[Image]:
-    """Pictures that do not compress, so that cutting the file cuts frames."""
+    """Images that do not compress, so that cutting the file cuts frames."""
     width, height = size
     return [np.random.default_rng(i).integers(0, 256, (height, width, 3), dtype=np.uint8) for i in range(number)]
 
@@ -55,7 +51,7 @@ def yuv_frame(size: tuple[int, int] = (64, 48)) -> av.VideoFrame:
 
 def write_video(
     path: Path,
-    pictures: Sequence[Image],
+    images: Sequence[Image],
     times: Sequence[float] | None = None,
     *,
     encoder: str | None = None,
@@ -69,14 +65,14 @@ def write_video(
     name, pixels, tick = ENCODERS[kind]
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(encoder or name, rate=FPS)
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pixels
         stream.codec_context.time_base = tick
         if rotation or mirror:
             stream.set_display_rotation(rotation, hflip=mirror)
         sound = container.add_stream("aac", rate=8000, layout="mono") if audio else None
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for i, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = round((i / FPS if times is None else times[i]) / tick), tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -86,7 +82,7 @@ def write_video(
 
 
 def write_sound(path: Path) -> Path:
-    """A file without any picture."""
+    """A file that has sound and no video."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -96,40 +92,17 @@ def write_sound(path: Path) -> Path:
     return path
 
 
-def write_folder(path: Path, pictures: Sequence[Image], suffix: str = "png", pattern: str = "{:05d}") -> Path:
-    """One image file a frame."""
+def write_folder(path: Path, images: Sequence[Image], suffix: str = "png", pattern: str = "{:05d}") -> Path:
+    """A folder with one image file for each frame."""
     path.mkdir(parents=True)
-    for i, picture in enumerate(pictures):
-        PillowImage.fromarray(picture).save(path / f"{pattern.format(i)}.{suffix}")
+    for i, image in enumerate(images):
+        PillowImage.fromarray(image).save(path / f"{pattern.format(i)}.{suffix}")
     return path
 
 
 def cut(path: Path, share: float = 0.6) -> Path:
-    """A file of the same suffix that ends early."""
+    """A copy of a file that ends early, beside it and with the same suffix."""
     data = path.read_bytes()
     short = path.with_name(f"cut{path.suffix}")
     short.write_bytes(data[: int(len(data) * share)])
     return short
-
-
-def tiny_model(**changes: object) -> VLPRVOS:
-    """A whole model with random weights, always the same ones."""
-    torch.manual_seed(0)
-    config = ModelConfig(
-        width=32,
-        clip_length=3,
-        input_size=64,
-        keep_aspect=True,
-        language_prompts=2,
-        vision_prompts=2,
-        temporal_prompts=1,
-        prompt_width=32,
-        prompt_heads=2,
-        prompt_layers=1,
-        shallow_layers=(2, 1),
-        str_blocks=2,
-        str_heads=4,
-        cube_size=2,
-        head_width=16,
-    )
-    return VLPRVOS(TinyBackbone(), config.replace(**changes))

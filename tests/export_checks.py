@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clips import noise, tiny_model, write_video
-from stubs import TinyBackbone
+from clips import noise, write_video
+from stubs import TinyBackbone, tiny_model
 
 from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli

@@ -1,4 +1,4 @@
-"""A tiny random backbone: every part of the real ones, in milliseconds."""
+"""A tiny random backbone and a tiny model: every part of the real ones, in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 PAD, START, END, FIRST_WORD = 0, 1, 2, 3
 
@@ -162,3 +163,26 @@ def tiny_config(**changes: object) -> ModelConfig:
         "head_width": 16,
     }
     return ModelConfig.from_dict({**values, **changes})
+
+
+def tiny_model(**changes: object) -> VLPRVOS:
+    """A whole model with random weights, always the same ones."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        width=32,
+        clip_length=3,
+        input_size=64,
+        keep_aspect=True,
+        language_prompts=2,
+        vision_prompts=2,
+        temporal_prompts=1,
+        prompt_width=32,
+        prompt_heads=2,
+        prompt_layers=1,
+        shallow_layers=(2, 1),
+        str_blocks=2,
+        str_heads=4,
+        cube_size=2,
+        head_width=16,
+    )
+    return VLPRVOS(TinyBackbone(), config.replace(**changes))

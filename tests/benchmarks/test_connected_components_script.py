@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import tiny_model
+from stubs import tiny_model
 
 from vlp_rvos import Segmenter
 

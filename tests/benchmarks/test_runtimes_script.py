@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from clips import noise, tiny_model, write_folder
+from clips import noise, write_folder
+from stubs import tiny_model
 
 from vlp_rvos.errors import UserError
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import cut, frames, noise, tiny_model, write_folder, write_sound, write_video
+from clips import cut, frames, noise, write_folder, write_sound, write_video
 from PIL import Image as PillowImage
 from pycocotools import mask as coco_mask
+from stubs import tiny_model
 
 from vlp_rvos import Segmenter, __version__
 from vlp_rvos.cli import app as cli

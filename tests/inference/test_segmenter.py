@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from clips import cut, frames, noise, tiny_model, write_folder, write_video
+from clips import cut, frames, noise, write_folder, write_video
 from PIL import Image as PillowImage
+from stubs import tiny_model
 from torch import Tensor
 
 from vlp_rvos import FrameResult, Segmenter

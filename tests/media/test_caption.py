@@ -22,7 +22,7 @@ def test_the_expression_is_burned_in() -> None:
 
 @pytest.mark.parametrize("text", ["word " * 400, "x" * 500, "собака 狗 🐕", "two\nlines", "a"])
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (320, 180)])
-def test_any_expression_fits_any_picture(text: str, size: tuple[int, int]) -> None:
+def test_any_expression_fits_any_frame(text: str, size: tuple[int, int]) -> None:
     one = result(scores=(0.9,), width=size[0], height=size[1])
     assert OverlayRenderer([text]).render(one).shape == (size[1], size[0], 3)
 

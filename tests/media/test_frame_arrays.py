@@ -11,9 +11,9 @@ def test_arrays_are_taken_one_by_one() -> None:
     taken = []
 
     def generate():  # type: ignore[no-untyped-def]
-        for i, picture in enumerate(frames(10)):
+        for i, image in enumerate(frames(10)):
             taken.append(i)
-            yield picture
+            yield image
 
     iterator = iter(ArraySource(generate(), every=2, start=1 / 24))
     assert next(iterator).time == 1 / 24

@@ -39,7 +39,7 @@ def test_overlay_blends_masks_and_draws_outlines() -> None:
     assert image[359, 500].tolist() == (50 + second // 2).tolist()
 
 
-def test_an_outline_grows_with_the_picture() -> None:
+def test_an_outline_grows_with_the_frame() -> None:
     widths = []
     for scale in (1, 3):
         one = result(scores=(0.9,), height=720 * scale, width=1280 * scale)

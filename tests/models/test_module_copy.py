@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from clips import tiny_model
+from stubs import tiny_model
 from torch import nn
 
 from vlp_rvos.models.module_copy import copy_module_tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from clips import tiny_model
+from stubs import tiny_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 

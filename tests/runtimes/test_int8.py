@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from clips import tiny_model
+from stubs import tiny_model
 from torch import nn
 
 from vlp_rvos.errors import UserError

@@ -30,7 +30,7 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
     return folder
 
 
-def test_reads_pictures_and_masks(folder: Path) -> None:
+def test_reads_images_and_masks(folder: Path) -> None:
     coco = CocoFolder(folder)
     assert [image.file_name for image in coco.images] == ["picture1.png", "picture2.png"]
     assert coco.categories == {"car": "coco", "dog": "coco"}
@@ -96,7 +96,7 @@ def test_missing_and_unreadable_files(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give a folder that holds"):
         CocoFolder(tmp_path / "nowhere")
     coco = CocoFolder(folder)
-    (folder / "images" / "picture1.png").write_bytes(b"no picture")
+    (folder / "images" / "picture1.png").write_bytes(b"no image")
     (folder / "images" / "picture2.png").unlink()
     for image in coco.images:
         with pytest.raises(UserError, match=image.file_name):
@@ -116,7 +116,7 @@ def test_broken_masks_get_one_line(folder: Path, segmentation: Any) -> None:
         coco.mask(coco.annotations_of(coco.images[0])[0])
 
 
-def test_a_picture_of_another_size(folder: Path) -> None:
+def test_an_image_of_another_size(folder: Path) -> None:
     coco = CocoFolder(change(folder, lambda content: content["images"][0].update(width=80)))
     with pytest.raises(UserError, match=r"160x90, but .* says 80x90"):
         coco.load_image(coco.images[0])

@@ -1,1 +1,1 @@
-"""Readers of pictures and videos with masks in general layouts."""
+"""Readers of images and videos with masks, in layouts that several data sets share."""
