@@ -48,7 +48,7 @@ def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, 
             items.close()
         put(True, failure)
 
-    thread = threading.Thread(target=work, name="vlp-rvos-video", daemon=True)
+    thread = threading.Thread(target=work, name="vlp-rvos-prefetch", daemon=True)
     thread.start()
     try:
         while True:

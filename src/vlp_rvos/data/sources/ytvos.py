@@ -137,7 +137,7 @@ class YTVOSDataset:
 
 
 def _locate(folder: Path) -> tuple[Path, Path]:
-    """The split's folder and its expressions file."""
+    """Find the folder of the split and its `meta_expressions.json`."""
     existing_folder(folder)
     if (folder / META).is_file():
         # Someone may point at the published place of the file instead of at the split.
@@ -163,10 +163,10 @@ def _read_meta(file: Path) -> list[VideoEntry]:
     videos = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(videos, dict):
         raise UserError(f"{file} has no mapping 'videos'; it does not follow the Ref-YouTube-VOS layout")
-    return [_video(name, video, file) for name, video in videos.items()]
+    return [_read_video(name, video, file) for name, video in videos.items()]
 
 
-def _video(name: str, video: Any, file: Path) -> VideoEntry:
+def _read_video(name: str, video: Any, file: Path) -> VideoEntry:
     plain_name(name, file)
     frames = video.get("frames") if isinstance(video, dict) else None
     expressions = video.get("expressions") if isinstance(video, dict) else None
@@ -178,10 +178,10 @@ def _video(name: str, video: Any, file: Path) -> VideoEntry:
         plain_name(frame, file)
     if len(set(frames)) != len(frames):
         raise UserError(f"{file}: video '{name}' lists a frame twice")
-    return VideoEntry(name, frames, [_expression(key, entry, name, file) for key, entry in expressions.items()])
+    return VideoEntry(name, frames, [_read_expression(key, entry, name, file) for key, entry in expressions.items()])
 
 
-def _expression(key: str, entry: Any, video: str, file: Path) -> Expression:
+def _read_expression(key: str, entry: Any, video: str, file: Path) -> Expression:
     plain_name(key, file)
     where = f"{file}: expression '{key}' of video '{video}'"
     if not isinstance(entry, dict) or not isinstance(entry.get("exp"), str):
@@ -189,10 +189,10 @@ def _expression(key: str, entry: Any, video: str, file: Path) -> Expression:
     kind = entry.get("kind")
     if kind is not None and not isinstance(kind, str):
         raise UserError(f"{where} has a 'kind' that is not text")
-    return Expression(key, entry["exp"], _object_id(entry.get("obj_id"), where), kind)
+    return Expression(key, entry["exp"], _read_object_id(entry.get("obj_id"), where), kind)
 
 
-def _object_id(value: Any, where: str) -> int | None:
+def _read_object_id(value: Any, where: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, int | str) and not isinstance(value, bool):
