@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark_miniatures import mevis, ref_davis17, ref_youtube_vos
-from benchmark_miniatures_static import write_a2d, write_jhmdb, write_refcoco
+from image_miniatures import write_a2d, write_jhmdb, write_refcoco
+from video_miniatures import write_mevis, write_ref_davis17, write_ref_youtube_vos
 
 #: Config overrides of a model that is small enough to train in a test.
 TINY = {
@@ -29,9 +29,9 @@ TINY = {
 
 def all_benchmarks(root: Path) -> Path:
     """Write them, and give back the folder."""
-    ref_youtube_vos(root / "ref-youtube-vos")
-    ref_davis17(root / "ref-davis17", frames=3)
-    mevis(root / "mevis")
+    write_ref_youtube_vos(root / "ref-youtube-vos")
+    write_ref_davis17(root / "ref-davis17", frames=3)
+    write_mevis(root / "mevis")
     write_a2d(root / "a2d-sentences")
     write_jhmdb(root / "jhmdb-sentences")
     for name in ("refcoco", "refcoco+", "refcocog"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import benchmark_miniatures as miniatures
 import pytest
+import video_miniatures as miniatures
 from PIL import Image
 
 from vlp_rvos.cli import app as cli
@@ -19,7 +19,7 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return miniatures.mevis(tmp_path / "mevis")
+    return miniatures.write_mevis(tmp_path / "mevis")
 
 
 def test_check_of_an_incomplete_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +93,7 @@ def test_preview(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_preview_of_a_plain_folder(tmp_path: Path) -> None:
-    folder = miniatures.ref_youtube_vos(tmp_path / "data")
+    folder = miniatures.write_ref_youtube_vos(tmp_path / "data")
     assert run("preview", "ytvos-folder", folder / "train", "-o", tmp_path / "sheet.png") == 0
     assert (tmp_path / "sheet.png").is_file()
 

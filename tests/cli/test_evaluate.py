@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import benchmark_miniatures as miniatures
-import benchmark_miniatures_static as pictures
+import image_miniatures as images
 import pytest
+import video_miniatures as miniatures
 from html_page import EVIL, Page, evil_dataset
 from referring import InMemory, Knowing, shifted
 from squares import SquareFinder, box, save_mask, write_mask_folders, write_object_folders, write_two_videos
@@ -97,12 +97,12 @@ def test_the_run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 
 MINIATURES: dict[str, Callable[[Path], Path]] = {
-    "ref-youtube-vos": miniatures.ref_youtube_vos,
-    "ref-davis17": miniatures.ref_davis17,
-    "mevis": miniatures.mevis,
-    "a2d-sentences": pictures.write_a2d,
-    "jhmdb-sentences": pictures.write_jhmdb,
-    "refcoco": pictures.write_refcoco,
+    "ref-youtube-vos": miniatures.write_ref_youtube_vos,
+    "ref-davis17": miniatures.write_ref_davis17,
+    "mevis": miniatures.write_mevis,
+    "a2d-sentences": images.write_a2d,
+    "jhmdb-sentences": images.write_jhmdb,
+    "refcoco": images.write_refcoco,
 }
 
 
@@ -161,7 +161,7 @@ def test_who_knows_the_truth_scores_full(
 def test_a_split_without_truth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = miniatures.mevis(tmp_path / "data")
+    folder = miniatures.write_mevis(tmp_path / "data")
     assert evaluate_known(monkeypatch, "mevis", folder, "valid") == 2
     assert "nothing can be scored" in capsys.readouterr().err
     options = ["-o", tmp_path / "out", "--json", tmp_path / "s.json"]
@@ -184,7 +184,7 @@ def test_a_split_without_truth(
 def test_mistakes_are_one_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = miniatures.mevis(tmp_path / "data")
+    folder = miniatures.write_mevis(tmp_path / "data")
     arguments = [str(folder) if argument == "DATA" else argument for argument in arguments]
     assert main(["evaluate", *arguments]) == 2
     error = capsys.readouterr().err
@@ -195,7 +195,7 @@ def test_mistakes_are_one_line(
 def test_a_mask_that_goes_missing_is_found_before_anything_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = miniatures.mevis(tmp_path / "data")
+    folder = miniatures.write_mevis(tmp_path / "data")
     assert evaluate_known(monkeypatch, "mevis", folder, "valid_u", "-o", tmp_path / "out") == 0
     shutil.rmtree(tmp_path / "out" / "9f429af409c9" / "1")
     capsys.readouterr()

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import benchmark_miniatures as miniatures
 import pytest
+import video_miniatures as miniatures
 
 from vlp_rvos.cli.app import main
 
@@ -12,7 +12,7 @@ from vlp_rvos.cli.app import main
 def test_arguments_reach_the_writer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, target = miniatures.mevis(tmp_path / "data"), tmp_path / "new" / "masks.zip"
+    folder, target = miniatures.write_mevis(tmp_path / "data"), tmp_path / "new" / "masks.zip"
     asked: list[Any] = []
 
     def write(dataset: Any, predictions: Path, output: Path, *, on_file: Any) -> int:
@@ -39,7 +39,7 @@ def test_arguments_reach_the_writer(
 def test_mistakes(
     name: str, options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, target = miniatures.mevis(tmp_path / "data"), tmp_path / "masks.zip"
+    folder, target = miniatures.write_mevis(tmp_path / "data"), tmp_path / "masks.zip"
     assert main(["submit", name, str(tmp_path), "-o", str(target), "--data", str(folder), *options]) == 2
     error = capsys.readouterr().err
     assert message in error

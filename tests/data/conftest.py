@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from benchmark_miniatures import mevis
-from benchmark_miniatures_static import write_a2d, write_refcoco
+from image_miniatures import write_a2d, write_refcoco
 from training_data import write_mixture
+from video_miniatures import write_mevis
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 
@@ -20,7 +20,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
 def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
     """A mixture of three small benchmarks."""
     root = tmp_path_factory.mktemp("benchmarks")
-    mevis(root / "mevis")
+    write_mevis(root / "mevis")
     write_a2d(root / "a2d")
     write_refcoco(root / "refcoco")
     names = {"mevis": "mevis", "a2d": "a2d-sentences", "refcoco": "refcoco"}

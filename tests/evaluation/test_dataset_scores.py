@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import benchmark_miniatures_static as pictures
+import image_miniatures as images
 import numpy as np
 import pytest
 from referring import InMemory, Knowing, shifted
@@ -43,7 +43,7 @@ def test_scores_of_expressions() -> None:
 
 
 def test_every_metric_is_json(tmp_path: Path) -> None:
-    dataset = open_benchmark("refcoco", pictures.write_refcoco(tmp_path), "val")
+    dataset = open_benchmark("refcoco", images.write_refcoco(tmp_path), "val")
     metrics: dict[str, Any] = evaluate_dataset(dataset, Knowing(dataset), protocol=PROTOCOLS["refcoco"]).metrics
     assert list(metrics) == ["P@0.5", "P@0.6", "P@0.7", "P@0.8", "P@0.9", "overall_iou", "mean_iou"]
     assert all(type(value) is float for value in metrics.values())

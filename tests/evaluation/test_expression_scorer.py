@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import benchmark_miniatures_static as pictures
+import image_miniatures as images
 import numpy as np
 import pytest
 from referring import InMemory, Knowing
@@ -16,9 +16,9 @@ from vlp_rvos.evaluation.runner import evaluate_dataset
 
 
 def test_only_frames_with_an_annotation_of_the_instance_are_scored(tmp_path: Path) -> None:
-    dataset = open_benchmark("a2d-sentences", pictures.write_a2d(tmp_path), "test")
+    dataset = open_benchmark("a2d-sentences", images.write_a2d(tmp_path), "test")
     scores = evaluate_dataset(dataset, Knowing(dataset), protocol=PROTOCOLS["a2d-sentences"])
-    annotated = pictures.A2D_VIDEOS["testVideo-2"][2]
+    annotated = images.A2D_VIDEOS["testVideo-2"][2]
     expected = {
         (video.name, x.id, f"{frame:05}")
         for video in dataset.videos

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import benchmark_miniatures as miniatures
 import numpy as np
 import pytest
+import video_miniatures as miniatures
 from PIL import Image
 from referring import InMemory
 
@@ -19,7 +19,10 @@ from vlp_rvos.data.benchmarks import open_benchmark
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.submission import write_submission
 
-MAKERS: dict[str, Callable[[Path], Path]] = {"ref-youtube-vos": miniatures.ref_youtube_vos, "mevis": miniatures.mevis}
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "ref-youtube-vos": miniatures.write_ref_youtube_vos,
+    "mevis": miniatures.write_mevis,
+}
 
 
 @pytest.fixture(params=list(MAKERS))
@@ -114,7 +117,7 @@ def test_what_the_server_would_refuse(
 def test_other_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit("refcoco", tmp_path, tmp_path, tmp_path / "x.zip") == 2
     assert "no evaluation server takes results of 'refcoco'" in capsys.readouterr().err
-    folder = miniatures.mevis(tmp_path / "data")
+    folder = miniatures.write_mevis(tmp_path / "data")
     assert submit("mevis", tmp_path / "nowhere", folder, tmp_path / "x.zip") == 2
     assert "no such folder of predicted masks" in capsys.readouterr().err
     assert submit("mevis", tmp_path, folder, tmp_path / "x.zip", "--split", "test") == 2

@@ -14,7 +14,8 @@ from vlp_rvos.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset
+    from vlp_rvos.data.benchmarks.completeness import CheckItem
+    from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 
 __all__ = ["FOLDER", "check", "preview"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark_miniatures import mevis, ref_youtube_vos
-from benchmark_miniatures_static import rectangle, write_a2d, write_refcoco
+from image_miniatures import rectangle, write_a2d, write_refcoco
 from numpy.typing import NDArray
+from video_miniatures import write_mevis, write_ref_youtube_vos
 
 from vlp_rvos.data.benchmarks import ReferringDataset, ReferringExpression, ReferringVideo, open_benchmark
 from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_benchmark_clips
@@ -72,7 +72,7 @@ def overlap(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def test_without_augmentation_a_sample_is_what_the_data_set_holds(tmp_path: Path) -> None:
-    dataset = open_benchmark("mevis", mevis(tmp_path), "train")
+    dataset = open_benchmark("mevis", write_mevis(tmp_path), "train")
     video = dataset.videos[0]
     clips = BenchmarkClips(dataset, dataset.videos, expressions=3, augment=False)
     sample = clips.draw(4, (48, 64), np.random.default_rng(0))
@@ -221,7 +221,7 @@ def test_what_is_held_out(tmp_path: Path) -> None:
     folder = write_refcoco(tmp_path / "refcoco")
     assert len(names("refcoco", folder, 0.5, False)) == 2
     assert all(name.startswith("val/") for name in names("refcoco", folder, 0.5, True))
-    folder = ref_youtube_vos(tmp_path / "ref-youtube-vos")
+    folder = write_ref_youtube_vos(tmp_path / "ref-youtube-vos")
     # The two names' hashes are at 0.02 and 0.54.
     for share in (0.0, 0.4, 1.0):
         train, held_out = names("ref-youtube-vos", folder, share, False), names("ref-youtube-vos", folder, share, True)
@@ -231,7 +231,7 @@ def test_what_is_held_out(tmp_path: Path) -> None:
 
 
 def test_a_split_without_public_masks(tmp_path: Path) -> None:
-    folder = ref_youtube_vos(tmp_path)
+    folder = write_ref_youtube_vos(tmp_path)
     with pytest.raises(UserError, match="no public masks of its split 'valid'"):
         open_benchmark_clips(
             "ref-youtube-vos", folder, "valid", held_out=False, share=0.1, expressions=1, keep_aspect=False

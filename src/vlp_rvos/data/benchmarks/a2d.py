@@ -1,22 +1,25 @@
-"""A2D-Sentences: actors and their actions, a few annotated frames in every video.
+"""A2D-Sentences: sentences about actors and their actions; every video has a few annotated frames.
 
 ```
 <folder>/Release/videoset.csv                 name, label, start, end, height, width, frames, annotated frames, usage
                                               (0 train, 1 test); no header
 <folder>/Release/clips320H/<video>.mp4
 <folder>/text_annotations/a2d_annotation.txt  video_id,instance_id,query, with a header; further columns are not read
-<folder>/text_annotations/a2d_missed_videos.txt   videos to leave out, one a line
+<folder>/text_annotations/a2d_missed_videos.txt   videos to leave out, one in a line
 <folder>/text_annotations/a2d_annotation_with_instances/<video>/<frame>.h5
 ```
-The last three may also be in `<folder>` itself. A frame's file is called by its number, from 1. It holds `instance`,
-the ids of the instances in the frame (from 0), `reMask`, (N, W, H): MATLAB's order, and without N where there is one
-instance, and `reBBox`, which is not needed. Source: Gavrilyuk et al., "Actor and Action Video Segmentation from a
-Sentence" (CVPR 2018), on the videos of Xu et al., "Can Humans Fly?" (CVPR 2015).
+The last three may also lie in `<folder>` itself. A frame's file is named by the number of the frame, from 1. It holds
+three arrays: `instance`, the ids of the instances in the frame, from 0; `reMask`, their masks in MATLAB's order
+(N, W, H), without N if there is one instance; and `reBBox`, which is not needed. Source: Gavrilyuk et al., "Actor and
+Action Video Segmentation from a Sentence" (CVPR 2018), on the videos of Xu et al., "Can Humans Fly?" (CVPR 2015).
 
-What the protocol scores are the pairs of a sentence and an annotated frame in which its instance is. The published
-files have four peculiarities, handled as in the evaluation code that the field shares (MTTR, CVPR 2022): one sentence
-has the instance "1 (copy)" and is left out; one frame lists an id twice, and the first counts; three frames have more
-masks than ids, and the first masks count; clips shorter than their number of frames repeat their last frame.
+The protocol scores every sentence in every annotated frame that shows its instance. The published files have four
+peculiarities. They are handled as in the evaluation code that the field shares (MTTR, CVPR 2022):
+
+- One sentence has the instance "1 (copy)"; it is left out.
+- One frame lists an id twice; the first one counts.
+- Three frames have more masks than ids; the first masks count.
+- Some clips are shorter than their number of frames; the last frame is repeated.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.counting import attempt, check_item
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, try_to_read
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
 from vlp_rvos.data.sources.files import plain_name
 from vlp_rvos.errors import UserError, VLPRVOSWarning
@@ -54,7 +57,7 @@ SENTENCES_HEADER = ("video_id", "instance_id", "query")
 COPIED_INSTANCE = "1 (copy)"
 
 RECENT_FRAMES = 32
-"""Kept of the clip that is being read (17 MB), so that small steps back do not start it again."""
+"""Number of frames to keep of the clip that is being read (17 MB), so that small steps back need no new start."""
 
 VIDEOS_SOURCE = "get A2D_main_1_0 from the project page of A2D (web.eecs.umich.edu/~jjcorso/r/a2d)"
 SENTENCES_SOURCE = (
@@ -64,16 +67,17 @@ SENTENCES_SOURCE = (
 
 
 class A2DSentences(ReferringDataset):
-    """A split of A2D-Sentences. One clip at a time is open, and read forwards: ask for frames in their order.
+    """A split of A2D-Sentences.
 
-    A video's frames are called "00001", "00002", ... Objects are known by the published instance ids, from 0. Masks
-    keep their published size, which is the clip's but for rounding: the protocol scores at the size of the masks.
-    To be used by one thread at a time; copies in other processes open their own clips.
+    The frames of a video are named "00001", "00002", ... Object ids are the published instance ids, from 0. Masks keep
+    their published size, at which the protocol scores; it differs from the size of the clip by rounding. One clip at a
+    time is open and is read forwards, so it is fastest to ask for frames in their order. Only one thread at a time may
+    use the data set. Copies in other processes open their own clips.
 
     Args:
         folder: root of the data set.
         split: "train" or "test".
-        name: how the data set calls itself.
+        name: name of the data set.
 
     Raises:
         UserError: a file is missing or does not follow the layout.
@@ -86,9 +90,9 @@ class A2DSentences(ReferringDataset):
         self._masks = text / MASKS_FOLDER
         if not self._masks.is_dir():
             raise UserError(f"no instance masks at {self._masks}; {SENTENCES_SOURCE}")
-        missed = _missed(text / MISSED_FILE)
+        missed = _missed_videos(text / MISSED_FILE)
         sentences = _sentences(text / SENTENCES_FILE)
-        listed = [video for video in _listed(folder) if video.split == split and video.name not in missed]
+        listed = [video for video in _listed_videos(folder) if video.split == split and video.name not in missed]
         listed = [video for video in listed if video.name in sentences]
         self._annotated = {video.name: _annotated_frames(self._masks / video.name) for video in listed}
         without = [video for video, frames in self._annotated.items() if not frames]
@@ -98,7 +102,7 @@ class A2DSentences(ReferringDataset):
                 stacklevel=3,
             )
         lengths = [max(video.frames, *self._annotated[video.name], 1) for video in listed]
-        # One text a number, shared by all videos.
+        # All videos share the texts of the names.
         names = [_frame_name(number) for number in range(1, max(lengths, default=0) + 1)]
         self.videos = [
             ReferringVideo(video.name, names[:length], sentences[video.name])
@@ -110,7 +114,7 @@ class A2DSentences(ReferringDataset):
         return self._open(video).frame(int(frame) - 1)
 
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
-        """Instance id -> mask (H, W) of the instances in a frame; None where the frame has no annotation.
+        """Instance id -> mask (H, W) of the instances in a frame; None if the frame has no annotation.
 
         Raises:
             UserError: the file is broken, or its masks are not transposed as the published ones are.
@@ -130,10 +134,10 @@ class A2DSentences(ReferringDataset):
         return objects
 
     def load_mask(self, video: str, frame: str, expression: ReferringExpression) -> NDArray[np.bool_] | None:
-        """What the expression refers to (H, W); None also in a frame without it, which the protocol leaves out."""
+        """Mask (H, W) of what the expression refers to; None if the frame does not show it, and so is not scored."""
         objects = self.load_objects(video, frame)
-        there = [objects[key] for key in expression.object_ids or () if key in objects] if objects else []
-        return np.logical_or.reduce(there) if there else None
+        annotated = [objects[key] for key in expression.object_ids or () if key in objects] if objects else []
+        return np.logical_or.reduce(annotated) if annotated else None
 
     def _open(self, video: str) -> _Clip:
         path = _clip_path(self._folder, video)
@@ -142,17 +146,17 @@ class A2DSentences(ReferringDataset):
         return self._clip
 
     def __getstate__(self) -> dict[str, Any]:
-        # Decoders cannot go to another process.
+        # A decoder cannot be sent to another process.
         return {**self.__dict__, "_clip": None}
 
 
 class _Clip:
-    """A video file of which single frames are asked for, mostly in their order."""
+    """A video file that gives single frames, fastest in their order."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._source = open_video(path)
-        # Decoding ahead needs a thread, which would wait as long as this object lives.
+        # Prefetching needs a thread, which would wait as long as this object lives.
         self._source.prefetch_depth = 0
         self.size = self._source.info.height, self._source.info.width
         self._start()
@@ -162,7 +166,7 @@ class _Clip:
         self._recent: deque[VideoFrame] = deque(maxlen=RECENT_FRAMES)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
-        """The frame (H, W, 3) at an index from 0; the last one for an index behind the end."""
+        """The frame (H, W, 3) at an index from 0; the last frame if the index is behind the end."""
         if self._recent and self._recent[0].index > index:
             self._start()
         while not self._recent or self._recent[-1].index < index:
@@ -177,16 +181,16 @@ class _Clip:
 
 
 def open_split(folder: Path, split: str, name: str) -> A2DSentences:
-    """Open a split; see `A2DSentences`."""
+    """Open a split. See `A2DSentences`."""
     return A2DSentences(folder, split, name)
 
 
 def check(folder: Path, name: str) -> list[CheckItem]:
-    """Count lists, clips and masks against the official numbers."""
+    """Compare lists, clips and masks with the official numbers. See `check_benchmark`."""
     text = _text_folder(folder)
-    listed, listed_hint = attempt(lambda: _listed(folder), VIDEOS_SOURCE)
-    missed, missed_hint = attempt(lambda: list(_missed(text / MISSED_FILE)), SENTENCES_SOURCE)
-    sentences, sentences_hint = attempt(lambda: _sentence_rows(text / SENTENCES_FILE), SENTENCES_SOURCE)
+    listed, listed_hint = try_to_read(lambda: _listed_videos(folder), VIDEOS_SOURCE)
+    missed, missed_hint = try_to_read(lambda: list(_missed_videos(text / MISSED_FILE)), SENTENCES_SOURCE)
+    sentences, sentences_hint = try_to_read(lambda: _sentence_rows(text / SENTENCES_FILE), SENTENCES_SOURCE)
     used = [video for video in listed if video.name not in missed]
     total = sum(USED_VIDEOS.values())
     clips = sum(_clip_path(folder, video.name).is_file() for video in used)
@@ -206,7 +210,7 @@ def check(folder: Path, name: str) -> list[CheckItem]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _ListedVideo:
     """A row of `videoset.csv`."""
 
     name: str
@@ -214,7 +218,7 @@ class _Listed:
     split: str
 
 
-def _listed(folder: Path) -> list[_Listed]:
+def _listed_videos(folder: Path) -> list[_ListedVideo]:
     file = folder / "Release" / "videoset.csv"
     videos = []
     for row in read_table(file, 9):
@@ -223,11 +227,11 @@ def _listed(folder: Path) -> list[_Listed]:
             raise UserError(
                 f"{file}: video '{name}' must have a number of frames and a usage 0 or 1; download it again"
             )
-        videos.append(_Listed(name, int(frames), SPLITS[int(usage)]))
+        videos.append(_ListedVideo(name, int(frames), SPLITS[int(usage)]))
     return videos
 
 
-def _missed(file: Path) -> set[str]:
+def _missed_videos(file: Path) -> set[str]:
     return {row[0].strip() for row in read_table(file, 1)}
 
 
@@ -236,18 +240,18 @@ def _sentence_rows(file: Path) -> list[list[str]]:
 
 
 def _sentences(file: Path) -> dict[str, list[ReferringExpression]]:
-    """Video -> its sentences; an expression's id is its instance's."""
+    """Video -> its sentences; the id of an expression is that of its instance."""
     sentences: dict[str, dict[str, ReferringExpression]] = {}
     for video, instance, query in _sentence_rows(file):
         if instance == COPIED_INSTANCE:
             continue
         if not instance.isdecimal():
             raise UserError(f"{file}: video '{video}' has the instance {instance!r}, which is no number")
-        ours = sentences.setdefault(plain_name(video, file), {})
-        if instance in ours:
+        by_instance = sentences.setdefault(plain_name(video, file), {})
+        if instance in by_instance:
             raise UserError(f"{file}: video '{video}' has two sentences for instance {instance}")
-        ours[instance] = ReferringExpression(instance, " ".join(query.split()), (int(instance),))
-    return {video: list(ours.values()) for video, ours in sentences.items()}
+        by_instance[instance] = ReferringExpression(instance, " ".join(query.split()), (int(instance),))
+    return {video: list(by_instance.values()) for video, by_instance in sentences.items()}
 
 
 def _read_instances(file: Path) -> dict[int, NDArray[np.bool_]]:

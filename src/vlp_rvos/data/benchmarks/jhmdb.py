@@ -1,19 +1,20 @@
-"""JHMDB-Sentences: one person and one sentence a video. For evaluation only, with a model trained on A2D-Sentences.
+"""JHMDB-Sentences: one person and one sentence in each video. Models trained on A2D-Sentences are evaluated on it.
 
 ```
 <folder>/jhmdb_annotation.txt                            video_id,query, with a header
-<folder>/Rename_Images/<class>/<video>/<frame>.png       frames, called by their number from 1
-<folder>/puppet_mask/<class>/<video>/puppet_mask.mat     part_mask, (H, W, F): one mask a frame; the last frames of some
-                                                         videos have none
+<folder>/Rename_Images/<class>/<video>/<frame>.png       frames, named by their number from 1
+<folder>/puppet_mask/<class>/<video>/puppet_mask.mat     part_mask, (H, W, F): a mask for each frame; the last frames of
+                                                         some videos have none
 <folder>/jhmdb_sentences_samples_metadata.json           which frames are scored (optional):
                                                          [[video, frame file, mask file, frames, query], ...]
 ```
 Source: Gavrilyuk et al., "Actor and Action Video Segmentation from a Sentence" (CVPR 2018), on the videos and masks of
 Jhuang et al., "Towards Understanding Action Recognition" (ICCV 2013).
 
-Three frames a video are scored, sampled uniformly among those with a mask: the rule of MTTR (Botach et al., CVPR 2022,
-section "JHMDB-Sentences" of its README), whose sample, the optional file, later work shares. Without the file another
-sample is drawn, always the same one for a video [D]; results then differ a little from published ones.
+Three frames of each video are scored, sampled uniformly among those with a mask. This is the rule of MTTR (Botach et
+al., CVPR 2022, section "JHMDB-Sentences" of its README), and later work shares its sample, the optional file. Without
+the file another sample is drawn, always the same one for a video, and results differ a little from published ones [D:
+our decision, see `docs/method.md`].
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.counting import attempt, check_item
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, try_to_read
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
 from vlp_rvos.data.sources.files import plain_name, read_json
 from vlp_rvos.errors import UserError
@@ -38,7 +39,7 @@ __all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
 
 SPLITS = ("test",)
 
-VIDEOS, SCORED_FRAMES_OF_VIDEO = 928, 3
+VIDEOS, SCORED_FRAMES_PER_VIDEO = 928, 3
 
 SENTENCES_FILE = "jhmdb_annotation.txt"
 SAMPLES_FILE = "jhmdb_sentences_samples_metadata.json"
@@ -49,18 +50,18 @@ SENTENCES_SOURCE = (
     "get it from the project page of JHMDB-Sentences (kgavrilyuk.github.io/publication/actor_action) into this folder"
 )
 SAMPLES_SOURCE = (
-    "without it another sample is scored; get it from the repository of MTTR (github.com/mttr2021/MTTR) into this"
-    " folder"
+    "without it other frames are scored than in published results; get it from the repository of MTTR"
+    " (github.com/mttr2021/MTTR) into this folder"
 )
 
 
 class JHMDBSentences(ReferringDataset):
-    """JHMDB-Sentences. Frames that are not scored count as not annotated; the person is object 1.
+    """JHMDB-Sentences. Only frames that are scored have an annotation; the person is object 1.
 
     Args:
         folder: root of the data set.
         split: "test".
-        name: how the data set calls itself.
+        name: name of the data set.
 
     Raises:
         UserError: a file or a video's folder is missing, or does not follow the layout.
@@ -83,10 +84,10 @@ class JHMDBSentences(ReferringDataset):
         return read_rgb(self._folders[video] / f"{frame}.png")
 
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
-        """{1: mask (H, W)} of the person; None where the protocol does not score the frame.
+        """{1: mask (H, W)} of the person; None if the protocol does not score the frame.
 
         Raises:
-            UserError: the masks are missing or unreadable, or end before a frame that is scored.
+            UserError: the masks are missing or unreadable, or there is none for a frame that is scored.
         """
         number = int(frame)
         if self._samples is not None and number not in self._samples.get(video, ()):
@@ -96,8 +97,8 @@ class JHMDBSentences(ReferringDataset):
             return None
         if number > len(masks):
             raise UserError(
-                f"{self._mask_file(video)} has {len(masks)} masks, but {SAMPLES_FILE} scores frame {number}:"
-                " they do not belong together"
+                f"{self._mask_file(video)} has {len(masks)} masks, but {SAMPLES_FILE} scores frame {number}: they come"
+                " from different data sets; download both again"
             )
         return {1: masks[number - 1]}
 
@@ -107,23 +108,23 @@ class JHMDBSentences(ReferringDataset):
         return self._masks[video] / "puppet_mask.mat"
 
     def _load_masks(self, video: str) -> NDArray[np.bool_]:
-        """(F, H, W) of a video; those of the last one are kept, for its next frame."""
+        """All masks of a video, (F, H, W). They are kept until another video is asked for."""
         if self._last is None or self._last[0] != video:
             self._last = video, _read_masks(self._mask_file(video))
         return self._last[1]
 
 
 def open_split(folder: Path, split: str, name: str) -> JHMDBSentences:
-    """Open the only split; see `JHMDBSentences`."""
+    """Open the only split. See `JHMDBSentences`."""
     return JHMDBSentences(folder, split, name)
 
 
 def check(folder: Path, name: str) -> list[CheckItem]:
-    """Count sentences, videos, masks and scored frames against the official numbers."""
-    rows, sentences_hint = attempt(lambda: _sentences(folder / SENTENCES_FILE), SENTENCES_SOURCE)
+    """Compare sentences, videos, masks and scored frames with the official numbers. See `check_benchmark`."""
+    rows, sentences_hint = try_to_read(lambda: _sentences(folder / SENTENCES_FILE), SENTENCES_SOURCE)
     videos = {video for video, _ in rows}
     frames, masks = _video_folders(folder / "Rename_Images"), _video_folders(folder / "puppet_mask")
-    samples, samples_hint = attempt(lambda: list((_samples(folder / SAMPLES_FILE) or {}).items()), SAMPLES_SOURCE)
+    samples, samples_hint = try_to_read(lambda: list((_samples(folder / SAMPLES_FILE) or {}).items()), SAMPLES_SOURCE)
     scored = sum(len(numbers) for video, numbers in samples if video in videos)
     return [
         check_item(f"sentences ({SENTENCES_FILE})", len(rows), VIDEOS, sentences_hint),
@@ -134,12 +135,12 @@ def check(folder: Path, name: str) -> list[CheckItem]:
             VIDEOS,
             VIDEOS_SOURCE,
         ),
-        check_item(f"scored frames ({SAMPLES_FILE})", scored, VIDEOS * SCORED_FRAMES_OF_VIDEO, samples_hint),
+        check_item(f"scored frames ({SAMPLES_FILE})", scored, VIDEOS * SCORED_FRAMES_PER_VIDEO, samples_hint),
     ]
 
 
 def _sentences(file: Path) -> list[list[str]]:
-    """[video, query] of every video."""
+    """Video and sentence of every row."""
     rows = read_table(file, 2, ("video_id", "query"))
     seen: set[str] = set()
     for video, _ in rows:
@@ -150,7 +151,7 @@ def _sentences(file: Path) -> list[list[str]]:
 
 
 def _video_folders(folder: Path) -> dict[str, Path]:
-    """Video -> its folder, whatever class it is in."""
+    """Video -> its folder; the folders are grouped by class."""
     return {path.name: path for path in sorted(folder.glob("*/*")) if not path.name.startswith(".")}
 
 
@@ -162,7 +163,7 @@ def _frames(folder: Path) -> list[str]:
 
 
 def _samples(file: Path) -> dict[str, set[int]] | None:
-    """Video -> numbers of its scored frames; None where there is no such file."""
+    """Video -> numbers of its scored frames; None if there is no such file."""
     if not file.is_file():
         return None
     rows = read_json(file)
@@ -174,7 +175,7 @@ def _samples(file: Path) -> dict[str, set[int]] | None:
             raise UserError(
                 f"{file} must be a list of [video, frame file, mask file, frames, query]; download it again"
             )
-        # The paths are those of whoever made the file: only the video and the number count.
+        # The paths are those of the authors' machine; only the video and the number of the frame matter.
         samples[plain_name(video, file)].add(number)
     return dict(samples)
 
@@ -185,7 +186,7 @@ def _frame_number(path: Any) -> int | None:
 
 
 def _sample(video: str, frames: int) -> list[int]:
-    return sorted(random.Random(video).sample(range(1, frames + 1), min(SCORED_FRAMES_OF_VIDEO, frames)))
+    return sorted(random.Random(video).sample(range(1, frames + 1), min(SCORED_FRAMES_PER_VIDEO, frames)))
 
 
 def _read_masks(file: Path) -> NDArray[np.bool_]:
@@ -194,7 +195,7 @@ def _read_masks(file: Path) -> NDArray[np.bool_]:
         raise UserError(f"no such file: {file}; {VIDEOS_SOURCE}")
     try:
         stored = scipy_io.loadmat(file, variable_names=[MASKS_KEY])[MASKS_KEY]
-    # The reader fails in many ways at a broken file, some of which have no common base.
+    # A broken file makes SciPy raise many kinds of exceptions, which have no common base.
     except Exception as error:
         raise UserError(
             f"cannot read the masks of {file} ({type(error).__name__}: {error}); unpack it again"

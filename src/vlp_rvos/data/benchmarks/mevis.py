@@ -1,33 +1,29 @@
-"""MeViS: referring expressions of motion, with several objects an expression.
+"""MeViS: referring expressions about motion, each about one object, several objects, or none.
 
 ```
 <folder>/{train,valid_u,valid}/JPEGImages/<video>/<frame>.jpg
 <folder>/{train,valid_u,valid}/meta_expressions.json   as Ref-YouTube-VOS, but "obj_id" and "anno_id" are lists
 <folder>/{train,valid_u}/mask_dict.json                {annotation id: [COCO RLE or null, one for each frame]}
 ```
-Objects are known by their annotation ids, which are unique in a split. `valid` has no masks. Both releases are read: of
-2023, and of 2024 with more expressions, some of which refer to nothing. Source: Ding et al., "MeViS: A Large-scale
+Object ids are the annotation ids, which are unique in a split. `valid` has no masks. Both releases can be read: that of
+2023, and that of 2024 with more expressions, some of which refer to nothing. Source: Ding et al., "MeViS: A Large-scale
 Benchmark for Video Segmentation with Motion Expressions" (ICCV 2023).
 """
 
 from __future__ import annotations
 
-import json
-import mmap
-import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
+from vlp_rvos.data.benchmarks.mevis_masks import MaskFile
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import plain_name, read_json
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_rgb
-from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["SPLITS", "Mevis", "check", "open_split"]
 
@@ -35,23 +31,18 @@ SPLITS = ("train", "valid_u", "valid")
 
 VIDEOS = {"train": 1662, "valid_u": 50, "valid": 140}
 EXPRESSIONS = {"train": (23051, 27502), "valid_u": (793, 907), "valid": (2236, 2523)}
-"""Of the release of 2023 and of that of 2024."""
-
-ANNOTATION = re.compile(rb'"(\d+)"\s*:\s*\[')
-"""Start of an annotation in `mask_dict.json`. Nothing inside one looks so: the keys of an RLE are words."""
-
-KEPT_ANNOTATIONS = 64
+"""Split -> number of expressions in the release of 2023, and in that of 2024."""
 
 SOURCE = "get it from the project page of MeViS (henghuiding.com/MeViS) and unpack its splits into this folder"
 
 
 class Mevis(ReferringDataset):
-    """A split of MeViS. Of the masks' file, whose size is that of the masks of a whole split, only places are kept.
+    """A split of MeViS.
 
     Args:
-        folder: of the split.
+        folder: folder of the split.
         split: "train", "valid_u" or "valid".
-        name: how the data set calls itself.
+        name: name of the data set.
 
     Raises:
         UserError: a file is missing or does not follow the layout.
@@ -77,74 +68,23 @@ class Mevis(ReferringDataset):
         return {i: np.zeros(shape, bool) if mask is None else mask for i, mask in masks.items()}
 
 
-class MaskFile:
-    """A `mask_dict.json`, read in pieces.
-
-    Args:
-        file: its path.
-
-    Attributes:
-        places: annotation id -> where in the file its list starts and where it has ended.
-
-    Raises:
-        UserError: the file is missing or does not follow the layout.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        try:
-            with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                found = [(int(match[1]), match.start(), match.end() - 1) for match in ANNOTATION.finditer(content)]
-                size = len(content)
-        except FileNotFoundError:
-            raise UserError(f"no such file: {file}") from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read {file}: {error}") from error
-        if not found:
-            raise UserError(f"{file} has no lists of masks; fetch it again")
-        stops = [start for _, start, _ in found[1:]] + [size]
-        self.places = {i: (start, stop) for (i, _, start), stop in zip(found, stops, strict=True)}
-
-    def load(self, annotation: int, index: int) -> NDArray[np.bool_] | None:
-        """Mask (H, W) of an object in a frame; None where the object is not in it.
-
-        Args:
-            annotation: its id.
-            index: of the frame in the video.
-
-        Raises:
-            UserError: there is no such mask, or it is broken.
-        """
-        if annotation not in self.places:
-            raise UserError(f"{self.file} has no annotation {annotation}, which an expression names")
-        runs = _read_annotation(self.file, *self.places[annotation])
-        if index >= len(runs):
-            raise UserError(f"{self.file}: annotation {annotation} has {len(runs)} masks, but the video more frames")
-        if runs[index] is None:
-            return None
-        try:
-            return decode_mask(runs[index])
-        except ValueError as error:
-            raise UserError(f"{self.file}: mask {index} of annotation {annotation} is broken: {error}") from error
-
-
 def open_split(folder: Path, split: str, name: str) -> Mevis:
     """Open a split. See `open_benchmark`."""
     return Mevis(folder / split, split, name)
 
 
 def check(folder: Path, name: str) -> list[CheckItem]:
-    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    """Compare videos, expressions, frames and annotations with the official numbers. See `check_benchmark`."""
     return [item for split in SPLITS for item in _check_split(folder / split, split)]
 
 
 def annotation_ids(video: ReferringVideo) -> list[int]:
-    """Ids of the objects of a video, as far as expressions name them."""
+    """Ids of all objects of a video that an expression refers to."""
     return sorted({i for expression in video.expressions for i in expression.object_ids or ()})
 
 
 def _check_split(folder: Path, split: str) -> list[CheckItem]:
-    videos, hint = attempt(lambda: _read_meta(folder / "meta_expressions.json"), SOURCE)
+    videos, hint = try_to_read(lambda: _read_meta(folder / "meta_expressions.json"), SOURCE)
     expressions = sum(len(video.expressions) for video in videos)
     official = expressions if expressions in EXPRESSIONS[split] else EXPRESSIONS[split][0]
     frames = sum(len(video.frames) for video in videos) or None
@@ -155,7 +95,7 @@ def _check_split(folder: Path, split: str) -> list[CheckItem]:
     ]
     if split != "valid":
         named = {i for video in videos for i in annotation_ids(video)}
-        marked, hint = attempt(lambda: list(MaskFile(folder / "mask_dict.json").places), SOURCE)
+        marked, hint = try_to_read(lambda: list(MaskFile(folder / "mask_dict.json").spans), SOURCE)
         items.append(
             check_item(f"{split} annotated objects", len(named.intersection(marked)), len(named) or None, hint)
         )
@@ -197,18 +137,3 @@ def _ids(value: Any, where: str) -> tuple[int, ...] | None:
     except (TypeError, ValueError):
         pass
     raise UserError(f"{where} has the anno_id {value!r}; it must be a list of numbers")
-
-
-@lru_cache(maxsize=KEPT_ANNOTATIONS)
-def _read_annotation(file: Path, start: int, stop: int) -> list[Any]:
-    """One list of a `mask_dict.json`. Kept for a while, because a video's frames are asked for one after another."""
-    try:
-        with file.open("rb") as opened:
-            opened.seek(start)
-            text = opened.read(stop - start).decode("utf-8")
-        # What follows the list, up to the next one, is of no interest.
-        runs, _ = json.JSONDecoder().raw_decode(text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file} at byte {start}: {error}; fetch it again") from error
-    assert isinstance(runs, list)
-    return runs

@@ -1,4 +1,4 @@
-"""A contact sheet: random samples of a data set with their masks and expressions."""
+"""A contact sheet: random expressions of a data set, each with a frame and its mask."""
 
 from __future__ import annotations
 
@@ -19,65 +19,65 @@ __all__ = ["contact_sheet", "to_png"]
 
 MAX_COLUMNS = 4
 TILE = (320, 200)
-"""Width and height of a picture on the sheet."""
+"""Width and height of a frame on the sheet, in pixels."""
 TEXT_HEIGHT, TEXT_LINES, FONT_SIZE = 16, 3, 13
 MIN_LETTERS = 10
-"""Of a line: these fit under a picture, whatever they are."""
+"""Number of letters that fit in a line under a frame, however wide they are."""
 
 MARGIN = 8
-FRAMES_TRIED = 8
-"""How many annotated frames of a video are looked at for one where the object is visible."""
+MAX_FRAMES_TRIED = 8
+"""Largest number of annotated frames to search for one in which the object is visible."""
 
 BACKGROUND, TEXT, FAINT = (24, 24, 27), (244, 244, 245), (161, 161, 170)
 MASK, OUTLINE = np.array([255, 64, 64]), np.array([255, 225, 90])
 
 
 def contact_sheet(dataset: ReferringDataset, count: int = 12, seed: int = 0) -> Image.Image:
-    """Draw random samples, from as many different videos as there are.
+    """Draw a sheet of random expressions, from as many different videos as possible.
 
     Args:
-        dataset: any benchmark.
-        count: number of samples; fewer where the data set has fewer expressions.
-        seed: the same one gives the same sheet.
+        dataset: the data set.
+        count: number of expressions; all of them if the data set has fewer.
+        seed: seed of the random choice. The same seed gives the same sheet.
 
     Raises:
-        UserError: the data set has no expressions, or a picture is missing or unreadable.
+        UserError: the data set has no expressions, or a frame is missing or unreadable.
         ValueError: count is not positive.
     """
     if count < 1:
-        raise ValueError(f"a sheet has at least one sample, not {count}")
+        raise ValueError(f"a sheet has at least one expression, not {count}")
     generator = random.Random(seed)
-    samples = _draw_samples(dataset, count, generator)
-    if not samples:
+    chosen = _choose_expressions(dataset, count, generator)
+    if not chosen:
         raise UserError(f"{dataset.name} {dataset.split} has no expressions to show")
-    columns = min(MAX_COLUMNS, len(samples))
-    rows = -(-len(samples) // columns)
+    columns = min(MAX_COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
     step = (TILE[0] + MARGIN, TILE[1] + (TEXT_LINES + 1) * TEXT_HEIGHT + MARGIN)
     sheet = Image.new("RGB", (columns * step[0] + MARGIN, rows * step[1] + MARGIN), BACKGROUND)
-    for i, (video, expression) in enumerate(samples):
+    for i, (video, expression) in enumerate(chosen):
         corner = (MARGIN + i % columns * step[0], MARGIN + i // columns * step[1])
         _draw_tile(sheet, corner, dataset, video, expression, generator)
     return sheet
 
 
 def to_png(image: Image.Image) -> bytes:
-    """The image as the content of a PNG file."""
+    """Content of a PNG file with the image."""
     content = io.BytesIO()
     image.save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
-def _draw_samples(
+def _choose_expressions(
     dataset: ReferringDataset, count: int, generator: random.Random
 ) -> list[tuple[ReferringVideo, ReferringExpression]]:
-    """Round after round of one more expression of every video, each round in a new order."""
+    """Choose in rounds: each round takes one more expression of every video, in a random order of the videos."""
     remaining = {i: generator.sample(x, len(x)) for i, video in enumerate(dataset.videos) if (x := video.expressions)}
-    samples: list[tuple[ReferringVideo, ReferringExpression]] = []
-    while remaining and len(samples) < count:
-        for i in generator.sample(list(remaining), min(len(remaining), count - len(samples))):
-            samples.append((dataset.videos[i], remaining[i].pop()))
+    chosen: list[tuple[ReferringVideo, ReferringExpression]] = []
+    while remaining and len(chosen) < count:
+        for i in generator.sample(list(remaining), min(len(remaining), count - len(chosen))):
+            chosen.append((dataset.videos[i], remaining[i].pop()))
         remaining = {i: expressions for i, expressions in remaining.items() if expressions}
-    return samples
+    return chosen
 
 
 def _draw_tile(
@@ -105,7 +105,7 @@ def _draw_tile(
     if expression.object_ids == ():
         note += ", refers to nothing"
     elif mask is None:
-        note += ", no truth"
+        note += ", no true mask"
     elif not mask.any():
         note += ", not in this frame"
     draw.text((left, top + TILE[1] + len(lines) * TEXT_HEIGHT), note, font=font, fill=FAINT)
@@ -114,30 +114,30 @@ def _draw_tile(
 def _choose_frame(
     dataset: ReferringDataset, video: ReferringVideo, expression: ReferringExpression, generator: random.Random
 ) -> tuple[str, NDArray[np.bool_] | None]:
-    """A frame in which the object is visible, if one is found soon; else one with an annotation; else any."""
+    """A frame that shows the object, if one is found soon; else a frame with an annotation; else any frame."""
     frames = generator.sample(video.frames, len(video.frames))
     annotated: list[tuple[str, NDArray[np.bool_]]] = []
     for frame in frames:
         mask = dataset.load_mask(video.name, frame, expression)
-        # Some data sets annotate few of their frames; to pass over the others costs little.
+        # Some data sets annotate few of their frames. Skipping the others costs little, so they do not count.
         if mask is None:
             continue
         if mask.any():
             return frame, mask
         annotated.append((frame, mask))
-        if len(annotated) == FRAMES_TRIED:
+        if len(annotated) == MAX_FRAMES_TRIED:
             break
     return annotated[0] if annotated else (frames[0], None)
 
 
 def _with_mask(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) with the mask (H, W) blended in and outlined."""
+    """The frame (H, W, 3) with the mask (H, W) blended in and outlined."""
     height, width = image.shape[:2]
     # Some data sets round the sizes of frames and masks differently.
     mask = resize_mask(mask, (height, width))
     result = image.copy()
     result[mask] = (image[mask] + MASK) // 2
-    # Wide enough to be seen when the picture is a thumbnail.
+    # The line must be visible when the frame is a thumbnail.
     line = max(1, round(1.5 * width / TILE[0]))
     padded = np.pad(mask, line, mode="edge")
     inner = mask.copy()
@@ -148,7 +148,7 @@ def _with_mask(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _wrapped(text: str, font: Font) -> list[str]:
-    """At most `TEXT_LINES` lines that fit under a picture; what is left over becomes an ellipsis."""
+    """Break a text into at most `TEXT_LINES` lines that fit under a frame; an ellipsis stands for the rest."""
     letters = max(len(text), MIN_LETTERS)
     while True:
         lines = textwrap.wrap(text, letters, max_lines=TEXT_LINES, placeholder="...")

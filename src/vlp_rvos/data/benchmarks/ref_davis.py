@@ -6,11 +6,11 @@
 <folder>/DAVIS/ImageSets/2017/{train,val}.txt
 <folder>/davis_text_annotations/Davis17_annot{1,2}{,_full_video}.txt   lines of: video object "expression"
 ```
-Two annotators wrote one expression an object from the first frame and one from the full video; their four files are
-scored apart and averaged. The second annotator's files are latin-1. The results that methods report are taken against
-`Annotations_unsupervised`, whose pixels of value 255 are void; so it is used where it is there. Sources: Khoreva et
-al., "Video Object Segmentation with Language Referring Expressions" (ACCV 2018); Caelles et al., "The 2019 DAVIS
-Challenge on VOS" (2019).
+Two annotators wrote two expressions for each object: one after seeing the first frame, one after seeing the full video.
+Their four files are scored apart, and the scores are averaged. The second annotator's files are latin-1. Published
+results are measured against `Annotations_unsupervised`, in which pixels of value 255 are void; so that folder takes
+precedence. Sources: Khoreva et al., "Video Object Segmentation with Language Referring Expressions" (ACCV 2018);
+Caelles et al., "The 2019 DAVIS Challenge on VOS" (2019).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import plain_name
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_object_ids, read_rgb
@@ -33,7 +33,7 @@ __all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_s
 SPLITS = ("train", "val")
 
 ANNOTATORS = {"1": "utf-8", "1_full_video": "utf-8", "2": "latin-1", "2_full_video": "latin-1"}
-"""Who wrote a file of expressions, in the official order -> its encoding."""
+"""Annotator, in the official order -> encoding of the annotator's file."""
 
 VOID = 255
 MAX_OBJECT_ID = 254
@@ -42,7 +42,7 @@ VIDEOS = {"train": 60, "val": 30}
 FRAMES = {"train": 4209, "val": 1999}
 OBJECTS = {"train": 144, "val": 61}
 
-# The text files do not always call a video by its name.
+# The files of expressions misspell the names of some videos.
 MISSPELT = {"clasic-car": "classic-car", "dog-scale": "dogs-scale", "motor-bike": "motorbike"}
 
 SOURCE = (
@@ -53,12 +53,12 @@ SOURCE = (
 
 
 class RefDavis(ReferringDataset):
-    """A split of Ref-DAVIS17. Expressions carry their annotator, one of `ANNOTATORS`.
+    """A split of Ref-DAVIS17. Every expression has an annotator, one of `ANNOTATORS`.
 
     Args:
-        folder: holds `DAVIS` and `davis_text_annotations`.
+        folder: folder that holds `DAVIS` and `davis_text_annotations`.
         split: "train" or "val".
-        name: how the data set calls itself.
+        name: name of the data set.
 
     Attributes:
         annotations: folder of the images of object ids.
@@ -87,7 +87,7 @@ class RefDavis(ReferringDataset):
         return {i: ids == i for i in self._object_ids(video)}
 
     def load_void(self, video: str, frame: str) -> NDArray[np.bool_]:
-        """Pixels (H, W) that the official evaluation leaves out of every measure.
+        """Pixels that the official evaluation leaves out of every score, (H, W) bool.
 
         Raises:
             UserError: the file is missing or unreadable.
@@ -99,7 +99,7 @@ class RefDavis(ReferringDataset):
         return read_object_ids(self.annotations / video / f"{frame}.png")
 
     def _object_ids(self, video: str) -> range:
-        """As the official evaluation has it: all ids up to the largest one of the first frame."""
+        """Ids of the objects of a video: all ids up to the largest one in the first frame, as in the official code."""
         if video not in self._objects:
             ids = self._load_ids(video, self._first[video])
             self._objects[video] = range(1, 1 + int(ids[ids != VOID].max(initial=0)))
@@ -112,18 +112,19 @@ def open_split(folder: Path, split: str, name: str) -> RefDavis:
 
 
 def merge_objects(scores: NDArray[np.floating], object_ids: Sequence[int], threshold: float = 0.5) -> NDArray[np.uint8]:
-    """One image of object ids from what was predicted for each object apart, by the largest score.
+    """Merge the predictions of O objects into one image of object ids; the largest score of a pixel decides.
 
     Args:
-        scores: (O, H, W) in [0, 1], of the expressions of one annotator.
-        object_ids: which object each of the O is, 1 to 254.
-        threshold: below it, a score does not count.
+        scores: (O, H, W) score of each object at each pixel.
+        object_ids: id of each object, from 1 to 254.
+        threshold: smallest score that counts.
 
     Returns:
-        (H, W) object ids; 0, the background, where no score reaches the threshold. Of equal scores the first wins.
+        (H, W) uint8 object ids; 0, the background, where no score reaches the threshold. Of equal scores the first
+        one wins.
 
     Raises:
-        ValueError: no objects, not one id for each, or an id that a palette image cannot hold.
+        ValueError: there are no objects, the number of ids differs, or a palette image cannot hold an id.
     """
     if scores.ndim != 3 or len(scores) == 0 or len(object_ids) != len(scores):
         raise ValueError(f"expected (O, H, W) scores with O ids, not {scores.shape} with {len(object_ids)}")
@@ -134,11 +135,11 @@ def merge_objects(scores: NDArray[np.floating], object_ids: Sequence[int], thres
 
 
 def check(folder: Path, name: str) -> list[CheckItem]:
-    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    """Compare videos, expressions, frames and annotations with the official numbers. See `check_benchmark`."""
     texts = sum(_text_file(folder, annotator).is_file() for annotator in ANNOTATORS)
     items = [check_item("text annotations", texts, len(ANNOTATORS), SOURCE)]
     for split in SPLITS:
-        opened, hint = attempt(partial(_opened, folder, split, name), SOURCE)
+        opened, hint = try_to_read(partial(_opened, folder, split, name), SOURCE)
         videos = [video for dataset in opened for video in dataset.videos]
         objects = {(video.name, x.object_ids) for video in videos for x in video.expressions}
         expressions = sum(len(video.expressions) for video in videos)
@@ -146,7 +147,7 @@ def check(folder: Path, name: str) -> list[CheckItem]:
         items += [
             check_item(f"{split} videos", len(videos), VIDEOS[split], hint),
             check_item(f"{split} objects", len(objects), OBJECTS[split], SOURCE),
-            # One of each annotator for every object.
+            # Every annotator wrote one expression for every object.
             check_item(f"{split} expressions", expressions, len(ANNOTATORS) * OBJECTS[split], SOURCE),
             check_item(f"{split} frames", sum(len(video.frames) for video in videos), FRAMES[split], SOURCE),
             check_item(f"{split} annotations", annotations, FRAMES[split], SOURCE),
@@ -182,7 +183,7 @@ def _frames(folder: Path) -> list[str]:
 
 
 def _read_expressions(folder: Path) -> dict[str, list[tuple[int, str, str]]]:
-    """Video -> (object id, annotator, expression) of everything that was written about it."""
+    """Video -> object id, annotator and text of every expression about it."""
     videos: dict[str, list[tuple[int, str, str]]] = {}
     for annotator, encoding in ANNOTATORS.items():
         file = _text_file(folder, annotator)
@@ -197,7 +198,7 @@ def _read_expressions(folder: Path) -> dict[str, list[tuple[int, str, str]]]:
 
 
 def _of_video(expressions: dict[str, list[tuple[int, str, str]]], video: str) -> list[ReferringExpression]:
-    """Object by object, numbered through as the usual conversion to the Ref-YouTube-VOS layout does."""
+    """The expressions of a video by object, with the ids that the usual conversion to Ref-YouTube-VOS gives them."""
     ordered = sorted(expressions.get(video, []), key=lambda entry: entry[0])
     return [ReferringExpression(str(i), text, (n,), annotator) for i, (n, annotator, text) in enumerate(ordered)]
 
@@ -207,12 +208,12 @@ def _text_file(folder: Path, annotator: str) -> Path:
 
 
 def _lines(file: Path, encoding: str) -> Iterator[str]:
-    """Lines that hold something, without the space around them."""
+    """Lines of a file without the white space around them; empty lines are left out."""
     try:
         content = file.read_text(encoding=encoding)
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file}: {error}") from error
-    # Only at line feeds: `splitlines` would also split at letters that latin-1 files may hold.
+    # `splitlines` would also split at letters of latin-1 that are line breaks in Unicode.
     return (line.strip() for line in content.split("\n") if line.strip())

@@ -7,9 +7,9 @@
 <folder>/valid/JPEGImages/<video>/<frame>.jpg
 <folder>/meta_expressions/{train,valid,test}/meta_expressions.json
 ```
-The validation file lists the 305 test videos too; those that the test file lists are left out, 202 remain. Source: Seo
-et al., "URVOS: Unified Referring Video Object Segmentation Network with a Large-Scale Benchmark" (ECCV 2020), and the
-data of its challenge.
+The validation file also lists the 305 test videos. They are left out, as the test file lists them too; 202 videos
+remain. Source: Seo et al., "URVOS: Unified Referring Video Object Segmentation Network with a Large-Scale Benchmark"
+(ECCV 2020), and the data of its challenge.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vlp_rvos.data.benchmarks.counting import attempt, check_item, count_frames
-from vlp_rvos.data.benchmarks.referring_dataset import CheckItem, ReferringDataset, ReferringExpression, ReferringVideo
+from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
+from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
 from vlp_rvos.errors import UserError
@@ -35,7 +35,7 @@ VIDEOS = {"train": 3471, "valid": 202}
 TEST_VIDEOS = 305
 TRAIN_EXPRESSIONS = 12913
 VALIDATION_FILE = (507, 2096)
-"""Videos and expressions of the validation file, test videos included."""
+"""Number of videos and of expressions in the validation file, with the test videos."""
 
 SOURCE = (
     "get it from the referring video object segmentation challenge of youtube-vos.org (registration is needed)"
@@ -47,11 +47,13 @@ class RefYouTubeVOS(ReferringDataset):
     """Videos of a folder in the Ref-YouTube-VOS layout.
 
     Args:
-        name, split: how the data set calls itself.
-        reader: of the folder.
-        videos: which of the reader's videos, in their order.
-        objects: video name -> ids of its objects, where a file lists them; those that expressions name are added.
-        annotated: every frame has its annotation, so a missing file is an error; otherwise it has no truth.
+        name: name of the data set.
+        split: name of the split.
+        reader: reader of the folder.
+        videos: the reader's videos that belong to the split, in their order.
+        objects: video name -> ids of its objects, if a file lists them. Objects that expressions name are added.
+        annotated: whether every frame must have an annotation. If so, a missing file is an error; else a frame without
+            the file has no true masks.
     """
 
     def __init__(
@@ -100,10 +102,10 @@ def open_split(folder: Path, split: str, name: str) -> RefYouTubeVOS:
 
 
 def open_folder(folder: str | Path) -> RefYouTubeVOS:
-    """Any folder in the plain layout: `JPEGImages`, `Annotations` and `meta_expressions.json` (see `YTVOSDataset`).
+    """Open any folder with `JPEGImages`, `Annotations` and `meta_expressions.json`; see `YTVOSDataset`.
 
     Raises:
-        UserError: no such folder or file, or the file does not follow the layout.
+        UserError: the folder or a file is missing, or a file does not follow the layout.
     """
     reader = YTVOSDataset(folder)
     annotated = (reader.folder / "Annotations").is_dir()
@@ -111,17 +113,17 @@ def open_folder(folder: str | Path) -> RefYouTubeVOS:
 
 
 def check(folder: Path, name: str) -> list[CheckItem]:
-    """Count videos, expressions, frames and annotations. See `check_benchmark`."""
+    """Compare videos, expressions, frames and annotations with the official numbers. See `check_benchmark`."""
     return [*_check_train(folder, name), *_check_valid(folder, name)]
 
 
 def _check_train(folder: Path, name: str) -> list[CheckItem]:
-    videos, hint = attempt(lambda: open_split(folder, "train", name).videos, SOURCE)
+    videos, hint = try_to_read(lambda: open_split(folder, "train", name).videos, SOURCE)
     frames = sum(len(video.frames) for video in videos) or None
     has_objects = (folder / "train" / "meta.json").is_file()
     return [
         check_item("train videos", len(videos), VIDEOS["train"], hint),
-        check_item("train expressions", _expressions(videos), TRAIN_EXPRESSIONS, SOURCE),
+        check_item("train expressions", _count_expressions(videos), TRAIN_EXPRESSIONS, SOURCE),
         check_item("train meta.json", int(has_objects), 1, SOURCE),
         check_item("train frames", count_frames(folder / "train" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
         check_item("train annotations", count_frames(folder / "train" / "Annotations", videos, ".png"), frames, SOURCE),
@@ -129,21 +131,21 @@ def _check_train(folder: Path, name: str) -> list[CheckItem]:
 
 
 def _check_valid(folder: Path, name: str) -> list[CheckItem]:
-    listed, file_hint = attempt(lambda: YTVOSDataset(folder / "valid").videos, SOURCE)
-    test, test_hint = attempt(lambda: sorted(_test_videos(folder)), SOURCE)
-    videos, hint = attempt(lambda: open_split(folder, "valid", name).videos, SOURCE)
+    listed, file_hint = try_to_read(lambda: YTVOSDataset(folder / "valid").videos, SOURCE)
+    test, test_hint = try_to_read(lambda: sorted(_test_videos(folder)), SOURCE)
+    videos, hint = try_to_read(lambda: open_split(folder, "valid", name).videos, SOURCE)
     frames = sum(len(video.frames) for video in videos) or None
     return [
         check_item("videos of the validation file", len(listed), VALIDATION_FILE[0], file_hint),
-        check_item("expressions of the validation file", _expressions(listed), VALIDATION_FILE[1], file_hint),
+        check_item("expressions of the validation file", _count_expressions(listed), VALIDATION_FILE[1], file_hint),
         check_item("test videos to leave out", len(test), TEST_VIDEOS, test_hint),
         check_item("valid videos", len(videos), VIDEOS["valid"], hint),
-        check_item("valid expressions", _expressions(videos), None, SOURCE),
+        check_item("valid expressions", _count_expressions(videos), None, SOURCE),
         check_item("valid frames", count_frames(folder / "valid" / "JPEGImages", videos, ".jpg"), frames, SOURCE),
     ]
 
 
-def _expressions(videos: Iterable[ReferringVideo | VideoEntry]) -> int:
+def _count_expressions(videos: Iterable[ReferringVideo | VideoEntry]) -> int:
     return sum(len(video.expressions) for video in videos)
 
 

@@ -1,4 +1,4 @@
-"""What every published benchmark gives, whatever its layout on disk.
+"""What every published benchmark offers, whatever its layout on disk: videos, frames, expressions and masks.
 
 `docs/method.md` section 5. Shapes: (H, W) pixels of a frame as it is on disk.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CheckItem", "ReferringDataset", "ReferringExpression", "ReferringVideo"]
+__all__ = ["ReferringDataset", "ReferringExpression", "ReferringVideo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class ReferringExpression:
     """One expression about one video.
 
     Attributes:
-        id: unique inside its video.
+        id: id of the expression, unique in its video.
         text: the expression.
-        object_ids: what it refers to, ids of the video's masks; empty when it refers to nothing; None where the
-            data set does not tell (test sets).
-        annotator: who wrote it, where the protocol scores annotators apart (Ref-DAVIS17).
+        object_ids: ids of the objects that the expression refers to; empty if it refers to nothing; None if the data
+            set does not tell (test sets).
+        annotator: who wrote the expression, if the protocol scores annotators apart (Ref-DAVIS17); else None.
     """
 
     id: str
@@ -35,7 +35,13 @@ class ReferringExpression:
 
 @dataclass(frozen=True, slots=True)
 class ReferringVideo:
-    """One video (or picture, as a video of one frame): its frames' names in order and what is said about it."""
+    """One video, or one image as a video of a single frame.
+
+    Attributes:
+        name: name of the video.
+        frames: names of its frames, in their order.
+        expressions: expressions about the video.
+    """
 
     name: str
     frames: Sequence[str]
@@ -43,12 +49,12 @@ class ReferringVideo:
 
 
 class ReferringDataset(ABC):
-    """A split of a benchmark, read from its official layout. Only lists are in memory; pictures are read when asked.
+    """A split of a benchmark, read from its official layout. Frames and masks are read only when they are asked for.
 
     Attributes:
-        name: of the benchmark, for example "a2d-sentences".
-        split: of it, for example "test".
-        videos: in the official order.
+        name: name of the benchmark, for example "a2d-sentences".
+        split: name of the split, for example "test".
+        videos: the videos, in the official order.
     """
 
     name: str
@@ -57,7 +63,7 @@ class ReferringDataset(ABC):
 
     @abstractmethod
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
-        """RGB (H, W, 3).
+        """Pixels of a frame, (H, W, 3) uint8 RGB.
 
         Raises:
             UserError: the file is missing or unreadable.
@@ -65,14 +71,14 @@ class ReferringDataset(ABC):
 
     @abstractmethod
     def load_objects(self, video: str, frame: str) -> dict[int, NDArray[np.bool_]] | None:
-        """Object id -> mask (H, W) of a frame, every object of the video; None where the frame has no annotation.
+        """Id -> mask (H, W) of every object of the video, in one frame; None if the frame has no annotation.
 
         Raises:
             UserError: the file is missing or unreadable.
         """
 
     def load_mask(self, video: str, frame: str, expression: ReferringExpression) -> NDArray[np.bool_] | None:
-        """What the expression refers to in the frame (H, W); None where the frame or the expression has no truth."""
+        """Mask (H, W) of what the expression refers to; None if the frame or the expression has no annotation."""
         objects = None if expression.object_ids is None else self.load_objects(video, frame)
         if objects is None or expression.object_ids is None:
             return None
@@ -82,24 +88,3 @@ class ReferringDataset(ABC):
             if object_id in objects:
                 merged |= objects[object_id]
         return merged
-
-
-@dataclass(frozen=True, slots=True)
-class CheckItem:
-    """One line of `vlp-rvos data check`.
-
-    Attributes:
-        what: is counted, for example "validation videos".
-        found: how many there are.
-        expected: the official number, None where there is none.
-        hint: how to get what is missing, "" where nothing is.
-    """
-
-    what: str
-    found: int
-    expected: int | None
-    hint: str = ""
-
-    @property
-    def complete(self) -> bool:
-        return self.found == self.expected if self.expected is not None else self.found > 0

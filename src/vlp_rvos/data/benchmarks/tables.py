@@ -1,4 +1,4 @@
-"""Read comma-separated lists."""
+"""Read tables of comma-separated values."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["read_table"]
 
 
 def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[list[str]]:
-    """Rows of a comma-separated file, without its header and without empty lines.
+    """Read the rows of a table, without its header and without empty lines.
 
     Args:
-        file: UTF-8 text.
-        columns: how many every row must have at least; further ones are left out.
-        header: what the first row must begin with, where the file has a header.
+        file: a text file in UTF-8.
+        columns: number of columns to read; further columns are left out.
+        header: names that the first row must begin with; empty if the file has no header.
 
     Raises:
-        UserError: the file is missing or broken; the message names the line.
+        UserError: the file is missing, or a line is broken; the message names the line.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:

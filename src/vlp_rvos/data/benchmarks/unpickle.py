@@ -1,7 +1,7 @@
-"""Pickles of plain data, read without ever running what a pickle can hold.
+"""Read pickles of plain data, such as the official annotations of RefCOCO, without running any code in them.
 
-A pickle is a program for a small stack machine. This is that machine without the instructions that import or call
-anything: there is nothing to escape from. The official annotations of RefCOCO are such files.
+A pickle is a program for a small stack machine. This module is that machine without the instructions that import or
+call anything, so a malicious file can do no harm.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from vlp_rvos.errors import UserError
 
 __all__ = ["load_plain"]
 
-# A file with as many sentences as RefCOCO has comes to about 5 million instructions in 35 MB. An instruction makes at
-# most one object, of about 150 bytes with its place in the memo: together the two limits bound the memory.
+# The annotations of RefCOCO are about 5 million instructions in 35 MB. An instruction makes at most one object, which
+# takes about 150 bytes with its entry in the memo. So the two limits bound the memory.
 MAX_BYTES = 128 * 2**20
 MAX_INSTRUCTIONS = 12_000_000
 
 
 def load_plain(file: Path) -> Any:
-    """Lists, tuples, dictionaries, numbers, text, booleans and None out of a pickle of any protocol.
+    """Read lists, tuples, dictionaries, numbers, text, booleans and None from a pickle of any protocol.
 
-    Python 2's byte strings become text: UTF-8 where they are valid UTF-8, else latin-1.
+    Byte strings of Python 2 become text: as UTF-8 if they are valid UTF-8, else as latin-1.
 
     Raises:
-        UserError: the file is missing, damaged or too large, or holds anything else; the message names the refused
-            thing.
+        UserError: the file is missing, damaged or too large, or it holds anything else, which the message names.
     """
     try:
         size = file.stat().st_size
@@ -62,7 +61,7 @@ def load_plain(file: Path) -> Any:
 
 
 class _Machine:
-    """The stack, the stacks below the marks, and the memo."""
+    """The state of the machine: the stack, the stacks below the marks, and the memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -125,7 +124,7 @@ def _mapping(items: list[Any]) -> dict[Any, Any]:
 
 
 def _refused(name: str, argument: Any, machine: _Machine) -> str:
-    """What a reader would call the thing that the instruction wants."""
+    """Name of the refused instruction, or of what it would import."""
     if name in {"GLOBAL", "INST"}:
         return str(argument).replace(" ", ".")[:200]
     if name == "STACK_GLOBAL":

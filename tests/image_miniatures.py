@@ -212,13 +212,13 @@ def refcoco_instances(refs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def write_refcoco(folder: Path, name: str = "refcoco", shared: bool = False) -> Path:
+def write_refcoco(folder: Path, name: str = "refcoco", converted: bool = False) -> Path:
     """One of the three data sets; the first picture is a gray one, as COCO has some.
 
     Args:
         folder: of the data set, `<name>` and `train2014` come into it.
         name: which of the three.
-        shared: the form that video projects share, instead of the original.
+        converted: write the form that video projects share, instead of the original one.
     """
     refs = refcoco_refs(name)
     instances = refcoco_instances(refs)
@@ -228,9 +228,9 @@ def write_refcoco(folder: Path, name: str = "refcoco", shared: bool = False) -> 
     for image in instances["images"]:
         pixels = Image.fromarray(picture((0, 1, 2), 0))
         (pixels.convert("L") if image["id"] == 1 else pixels).save(pictures / image["file_name"], quality=95)
-    if shared:
+    if converted:
         for split in REFCOCO_SPLITS[name]:
-            content = _shared([ref for ref in refs if ref["split"] == split], instances, name)
+            content = _converted([ref for ref in refs if ref["split"] == split], instances, name)
             (annotations / f"instances_{name}_{split}.json").write_text(json.dumps(content))
     else:
         (annotations / f"refs({REFCOCO_MAKERS[name]}).p").write_bytes(python2_pickle(refs))
@@ -238,7 +238,7 @@ def write_refcoco(folder: Path, name: str = "refcoco", shared: bool = False) -> 
     return folder
 
 
-def _shared(refs: Sequence[dict[str, Any]], instances: dict[str, Any], name: str) -> dict[str, Any]:
+def _converted(refs: Sequence[dict[str, Any]], instances: dict[str, Any], name: str) -> dict[str, Any]:
     """What the converter of ReferFormer makes of the original form: an image and an annotation for every sentence."""
     images = {image["id"]: image for image in instances["images"]}
     annotations = {annotation["id"]: annotation for annotation in instances["annotations"]}

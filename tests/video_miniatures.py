@@ -49,7 +49,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content))
 
 
-def ref_youtube_vos(folder: Path, frames: int = 4) -> Path:
+def write_ref_youtube_vos(folder: Path, frames: int = 4) -> Path:
     """Two training videos; validation expressions of four, two of which are test videos."""
     names = [f"{5 * i:05}" for i in range(frames)]
     train = {"003234408d": 2, "0043f083b5": 1}
@@ -84,7 +84,7 @@ def ref_youtube_vos(folder: Path, frames: int = 4) -> Path:
     return folder
 
 
-def ref_davis17(
+def write_ref_davis17(
     folder: Path, frames: int = 4, annotations: Sequence[str] = ("Annotations_unsupervised", "Annotations")
 ) -> Path:
     """Two training videos and one validation video with two objects; the second annotator writes with accents."""
@@ -117,7 +117,7 @@ def ref_davis17(
     return folder
 
 
-def mevis(folder: Path, frames: int = 4) -> Path:
+def write_mevis(folder: Path, frames: int = 4) -> Path:
     """One video a split; an expression of two objects, one of a single object, one of nothing."""
     names = [f"{i:05}" for i in range(frames)]
     for n, (split, video) in enumerate(
