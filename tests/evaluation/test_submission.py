@@ -122,5 +122,5 @@ def test_other_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "no such folder of predicted masks" in capsys.readouterr().err
     assert submit("mevis", tmp_path, folder, tmp_path / "x.zip", "--split", "test") == 2
     assert "no split 'test'" in capsys.readouterr().err
-    with pytest.raises(UserError, match="no server took results of in-memory"):
+    with pytest.raises(UserError, match="no evaluation server takes results of in-memory"):
         write_submission(InMemory(), tmp_path, tmp_path / "x.zip")

@@ -1,8 +1,9 @@
-"""Metrics of A2D- and JHMDB-Sentences, and of RefCOCO, on masks in the COCO run-length encoding.
+"""Metrics of A2D-Sentences, JHMDB-Sentences and RefCOCO, from masks in COCO's file formats.
 
-A sample is one expression in one picture: an image with one true mask. Sources: the evaluation that work on
-A2D-Sentences shares since MTTR (Botach et al., CVPR 2022, `metrics.py` of its release) on top of COCO's own
-(`pycocotools`); for RefCOCO the same overlaps, as overall IoU, mean IoU and P@K (Yang et al., LAVT, CVPR 2022).
+In these formats, each expression in each scored frame is an image of its own, with one true mask. Sources: for the
+first two, the evaluation that work on A2D-Sentences shares since MTTR (Botach et al., CVPR 2022, `metrics.py` of its
+release), on top of COCO's own (`pycocotools`); for RefCOCO overall IoU, mean IoU and P@K of the same masks (Yang et
+al., LAVT, CVPR 2022).
 """
 
 from __future__ import annotations
@@ -24,19 +25,21 @@ from vlp_rvos.media.rle import Rle, compress, mask_area, mask_overlap
 
 __all__ = ["average_precision", "evaluate_rle", "overlap_metrics", "read_rle_files"]
 
-OVERLAPS = (0.5, 0.6, 0.7, 0.8, 0.9)
+PRECISION_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""The K of P@K."""
+
 EPSILON = 1e-6
-"""Keeps the IoU of two empty masks defined (it is 1)."""
+"""Keeps the IoU of two empty masks defined; it is 1."""
 
 
 def evaluate_rle(truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """All metrics: those of `average_precision`, then those of `overlap_metrics`.
 
     Args:
-        truth: COCO's annotation format: "images" (id, width, height) and "annotations" (image_id, segmentation), one
-            for each image.
-        predictions: COCO's result format: image_id, segmentation and score, one or more for each image. Categories
-            are ignored.
+        truth: true masks in COCO's annotation format: "images" (id, width, height), and "annotations" (image_id,
+            segmentation) with one annotation for each image.
+        predictions: predicted masks in COCO's result format (image_id, segmentation, score), one or more for each
+            image. Categories are ignored.
 
     Raises:
         UserError: an entry does not have this form, or an image has no annotation or no prediction.
@@ -57,7 +60,7 @@ def average_precision(truth: Mapping[str, Any], predictions: Sequence[Mapping[st
         {"id": image, "height": entry["segmentation"]["size"][0], "width": entry["segmentation"]["size"][1]}
         for image, entry in true.items()
     ]
-    # What COCOeval has to say on standard output, nobody asked for.
+    # COCOeval prints its progress to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(
             _coco(images, ((image, entry) for image, entry in true.items())),
@@ -96,16 +99,20 @@ def overlap_metrics(truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
         intersections += intersection
         unions += union
         ious.append(_single_precision_iou(intersection, union))
-    result = {f"P@{overlap}": fmean(iou > overlap for iou in ious) for overlap in OVERLAPS}
+    result = {f"P@{threshold}": fmean(iou > threshold for iou in ious) for threshold in PRECISION_THRESHOLDS}
     overall = intersections / unions if unions else 1.0
     return result | {"overall_iou": overall, "mean_iou": float(np.mean(ious))}
 
 
 def read_rle_files(truth: Path, predictions: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The two files that `evaluate_rle` takes.
+    """Read the two files whose contents `evaluate_rle` takes.
+
+    Args:
+        truth: JSON file of the true masks.
+        predictions: JSON file of the predicted masks.
 
     Raises:
-        UserError: a file cannot be read, or is no JSON of the right kind.
+        UserError: a file cannot be read, or its content is of another kind.
     """
     true, predicted = read_json(truth), read_json(predictions)
     if not isinstance(true, dict):
@@ -123,7 +130,7 @@ def _single_precision_iou(intersection: int, union: int) -> float:
 def _read(
     truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
-    """True entry and predicted entries of each image, in the order of the images, with compressed segmentations."""
+    """The true entry, and the predicted entries, of each image in their order, with compressed segmentations."""
     sizes = {_field(image, "id", "image"): image for image in _list(truth, "images")}
     if not sizes:
         raise UserError("the ground truth has no images")
@@ -131,7 +138,7 @@ def _read(
     for entry in _list(truth, "annotations"):
         image = _field(entry, "image_id", "annotation")
         if image in true:
-            raise UserError(f"image {image!r} of the ground truth has two annotations; a sample has one true mask")
+            raise UserError(f"image {image!r} of the ground truth has two annotations; it must have one")
         true[image] = _entry(entry, sizes, "annotation")
     predicted: dict[Any, list[dict[str, Any]]] = {image: [] for image in sizes}
     for entry in predictions:

@@ -1,6 +1,6 @@
-"""Zip files in the layouts that the evaluation servers take.
+"""Pack predicted masks into the zip files that the evaluation servers take.
 
-Ref-YouTube-VOS: `Annotations/<video>/<expression id>/<frame>.png`. MeViS: the video folders lie at the top of the zip.
+Ref-YouTube-VOS: `Annotations/<video>/<expression id>/<frame>.png`. MeViS: `<video>/<expression id>/<frame>.png`.
 Sources: the submission instructions of the two challenges (youtube-vos.org, and the README of MeViS).
 """
 
@@ -19,9 +19,9 @@ from vlp_rvos.utils.atomic import replace_file, write_failure
 __all__ = ["LAYOUTS", "write_submission"]
 
 LAYOUTS = {"ref-youtube-vos": "Annotations", "mevis": ""}
-"""Benchmark -> folder in the zip that holds the videos."""
+"""Name of a benchmark -> folder in the zip that holds the videos."""
 
-# Every file gets the earliest time that the format knows, so that equal masks give equal bytes.
+# The earliest time that the format can hold, for every file: the same masks must give the same bytes.
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
 MODE = 0o644 << 16
@@ -36,26 +36,26 @@ def write_submission(
     *,
     on_file: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Pack a folder of predicted masks; it must be complete, and nothing else of it goes into the zip.
+    """Pack the masks of a split. All of them must be there; other files in the folder are left out.
 
-    The same masks give the same bytes. The zip appears under its name only when it is complete.
+    The same masks give the same bytes. The zip file appears only when it is complete.
 
     Args:
         dataset: the split that the server scores.
-        predictions: `<video>/<expression id>/<frame>.png`, as `vlp-rvos evaluate <benchmark> -o` writes it; it may also
-            be the folder that holds `Annotations`.
+        predictions: folder of the masks, `<video>/<expression id>/<frame>.png`, as `vlp-rvos evaluate <benchmark> -o`
+            writes it; or the folder that holds it as `Annotations`.
         target: the zip file to write.
-        on_file: called with the files done and their total.
+        on_file: called after every file with the number of files done and their total.
 
     Returns:
-        How many masks are in it.
+        The number of masks in the zip.
 
     Raises:
-        UserError: a benchmark without server, masks that are missing, no PNG files, or of several sizes in one video,
-            or the zip cannot be written. The message names the first mask that is missing, and how many there are.
+        UserError: no server scores the benchmark; a mask is missing, is no PNG file, or differs in size from the others
+            of its video; or the zip cannot be written. The message names the first missing mask and how many there are.
     """
     if dataset.name not in LAYOUTS:
-        raise UserError(f"no server took results of {dataset.name}; there are layouts for {', '.join(LAYOUTS)}")
+        raise UserError(f"no evaluation server takes results of {dataset.name}; use one of {', '.join(LAYOUTS)}")
     if not predictions.is_dir():
         raise UserError(f"no such folder of predicted masks: {predictions}")
     if (predictions / "Annotations").is_dir():
@@ -65,7 +65,7 @@ def write_submission(
     prefix = PurePosixPath(LAYOUTS[dataset.name])
 
     def write(path: Path) -> None:
-        # Masks are compressed already. Storing them also makes the bytes independent of the compressor's version.
+        # PNG files are compressed already. Without compression the bytes do not depend on the compressor's version.
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for done, file in enumerate(files, start=1):
                 entry = zipfile.ZipInfo(str(prefix / file.as_posix()), FIXED_TIME)
@@ -115,7 +115,7 @@ def _check(dataset: ReferringDataset, predictions: Path) -> None:
 
 
 def _png_size(path: Path) -> tuple[int, int]:
-    """Width and height; only the start of the file is read."""
+    """Width and height of an image. Only the start of the file is read."""
     try:
         with path.open("rb") as file:
             start = file.read(len(PNG_START) + 8)
