@@ -7,13 +7,14 @@ import pytest
 
 from vlp_rvos.cli.app import main
 from vlp_rvos.pretraining import align
+from vlp_rvos.pretraining.align_config import AlignConfig
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     asked: list[Any] = []
 
-    def fake(config: align.AlignConfig, output: Path) -> dict[str, Any]:
+    def fake(config: AlignConfig, output: Path) -> dict[str, Any]:
         asked.append((config, output))
         return {"steps": 5, "held_out": {"noun": 0.5}}
 
@@ -24,13 +25,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_settings_and_folder(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("minutes: 3\nbatch: 4\n")
     assert main(["pretrain", str(tmp_path / "c.yaml"), "-o", "o", "--set", "batch=2"]) == 0
-    assert asked == [(align.AlignConfig(minutes=3, batch=2), Path("o"))]
+    assert asked == [(AlignConfig(minutes=3, batch=2), Path("o"))]
     assert capsys.readouterr().out == "o/mini-backbone.safetensors: 5 steps, held out {'noun': 0.5}\n"
 
 
 def test_defaults(asked: list[Any]) -> None:
     assert main(["pretrain"]) == 0
-    assert asked == [(align.AlignConfig(), Path("runs/mini-backbone"))]
+    assert asked == [(AlignConfig(), Path("runs/mini-backbone"))]
 
 
 def test_unknown_settings_are_refused(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,43 +1,20 @@
-"""Alignment pretraining: the vocabulary of the stem's classes, and one whole run on a tiny folder."""
+"""One whole alignment pretraining on a tiny folder, and its validation."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from coco_folder import Shape, write_coco
 
 from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.models.backbones.mini import load_mini
-from vlp_rvos.pretraining.class_names import MEMBERS, SYNONYMS, class_names, everyday_word
-
-
-def test_classes_have_their_everyday_words() -> None:
-    names = class_names()
-    words = {name: everyday_word(index, name) for index, name in enumerate(names)}
-    assert len(names) == 1000
-    expected = {
-        "golden retriever": "dog",
-        "black swan": "swan",
-        "Arabian camel": "camel",
-        "tiger cat": "cat",
-        "ox": "cow",
-        "African elephant": "elephant",
-        "sports car": "car",
-        "goose": "goose",
-        "drake": "duck",
-        "American coot": "bird",
-        "teapot": "teapot",
-    }
-    assert {name: words[name] for name in expected} == expected
-
-
-def test_members_are_spelled_as_in_the_class_list() -> None:
-    known = set(class_names())
-    assert not {name for members in MEMBERS.values() for name in members.split("|") if name} - known
-    assert all(word not in others for word, others in SYNONYMS.items())
+from vlp_rvos.pretraining.align import validate
+from vlp_rvos.pretraining.crops import Crop
 
 
 @pytest.mark.slow
@@ -55,3 +32,24 @@ def test_a_run_writes_a_tower_that_loads(tmp_path: Path) -> None:
     tower = load_mini(tmp_path / "run" / "mini-backbone.safetensors")
     assert not any(parameter.requires_grad for parameter in tower.parameters())
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_validation_counts_patches_and_regions() -> None:
+    """Two patches in a crop of 1 x 2; the region of phrase 0 is the first one."""
+    vocabulary = torch.eye(3)
+    crop = Crop({}, torch.tensor([[[1.0, 0.0]]]), [[0]], held_out=True)
+
+    def measured(patches: list[list[float]]) -> dict[str, float]:
+        aligner = SimpleNamespace(
+            patches=lambda crops: (torch.tensor([patches], dtype=torch.float32), None),
+            vocabulary=vocabulary,
+            similar=torch.eye(3, dtype=torch.bool),
+            locate_log_scale=torch.tensor(0.0),
+            locate_bias=torch.tensor(-0.5),
+        )
+        return validate(aligner, [crop])
+
+    assert measured([[1, 0, 0], [0, 1, 0]]) == {"patch_accuracy": 1.0, "locate_iou": 1.0}
+    assert measured([[1, 0, 0], [1, 0, 0]]) == {"patch_accuracy": 1.0, "locate_iou": 0.5}
+    assert measured([[0, 1, 0], [1, 0, 0]]) == {"patch_accuracy": 0.0, "locate_iou": 0.0}
+    assert validate(SimpleNamespace(), []) == {"patch_accuracy": 0.0, "locate_iou": 0.0}

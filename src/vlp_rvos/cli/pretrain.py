@@ -23,7 +23,8 @@ def pretrain(
     overrides: ConfigOverrides = None,
 ) -> None:
     """Pretrain the vision tower of the model "mini", so that image patches and words share one space."""
-    from vlp_rvos.pretraining.align import AlignConfig, align
+    from vlp_rvos.pretraining.align import align
+    from vlp_rvos.pretraining.align_config import AlignConfig
     from vlp_rvos.utils.settings import read_settings
 
     result = align(read_settings(AlignConfig, config, overrides or ()), output)

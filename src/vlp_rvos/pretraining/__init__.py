@@ -1,1 +1,1 @@
-"""Pretraining of the `mini` backbone: its patches learn to share one space with words."""
+"""Pretraining of the `mini` backbone: its vision tower learns to map patches into the space of its text tower."""

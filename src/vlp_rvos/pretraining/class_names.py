@@ -1,4 +1,4 @@
-"""What the stem's 1000 ImageNet classes are called, and which everyday word each belongs to."""
+"""The names of the stem's 1000 ImageNet classes, and an everyday word for each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import resources
 
 __all__ = ["SYNONYMS", "class_names", "everyday_word"]
 
-#: (first, last, word) over ImageNet class indices: the noun a person would use.
+#: (first class index, last class index, the noun that a person would use); later rows win
 RANGES = (
     (0, 6, "fish"), (7, 24, "bird"), (25, 32, "frog"), (33, 37, "turtle"), (38, 51, "lizard"), (52, 68, "snake"),
     (70, 77, "spider"), (80, 100, "bird"), (104, 106, "kangaroo"), (118, 121, "crab"), (127, 146, "bird"),
@@ -17,7 +17,7 @@ RANGES = (
     (354, 354, "camel"), (355, 355, "llama"), (356, 362, "weasel"), (365, 384, "monkey"), (385, 386, "elephant"),
     (388, 388, "panda"), (389, 397, "fish"), (99, 99, "goose"), (100, 100, "swan"), (97, 98, "duck"),
 )  # fmt: skip
-#: word -> class names that are spelled as in `imagenet_classes.txt`
+#: everyday word -> names of its classes, spelled as in `imagenet_classes.txt`
 MEMBERS = {
     "car": "beach wagon|cab|convertible|jeep|limousine|minivan|Model T|pickup|racer|sports car|police van|ambulance",
     "truck": "moving van|trailer truck|tow truck|garbage truck|fire engine",
@@ -45,7 +45,7 @@ MEMBERS = {
     "tree": "",
 }
 
-#: annotated category -> other words for it
+#: category of an annotation -> other words for it
 SYNONYMS = {
     "person": ("man", "woman", "human", "people", "somebody", "boy", "girl", "pedestrian"),
     "car": ("vehicle", "automobile"),
@@ -96,7 +96,12 @@ def class_names() -> list[str]:
 
 
 def everyday_word(index: int, name: str) -> str:
-    """The everyday noun of a class; its own name where it has none."""
+    """The everyday noun for a class.
+
+    Args:
+        index: index of the class.
+        name: name of the class, which is returned where there is no everyday noun.
+    """
     word = name
     for first, last, noun in RANGES:
         if first <= index <= last:
