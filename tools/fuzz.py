@@ -274,7 +274,9 @@ def _small_model() -> Any:
         vocab=64,
         shared_width=16,
     )
-    config = ModelConfig(width=16, prompt_width=8, shallow_layers=(1,), str_heads=2, head_width=16, prompt_heads=2)
+    config = ModelConfig(
+        width=16, prompt_width=8, shallow_layers=(1,), str_blocks=1, str_heads=2, head_width=16, prompt_heads=2
+    )
     return VLPRVOS(ClipBackbone.random(sizes, "clip-b16"), config)
 
 
