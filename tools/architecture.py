@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -175,11 +175,7 @@ def draw() -> str:
     """The picture, as SVG."""
     rooms, files = room_imports(), module_files()
     level = floors(rooms)
-    counts = defaultdict(lambda: [0, 0])
-    for module, file in files.items():
-        if module and file.name != "__init__.py":
-            counts[room_of(module, files)][0] += 1
-            counts[room_of(module, files)][1] += len(file.read_text(encoding="utf-8").splitlines())
+    counts = Counter(room_of(name, files) for name, file in files.items() if name and file.name != "__init__.py")
     width, height, gap, rise, margin = 270, 62, 40, 104, 24
     columns = 1 + max(column for _, column in ROOMS.values())
     top = max(level.values())
@@ -207,8 +203,7 @@ def draw() -> str:
             'fill="none" stroke="#64748b" stroke-width="1.4" marker-end="url(#head)"/>'
         )
     for room, (x, y) in place.items():
-        modules, lines = counts[room]
-        size = f"{modules} modules, {lines:,} lines" if modules > 1 else f"{lines} lines"
+        size = f"{counts[room]} modules" if counts[room] > 1 else "1 module"
         parts.append(
             f'<g transform="translate({x} {y})"><rect width="{width}" height="{height}" rx="7" fill="#eff6ff" '
             'stroke="#2563eb"/><text x="12" y="20" font-size="14" font-weight="bold" fill="#1e3a8a">'
