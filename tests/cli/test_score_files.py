@@ -41,5 +41,5 @@ def test_no_file(report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("kind", ["json", "csv", "html"])
 def test_what_cannot_be_written_is_found_early(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot make the folder"):
+    with pytest.raises(UserError, match="cannot write into"):
         ScoreFiles(**{kind: tmp_path / "file" / "scores"}).prepare()

@@ -155,7 +155,7 @@ def test_files_get_the_usual_permissions(saved: Path, tmp_path: Path) -> None:
 
 def test_unwritable_folder_is_the_user_s_mistake(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot write into"):
         replace_file(tmp_path / "file" / "model.safetensors", lambda path: path.write_text("x"))
 
 

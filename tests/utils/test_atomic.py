@@ -12,6 +12,8 @@ import pytest
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import (
     AtomicWriter,
+    folder_failure,
+    os_reason,
     part_path,
     replace_file,
     replace_folder,
@@ -88,7 +90,7 @@ def test_bytes_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match=r"cannot write into .*file \(it is a file\); choose another"):
         write_bytes(tmp_path / "file" / "inside", b"")
     with pytest.raises(UserError, match="cannot write"):
         write_bytes(tmp_path, b"")
@@ -112,6 +114,9 @@ def test_json_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_failures_without_a_text_are_described_too(tmp_path: Path) -> None:
     assert str(write_failure(tmp_path, OSError("encoder error -2"))) == f"cannot write {tmp_path}: encoder error -2"
+    assert os_reason(OSError(errno.EIO, "Input/output error", "x.png")) == "Input/output error"
+    full = folder_failure(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+    assert str(full) == f"cannot write into {tmp_path} (no space left on the disk); choose another output folder"
 
 
 @pytest.mark.parametrize("old", ["nothing", "folder", "file", "link", "broken link"])

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.output_files import prepare_output
+from vlp_rvos.utils.output_files import output_folder, prepare_output
+
+
+def refuse_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as a user who may do everything, so the operating system's refusal is played."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
@@ -28,9 +39,9 @@ def test_what_is_there_is_left(tmp_path: Path) -> None:
 
 def test_unwritable_outputs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot make the folder"):
+    with pytest.raises(UserError, match=r"cannot write into .*file \(it is a file\)"):
         prepare_output(tmp_path / "file" / "scores.json")
-    with pytest.raises(UserError, match="cannot make the folder"):
+    with pytest.raises(UserError, match=r"cannot write into .*file \(it is a file\)"):
         prepare_output(tmp_path / "file", folder=True)
     with pytest.raises(UserError, match="is a folder"):
         prepare_output(tmp_path)
@@ -38,7 +49,31 @@ def test_unwritable_outputs(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tests may run as a user who may do everything.
-    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode == os.W_OK))
-    with pytest.raises(UserError, match=r"the folder .* cannot be written to"):
+    refuse_files(monkeypatch)
+    with pytest.raises(UserError, match=r"cannot write into .* \(Permission denied\); choose another output folder"):
         prepare_output(tmp_path / "scores.json")
+
+
+def test_a_folder_that_had_to_be_made_is_removed_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path, write: Callable[[], object]) -> None:
+        with output_folder(folder):
+            write()
+            raise ZeroDivisionError
+
+    (tmp_path / "old").mkdir()
+    for folder in (tmp_path / "new" / "out", tmp_path / "old" / "out", tmp_path / "old"):
+        with pytest.raises(ZeroDivisionError):
+            fail(folder, lambda: None)
+        assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+    with pytest.raises(ZeroDivisionError):
+        fail(tmp_path / "new" / "out", (tmp_path / "new" / "out" / "masks.json").touch)
+    assert (tmp_path / "new" / "out" / "masks.json").exists()
+    with output_folder(tmp_path / "good"):
+        pass
+    assert (tmp_path / "good").is_dir()
+    refuse_files(monkeypatch)
+    with pytest.raises(UserError, match="cannot write into"), output_folder(tmp_path / "refused"):
+        pass
+    assert not (tmp_path / "refused").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -26,6 +25,7 @@ from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
 from vlp_rvos.errors import INTERRUPTED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
+from vlp_rvos.utils.atomic import os_reason
 
 __all__ = ["app", "main"]
 
@@ -117,8 +117,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         command = "vlp-rvos" if context is None else context.command_path
         return f"error: {error.format_message()} (see '{command} --help')", 2
     if isinstance(error, OSError):
-        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
-        return f"error: {reason}" + (f": {error.filename}" if error.filename else ""), 1
+        return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), 1
     if type(error).__name__ == "OutOfMemoryError":
         return "error: out of GPU memory; use a smaller --size or --device cpu", 1
     hint = "" if os.environ.get(DEBUG_VARIABLE) else f" (set {DEBUG_VARIABLE}=1 for the traceback)"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
@@ -67,12 +65,13 @@ def segment(
     with reported_warnings() as messages:
         from vlp_rvos.cli.segment_summary import SegmentSummary
         from vlp_rvos.media.video_reader import open_video
+        from vlp_rvos.utils.output_files import output_folder
         from vlp_rvos.utils.progress import counting
         from vlp_rvos.utils.signals import catch_stop_signals
 
         source = open_video(video, every=every, start=start, end=end, fps=fps)
         _keep_input(video, output)
-        with _writable_folder(output), catch_stop_signals() as stop:
+        with output_folder(output), catch_stop_signals() as stop:
             # Torch takes a second to import: a mistake in the above is reported before.
             from vlp_rvos.inference.segmenter import Segmenter
 
@@ -142,23 +141,3 @@ def _keep_input(video: Path, output: Path) -> None:
     for name in (OVERLAY, MASKS):
         if video.resolve() == (output / name).resolve():
             raise UserError(f"the result would replace the input {video}: choose another output folder with -o")
-
-
-@contextmanager
-def _writable_folder(folder: Path) -> Iterator[None]:
-    """Make the folder and try to write into it; after a failure, remove the folders that were made here."""
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = "it is a file" if folder.is_file() else error.strerror
-            raise UserError(f"cannot write into {folder} ({reason}): choose another output folder with -o") from error
-        yield
-    except BaseException:
-        for path in created:
-            with suppress(OSError):
-                path.rmdir()
-        raise

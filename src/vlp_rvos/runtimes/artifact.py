@@ -17,7 +17,7 @@ from typing import Any, Literal
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
-from vlp_rvos.utils.atomic import part_path, replace_folder
+from vlp_rvos.utils.atomic import folder_failure, part_path, replace_folder
 from vlp_rvos.utils.records import record_from
 
 __all__ = [
@@ -161,7 +161,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         try:
             part.mkdir(parents=True)
         except OSError as error:
-            raise UserError(f"cannot write into {folder.parent} ({error.strerror}); choose another folder") from error
+            raise folder_failure(folder.parent, error) from error
         yield part
         replace_folder(folder, part)
     finally:

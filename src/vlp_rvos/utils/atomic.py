@@ -17,6 +17,8 @@ from vlp_rvos.errors import UserError
 
 __all__ = [
     "AtomicWriter",
+    "folder_failure",
+    "os_reason",
     "part_path",
     "replace_file",
     "replace_folder",
@@ -48,7 +50,7 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
         part.touch()
         mode = part.stat().st_mode
     except OSError as error:
-        raise UserError(f"{path.parent}: cannot be written ({error.strerror}); choose another output folder") from error
+        raise folder_failure(path.parent, error) from error
     try:
         write(part)
         if durable:
@@ -85,8 +87,18 @@ def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def write_failure(path: Path, error: OSError) -> UserError:
     """Turn the operating system's refusal to write a file into an error that says why in plain words."""
-    reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
-    return UserError(f"cannot write {path}: {reason}")
+    return UserError(f"cannot write {path}: {os_reason(error)}")
+
+
+def folder_failure(folder: Path, error: OSError) -> UserError:
+    """Turn the operating system's refusal to make a folder, or to write into it, into an error that says why."""
+    reason = "it is a file" if folder.is_file() else os_reason(error)
+    return UserError(f"cannot write into {folder} ({reason}); choose another output folder")
+
+
+def os_reason(error: OSError) -> str:
+    """Say in plain words why the operating system refused."""
+    return "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or str(error)
 
 
 def replace_folder(folder: Path, part: Path) -> None:
