@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from referring import InMemory
+from referring import InMemoryDataset
 
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringExpression, ReferringVideo
 
@@ -50,9 +50,9 @@ class Page(HTMLParser):
             self.text += data + " "
 
 
-def evil_dataset() -> InMemory:
+def evil_dataset() -> InMemoryDataset:
     """Three videos; the first expression of the first one is `EVIL`."""
-    dataset = InMemory(number=3)
+    dataset = InMemoryDataset(number=3)
     video = dataset.videos[0]
     first = ReferringExpression("1", EVIL, (1,))
     dataset.videos[0] = ReferringVideo(video.name, video.frames, [first, *video.expressions[1:]])

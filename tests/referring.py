@@ -1,4 +1,4 @@
-"""A data set in memory, and a predictor that knows the truth. Light, so that other processes start fast."""
+"""A data set in memory, and a predictor that knows the true masks. It imports little, so that processes start fast."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Prediction:
     scores: np.ndarray
 
 
-class Knowing:
-    """Predicts the truth, or what `change` makes of the masks (E, H, W) of a frame."""
+class Oracle:
+    """Predicts the true masks, or what `change` makes of the true masks (E, H, W) of a frame."""
 
     def __init__(self, dataset: ReferringDataset, change: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
         self.dataset, self.change = dataset, change
@@ -41,7 +41,7 @@ class Knowing:
             yield Prediction(masks, np.full(len(texts), 0.5), np.linspace(0.9, 0.1, len(texts)))
 
 
-class InMemory(ReferringDataset):
+class InMemoryDataset(ReferringDataset):
     """Random images of object ids, with one expression for each object, one for all and one for none."""
 
     name, split = "in-memory", "test"
@@ -75,7 +75,7 @@ class InMemory(ReferringDataset):
         return {i: self.ids[video][int(frame)] == i for i in range(1, 4)}
 
 
-class WithVoid(InMemory):
+class DatasetWithVoid(InMemoryDataset):
     def load_void(self, video: str, frame: str) -> np.ndarray:
         void = np.zeros((HEIGHT, WIDTH), bool)
         void[:, 16 + int(frame) :] = True

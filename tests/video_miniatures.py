@@ -1,4 +1,4 @@
-"""Miniatures of the video data sets, in their official forms: a few videos of squares that move to the right."""
+"""Miniatures of Ref-YouTube-VOS, Ref-DAVIS17 and MeViS in the official formats: squares that move to the right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 WIDTH, HEIGHT = 64, 48
 SIDE = 12
 COLOURS = ((30, 60, 30), (220, 40, 40), (40, 40, 220), (230, 220, 60))
-"""Of the background, and of the objects 1 to 3."""
+"""Colour of the background, and of the objects 1 to 3."""
 
 TEXTS = {1: "the red square on top", 2: "the blue square below it", 3: "the yellow square at the bottom"}
 

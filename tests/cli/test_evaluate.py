@@ -14,7 +14,7 @@ import image_miniatures as images
 import pytest
 import video_miniatures as miniatures
 from html_page import EVIL, Page, evil_dataset
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 from squares import SquareFinder, box, save_mask, write_mask_folders, write_object_folders, write_two_videos
 
 from vlp_rvos.cli import evaluate
@@ -108,7 +108,7 @@ MINIATURES: dict[str, Callable[[Path], Path]] = {
 
 def evaluate_known(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, split: str, *options: object) -> int:
     dataset = open_benchmark(name, folder, split)
-    model = types.SimpleNamespace(segment=Knowing(dataset))
+    model = types.SimpleNamespace(segment=Oracle(dataset))
     monkeypatch.setattr(Segmenter, "from_pretrained", lambda *_: model)
     return main(["evaluate", name, str(folder), "--split", split, *map(str, options)])
 
@@ -204,19 +204,19 @@ def test_a_mask_that_goes_missing_is_found_before_anything_is_scored(
 
 
 @pytest.fixture
-def dataset() -> InMemory:
+def dataset() -> InMemoryDataset:
     return evil_dataset()
 
 
 @pytest.fixture
-def report(dataset: InMemory) -> dict[str, Any]:
-    return evaluate_dataset(dataset, Knowing(dataset, shifted)).to_json(EVIL, EVIL)
+def report(dataset: InMemoryDataset) -> dict[str, Any]:
+    return evaluate_dataset(dataset, Oracle(dataset, shifted)).to_json(EVIL, EVIL)
 
 
 def test_the_compare_command(
-    report: dict[str, Any], dataset: InMemory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    report: dict[str, Any], dataset: InMemoryDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    better = evaluate_dataset(dataset, Knowing(dataset)).to_json("d", "m")
+    better = evaluate_dataset(dataset, Oracle(dataset)).to_json("d", "m")
     for name, content in (("a", report), ("b", better)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     files = [str(tmp_path / name) for name in ("a.json", "b.json", "page.html")]

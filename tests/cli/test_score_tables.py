@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 from rich.console import Console
 from rich.table import Table
 
@@ -47,8 +47,8 @@ def test_folders_of_objects() -> None:
 
 @pytest.fixture
 def scores() -> DatasetScores:
-    dataset = InMemory()
-    return evaluate_dataset(dataset, Knowing(dataset, shifted))
+    dataset = InMemoryDataset()
+    return evaluate_dataset(dataset, Oracle(dataset, shifted))
 
 
 def test_tables_of_a_data_set(scores: DatasetScores) -> None:

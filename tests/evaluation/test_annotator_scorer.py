@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from referring import HEIGHT, InMemory, Knowing, WithVoid, shifted
+from referring import HEIGHT, DatasetWithVoid, InMemoryDataset, Oracle, shifted
 from scipy.optimize import linear_sum_assignment
 
 from vlp_rvos.errors import UserError
@@ -35,15 +35,15 @@ def plain_davis(labels: np.ndarray, truth: np.ndarray, void: np.ndarray) -> tupl
     return chosen[order, 0].tolist(), chosen[order, 1].tolist()
 
 
-@pytest.mark.parametrize("kind", [InMemory, WithVoid])
-def test_objects_of_an_annotator_share_an_image(kind: type[InMemory], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [InMemoryDataset, DatasetWithVoid])
+def test_objects_of_an_annotator_share_an_image(kind: type[InMemoryDataset], tmp_path: Path) -> None:
     dataset = kind(annotators=("1", "2"))
 
     def shuffled(masks: np.ndarray) -> np.ndarray:
         # The first annotator's expressions are mistaken for one another; the second one's masks are moved.
         return np.concatenate([masks[[1, 2, 0]], shifted(masks[3:])])
 
-    scores = evaluate_dataset(dataset, Knowing(dataset, shuffled), protocol=DAVIS, output=tmp_path, worst=1)
+    scores = evaluate_dataset(dataset, Oracle(dataset, shuffled), protocol=DAVIS, output=tmp_path, worst=1)
     per_annotator = []
     for annotator in ("1", "2"):
         means = []
@@ -52,7 +52,7 @@ def test_objects_of_an_annotator_share_an_image(kind: type[InMemory], tmp_path: 
             labels = np.stack([np.asarray(Image.open(file)) for file in files])
             truth = dataset.ids[video.name]
             void = np.zeros(truth.shape, bool)
-            if isinstance(dataset, WithVoid):
+            if isinstance(dataset, DatasetWithVoid):
                 void = np.stack([dataset.load_void(video.name, frame) for frame in video.frames])
             j, f = plain_davis(labels, truth, void)
             rows = scores.videos[video.name]
@@ -71,7 +71,7 @@ def test_objects_of_an_annotator_share_an_image(kind: type[InMemory], tmp_path: 
 
 
 def test_a_pixel_belongs_to_the_mask_with_the_best_score() -> None:
-    dataset = InMemory(annotators=("1",))
+    dataset = InMemoryDataset(annotators=("1",))
     masks = np.zeros((3, HEIGHT, 32), bool)
     masks[0, :10], masks[1, 5:15], masks[2, 9:20] = True, True, True
     job = FrameJob(0, "00", True, PackedMasks.pack(masks), (0.4, 0.9, 0.0))
@@ -81,6 +81,6 @@ def test_a_pixel_belongs_to_the_mask_with_the_best_score() -> None:
 
 
 def test_expressions_of_several_objects_are_refused() -> None:
-    dataset = InMemory(number=1)
+    dataset = InMemoryDataset(number=1)
     with pytest.raises(UserError, match="must refer to one object"):
-        evaluate_dataset(dataset, Knowing(dataset), protocol=DAVIS)
+        evaluate_dataset(dataset, Oracle(dataset), protocol=DAVIS)

@@ -8,7 +8,7 @@ from typing import Any
 import image_miniatures as images
 import numpy as np
 import pytest
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 
 from vlp_rvos.data.benchmarks import open_benchmark
 from vlp_rvos.evaluation.davis import boundary_measure, region_similarity, statistics
@@ -17,8 +17,8 @@ from vlp_rvos.evaluation.runner import evaluate_dataset
 
 
 def test_scores_of_expressions() -> None:
-    dataset = InMemory()
-    scores = evaluate_dataset(dataset, Knowing(dataset, shifted))
+    dataset = InMemoryDataset()
+    scores = evaluate_dataset(dataset, Oracle(dataset, shifted))
     report = scores.to_json("d", "m")
     for video in dataset.videos:
         for expression in video.expressions[:5]:
@@ -44,6 +44,6 @@ def test_scores_of_expressions() -> None:
 
 def test_every_metric_is_json(tmp_path: Path) -> None:
     dataset = open_benchmark("refcoco", images.write_refcoco(tmp_path), "val")
-    metrics: dict[str, Any] = evaluate_dataset(dataset, Knowing(dataset), protocol=PROTOCOLS["refcoco"]).metrics
+    metrics: dict[str, Any] = evaluate_dataset(dataset, Oracle(dataset), protocol=PROTOCOLS["refcoco"]).metrics
     assert list(metrics) == ["P@0.5", "P@0.6", "P@0.7", "P@0.8", "P@0.9", "overall_iou", "mean_iou"]
     assert all(type(value) is float for value in metrics.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from referring import InMemory, Knowing, Prediction
+from referring import InMemoryDataset, Oracle, Prediction
 from squares import WIDTH, SquareFinder, write_two_videos
 
 from vlp_rvos.data.benchmarks import ref_youtube_vos
@@ -62,8 +62,8 @@ def test_frames_are_read_and_scored_one_by_one(dataset: YTVOSDataset, monkeypatc
 
 @pytest.mark.parametrize("keep_all_masks", [False, True])
 def test_predicted_jobs_hold_what_was_predicted(keep_all_masks: bool) -> None:
-    dataset = InMemory(frames=3)
-    jobs = list(predicted_jobs(dataset, Knowing(dataset), {0: {"01"}, 1: ()}, keep_all_masks=keep_all_masks))
+    dataset = InMemoryDataset(frames=3)
+    jobs = list(predicted_jobs(dataset, Oracle(dataset), {0: {"01"}, 1: ()}, keep_all_masks=keep_all_masks))
     assert [(job.video, job.frame, job.is_scored) for job in jobs] == [
         (video, frame, (video, frame) == (0, "01")) for video in (0, 1) for frame in ("00", "01", "02")
     ]
@@ -77,5 +77,5 @@ def test_predicted_jobs_hold_what_was_predicted(keep_all_masks: bool) -> None:
 
 
 def test_stored_jobs_hold_no_masks() -> None:
-    jobs = list(stored_jobs(InMemory(frames=2), {1: {"00"}}))
+    jobs = list(stored_jobs(InMemoryDataset(frames=2), {1: {"00"}}))
     assert jobs == [FrameJob(1, "00", True), FrameJob(1, "01", False)]

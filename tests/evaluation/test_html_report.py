@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from html_page import EVIL, Page, evil_dataset
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 
 from vlp_rvos.evaluation.case_pictures import CasePicture, draw_cases
 from vlp_rvos.evaluation.html_report import comparison_page, report_page
@@ -16,13 +16,13 @@ from vlp_rvos.evaluation.score_rows import match_rows, to_rows
 
 
 @pytest.fixture
-def dataset() -> InMemory:
+def dataset() -> InMemoryDataset:
     return evil_dataset()
 
 
 @pytest.fixture
-def report(dataset: InMemory) -> dict[str, Any]:
-    return evaluate_dataset(dataset, Knowing(dataset, shifted)).to_json(EVIL, EVIL)
+def report(dataset: InMemoryDataset) -> dict[str, Any]:
+    return evaluate_dataset(dataset, Oracle(dataset, shifted)).to_json(EVIL, EVIL)
 
 
 def assert_self_contained(page: Page) -> None:
@@ -32,8 +32,8 @@ def assert_self_contained(page: Page) -> None:
     assert all(value is not None and value.startswith("data:image/") for value in sources)
 
 
-def test_a_page_about_a_run(dataset: InMemory) -> None:
-    scores = evaluate_dataset(dataset, Knowing(dataset, shifted), worst=5)
+def test_a_page_about_a_run(dataset: InMemoryDataset) -> None:
+    scores = evaluate_dataset(dataset, Oracle(dataset, shifted), worst=5)
     report = scores.to_json(EVIL, EVIL)
     page = Page(report_page(report, draw_cases(dataset, scores.worst)))
     assert_self_contained(page)
@@ -115,8 +115,8 @@ def test_curves_of_long_videos_are_thinned(report: dict[str, Any]) -> None:
     assert len(report_page(report)) < 200_000
 
 
-def test_a_page_about_two_runs(dataset: InMemory, report: dict[str, Any]) -> None:
-    better = evaluate_dataset(dataset, Knowing(dataset)).to_json("d", "m")
+def test_a_page_about_two_runs(dataset: InMemoryDataset, report: dict[str, Any]) -> None:
+    better = evaluate_dataset(dataset, Oracle(dataset)).to_json("d", "m")
     del better["videos"]["v1"]
     page = Page(comparison_page(report, better, ("<old>", "new")))
     assert_self_contained(page)

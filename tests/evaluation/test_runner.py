@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 from squares import SquareFinder, box, save_mask, video_entry, write_squares, write_two_videos
 
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
@@ -113,20 +113,20 @@ def test_no_expressions(tmp_path: Path) -> None:
 
 
 def test_the_ends_can_be_left_out() -> None:
-    dataset = InMemory()
+    dataset = InMemoryDataset()
     whole, inner = (
-        evaluate_dataset(dataset, Knowing(dataset, shifted), protocol=Protocol("", skip_ends=skip)).videos["v0"]["1"].j
+        evaluate_dataset(dataset, Oracle(dataset, shifted), protocol=Protocol("", skip_ends=skip)).videos["v0"]["1"].j
         for skip in (False, True)
     )
     assert inner == whole[1:-1]
 
 
 def test_processes_do_not_change_the_result(tmp_path: Path) -> None:
-    dataset = InMemory(number=3)
+    dataset = InMemoryDataset(number=3)
     results = [
         evaluate_dataset(
             dataset,
-            Knowing(dataset, shifted),
+            Oracle(dataset, shifted),
             output=tmp_path / str(workers),
             workers=workers,
             worst=4,
@@ -145,8 +145,8 @@ def test_processes_do_not_change_the_result(tmp_path: Path) -> None:
 
 
 def test_masks_in_a_folder_score_like_predicted_ones(tmp_path: Path) -> None:
-    dataset = InMemory()
-    predicted = evaluate_dataset(dataset, Knowing(dataset, shifted), output=tmp_path / "out", worst=2)
+    dataset = InMemoryDataset()
+    predicted = evaluate_dataset(dataset, Oracle(dataset, shifted), output=tmp_path / "out", worst=2)
     for workers in (1, 2):
         read = evaluate_dataset(dataset, tmp_path / "out", worst=2, workers=workers)
         assert (read.frames_per_second, read.frames) == (0, 8)

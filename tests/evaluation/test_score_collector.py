@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringVideo
 from vlp_rvos.evaluation.protocols import PROTOCOLS
@@ -12,8 +12,8 @@ from vlp_rvos.evaluation.runner import evaluate_dataset
 
 
 def test_the_worst_cases_are_kept() -> None:
-    dataset = InMemory()
-    scores = evaluate_dataset(dataset, Knowing(dataset, shifted), worst=3)
+    dataset = InMemoryDataset()
+    scores = evaluate_dataset(dataset, Oracle(dataset, shifted), worst=3)
     by_score = sorted(
         (means.j_and_f, video, key)
         for video, entries in scores.videos.items()
@@ -36,10 +36,10 @@ def test_the_worst_cases_are_kept() -> None:
 
 
 def test_an_object_without_expression_counts() -> None:
-    dataset = InMemory(number=1, annotators=("1",))
+    dataset = InMemoryDataset(number=1, annotators=("1",))
     video = dataset.videos[0]
     dataset.videos = [ReferringVideo(video.name, video.frames, video.expressions[:2])]
-    scores = evaluate_dataset(dataset, Knowing(dataset), protocol=PROTOCOLS["ref-davis17"])
+    scores = evaluate_dataset(dataset, Oracle(dataset), protocol=PROTOCOLS["ref-davis17"])
     assert set(scores.videos["v0"]) == {"11", "21", "1:3"}
     assert scores.metrics["J_mean"] == pytest.approx(2 / 3)
     assert scores.metrics["N_acc"] is None

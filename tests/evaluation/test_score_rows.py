@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from html_page import EVIL, evil_dataset
-from referring import InMemory, Knowing, shifted
+from referring import InMemoryDataset, Oracle, shifted
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.runner import evaluate_dataset
@@ -17,13 +17,13 @@ from vlp_rvos.evaluation.score_rows import SCORE_NAMES, match_rows, read_score_f
 
 
 @pytest.fixture
-def dataset() -> InMemory:
+def dataset() -> InMemoryDataset:
     return evil_dataset()
 
 
 @pytest.fixture
-def report(dataset: InMemory) -> dict[str, Any]:
-    return evaluate_dataset(dataset, Knowing(dataset, shifted)).to_json(EVIL, EVIL)
+def report(dataset: InMemoryDataset) -> dict[str, Any]:
+    return evaluate_dataset(dataset, Oracle(dataset, shifted)).to_json(EVIL, EVIL)
 
 
 def test_the_table(report: dict[str, Any]) -> None:

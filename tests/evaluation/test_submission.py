@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import video_miniatures as miniatures
 from PIL import Image
-from referring import InMemory
+from referring import InMemoryDataset
 
 from vlp_rvos.cli.app import main
 from vlp_rvos.data.benchmarks import open_benchmark
@@ -123,4 +123,4 @@ def test_other_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert submit("mevis", tmp_path, folder, tmp_path / "x.zip", "--split", "test") == 2
     assert "no split 'test'" in capsys.readouterr().err
     with pytest.raises(UserError, match="no evaluation server takes results of in-memory"):
-        write_submission(InMemory(), tmp_path, tmp_path / "x.zip")
+        write_submission(InMemoryDataset(), tmp_path, tmp_path / "x.zip")

@@ -28,8 +28,8 @@ class FrameJob:
         video: index of the video in the data set.
         frame: name of the frame.
         is_scored: whether the protocol scores this frame.
-        masks: predicted masks of all expressions of the video, (E, H, W); None if they lie in a folder, or if nobody
-            needs them.
+        masks: predicted masks of all expressions of the video, (E, H, W); None if they lie in a folder, or are
+            not needed.
         scores: (E,) confidence of each mask, in [0, 1]; empty if the masks lie in a folder.
         presences: (E,) predicted presence of each target, in [0, 1]; empty if the masks lie in a folder.
         seconds: time that the prediction took.

@@ -50,7 +50,7 @@ class Protocol:
 
 
 DEFAULT_PROTOCOL = Protocol("J and F of all frames, mean over expressions")
-"""The protocol of a data set that is no published benchmark."""
+"""The protocol of a data set that is not a published benchmark."""
 
 _IMAGES = Protocol("overall IoU, mean IoU and P@K over expressions", Measure.overlap)
 

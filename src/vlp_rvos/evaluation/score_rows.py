@@ -60,7 +60,7 @@ def read_score_file(path: Path) -> dict[str, Any]:
         Its content, which `to_rows` takes.
 
     Raises:
-        UserError: the file cannot be read, or is no score file; the message names it.
+        UserError: the file cannot be read, or is not a score file; the message names it.
     """
     content = read_json(path)
     try:

@@ -51,7 +51,7 @@ def write_submission(
         The number of masks in the zip.
 
     Raises:
-        UserError: no server scores the benchmark; a mask is missing, is no PNG file, or differs in size from the others
+        UserError: no server scores the benchmark; a mask is missing, not a PNG file, or differs in size from the others
             of its video; or the zip cannot be written. The message names the first missing mask and how many there are.
     """
     if dataset.name not in LAYOUTS:

@@ -161,7 +161,7 @@ def test_broken_masks(a2d_folder: Path, content: dict[str, Any] | None, message:
         ("Release/videoset.csv", ",2,1\n", ",2,7\n", "usage 0 or 1"),
         ("Release/videoset.csv", ",2,1\n", ",2\n", "line 2 has 8 of 9 columns"),
         ("text_annotations/a2d_annotation.txt", "testVideo-2,0", "..,0", "plain name"),
-        ("text_annotations/a2d_annotation.txt", "1 (copy)", "one", "no number"),
+        ("text_annotations/a2d_annotation.txt", "1 (copy)", "one", "not a number"),
         ("text_annotations/a2d_annotation.txt", "1 (copy)", "1", "two sentences"),
         ("text_annotations/a2d_annotation.txt", "video_id,", "id,", "must begin with"),
     ],

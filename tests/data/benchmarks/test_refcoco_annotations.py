@@ -24,7 +24,7 @@ def _change(key: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
         (_change("split", "dev"), "has no split 'train'; it has none"),
         (_change("ann_id", 5), "refers to annotation 5"),
         (_change("image_id", 5), "of image 5"),
-        (_change("sentences", [{"sent_id": 1, "sent": 3}]), "expression 1 is no text"),
+        (_change("sentences", [{"sent_id": 1, "sent": 3}]), "expression 1 is not a text"),
         (_change("sentences", [{"sent_id": 1}]), "KeyError: 'sent'"),
         (lambda refs: refs.append("x"), "does not follow the layout"),
     ],

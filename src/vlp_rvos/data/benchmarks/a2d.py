@@ -246,7 +246,7 @@ def _sentences(file: Path) -> dict[str, list[ReferringExpression]]:
         if instance == COPIED_INSTANCE:
             continue
         if not instance.isdecimal():
-            raise UserError(f"{file}: video '{video}' has the instance {instance!r}, which is no number")
+            raise UserError(f"{file}: video '{video}' has the instance {instance!r}, which is not a number")
         by_instance = sentences.setdefault(plain_name(video, file), {})
         if instance in by_instance:
             raise UserError(f"{file}: video '{video}' has two sentences for instance {instance}")

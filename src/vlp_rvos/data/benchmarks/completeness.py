@@ -1,4 +1,4 @@
-"""Compare what is there of a data set with the official numbers, for `vlp-rvos data check`."""
+"""Count the files and entries of a data set and compare them with the official numbers, for `vlp-rvos data check`."""
 
 from __future__ import annotations
 

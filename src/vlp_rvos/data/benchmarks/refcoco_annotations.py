@@ -162,7 +162,7 @@ def _annotated_image(entry: Mapping[str, Any], file: Path) -> AnnotatedImage:
 
 def _expression(key: object, text: object, object_ids: tuple[int, ...]) -> ReferringExpression:
     if not isinstance(text, str):
-        raise TypeError(f"expression {key!r} is no text")
+        raise TypeError(f"expression {key!r} is not a text")
     return ReferringExpression(str(key), " ".join(text.split()), object_ids)
 
 

@@ -73,7 +73,7 @@ def open_benchmark(name: str, folder: str | Path, split: str) -> ReferringDatase
 
 
 def check_benchmark(name: str, folder: str | Path) -> list[CheckItem]:
-    """Compare what is there of a benchmark with the official numbers. Broken files count as missing.
+    """Compare the files and entries of a benchmark with the official numbers. Broken files count as missing.
 
     Args:
         name: name of the benchmark, one of `benchmark_names()`.
