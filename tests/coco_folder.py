@@ -29,7 +29,7 @@ def runs(mask: np.ndarray) -> dict[str, Any]:
 def write_coco(
     folder: Path, pictures: list[list[Shape]], size: tuple[int, int] = (90, 160), source: str = "shapes"
 ) -> Path:
-    """Rectangles on grey, later ones over earlier ones; a garment lies inside its person and does not cut it."""
+    """Write rectangles on grey. Later ones cover earlier ones, except for clothing, which does not hide its wearer."""
     (folder / "images").mkdir(parents=True)
     names = sorted({(s.category, s.supercategory) for shapes in pictures for s in shapes})
     content: dict[str, Any] = {

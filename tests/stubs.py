@@ -1,4 +1,4 @@
-"""A tiny random backbone and a tiny model: every part of the real ones, in milliseconds."""
+"""A tiny random backbone and a tiny model with every part of the real ones, which run in milliseconds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PAD, START, END, FIRST_WORD = 0, 1, 2, 3
 
 
 class TinyBackbone(Backbone):
-    """Random, frozen, deterministic by `seed`.
+    """Random and frozen; `seed` determines its weights.
 
     Args:
         vision_width, vision_layers, text_width, text_layers, shared_width, heads: sizes of the towers.
         patch_size: pixels per patch side.
         pools: see `Backbone`; `size_multiple` is the largest square's side.
-        causal: CLIP-like text tower (causal, the end token is the sentence) instead of a BERT-like one (mean).
+        causal: give it a text tower like CLIP's (causal; the end token is the sentence) and not like BERT's (mean).
         pyramid: give maps at strides 16, 8 and 4 (needs patch_size 16).
         relative_bias: VLMo-like relative position bias in the vision layers.
         layer_scale: VLMo-like layer scale.
@@ -146,7 +146,7 @@ class TinyBackbone(Backbone):
 
 
 def tiny_config(**changes: object) -> ModelConfig:
-    """Everything switched on, small enough for `TinyBackbone`."""
+    """A config with everything switched on but motion, small enough for `TinyBackbone`."""
     values: dict[str, object] = {
         "width": 24,
         "clip_length": 3,

@@ -1,4 +1,4 @@
-"""The shipped model `mini` through the whole path on miniatures of all six data sets, by the command line alone."""
+"""The shipped model `mini` on miniatures of all six data sets, from training to submission, by commands alone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def train(preset: str, data: Path, **settings: object) -> Path:
 
 
 def evaluate(name: str, data: Path, *options: object) -> dict[str, float]:
-    """The benchmark's numbers; the same run writes a page and a table of as many rows as the score file has."""
+    """The numbers of a benchmark; the same run writes an HTML page, and a table with as many rows as the score file."""
     folder = data / ("refcoco" if name.startswith("refcoco") else name)
     files = [Path(f"{name}.{suffix}") for suffix in ("json", "csv", "html")]
     named = [word for file in files for word in (f"--{file.suffix[1:]}", file)]
@@ -90,7 +90,7 @@ def test_pretraining_and_ref_youtube_vos_and_ref_davis17(data: Path) -> None:
     assert len(names) == 2 * 2 * 4
     assert all(name.startswith("Annotations/") for name in names)
     predicted = evaluate("ref-davis17", data, "--model", model, "--size", 64, "-o", "davis")
-    # What was written is what was scored.
+    # The written masks have the same scores.
     assert evaluate("ref-davis17", data, "--pred", "davis") == pytest.approx(predicted)
 
 
@@ -115,6 +115,6 @@ def test_a2d_and_jhmdb_sentences(data: Path) -> None:
 
 
 def test_the_shipped_model_itself(data: Path) -> None:
-    """Not trained any further, the model is good enough to be called by its name."""
+    """The shipped model is found by its name and predicts better than nothing."""
     scores = evaluate("mevis", data, "--model", "mini", "--size", 96)
     assert scores["J&F"] > 0

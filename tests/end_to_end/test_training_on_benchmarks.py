@@ -1,4 +1,4 @@
-"""The whole path on miniatures of all six data sets: train from the presets, hand over, predict, evaluate, submit."""
+"""From training to submission on miniatures of all six data sets, with the shipped recipes and a tiny model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def tiny_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(trainer, "load_backbone", backbone)
     monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
-    # Runs lie below the working directory, where the presets look for the pretrained model.
+    # The recipes look for the pretrained model in `runs/`, below the working directory.
     monkeypatch.chdir(tmp_path)
 
 
@@ -93,7 +93,7 @@ def test_a2d_and_jhmdb_sentences(data: Path) -> None:
         assert {"mAP@0.5:0.95", "overall_iou", "mean_iou"} <= metrics.keys()
 
 
-def test_a_pretrained_model_that_is_not_there(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_pretrained_model(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = [f"--set={key}={value}" for key, value in (SETTINGS | {"data.root": data}).items()]
     assert main(["train", "ref-youtube-vos-finetune", "--device", "cpu", *changes]) == 2
     assert "runs/refcoco/model.safetensors: no such model file" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from torch import nn
 from vlp_rvos.models.cross_attention import CrossAttention
 
 
-def test_cross_attention_is_multihead_attention() -> None:
+def test_equals_torch_multihead_attention() -> None:
     ours, theirs = CrossAttention(24, 4), nn.MultiheadAttention(24, 4, batch_first=True)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(torch.cat([ours.q.weight, ours.kv.weight]))

@@ -11,7 +11,7 @@ from vlp_rvos.models.model_config import AttentionKind
 
 
 def dense_reference(module: CubeFrameAttention, x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Plain attention over all T*N tokens; what a head may not see is masked, token pair by token pair."""
+    """Plain attention over all T*N tokens, in which every pair of tokens that a head must not relate is masked."""
     batch, length, _, width = x.shape
     t, row, column = torch.cartesian_prod(torch.arange(length), torch.arange(grid[0]), torch.arange(grid[1])).T
     q, k, v = module.qkv(x.flatten(1, 2)).unflatten(-1, (3, module.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -68,7 +68,7 @@ def test_shift_moves_the_cubes() -> None:
         assert set(changed.nonzero()[:, 0].tolist()) == set(changed.nonzero()[:, 1].tolist()) == reached
 
 
-def test_gradients_are_those_of_the_dense_form() -> None:
+def test_gradients_equal_those_of_dense_attention() -> None:
     module = CubeFrameAttention(8, 2, 2, 3, shifted=True)
     x = torch.randn(2, 3, 15, 8, requires_grad=True)
     target = torch.randn(2, 3, 15, 8)

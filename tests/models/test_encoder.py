@@ -26,7 +26,7 @@ BACKBONES = {
 
 
 @pytest.mark.parametrize("kind", BACKBONES)
-def test_everything_off_is_the_original_backbone(kind: str) -> None:
+def test_with_everything_off_the_backbone_is_unchanged(kind: str) -> None:
     backbone = TinyBackbone(**BACKBONES[kind])
     encoder = ReferenceGuidedEncoder(tiny_config(**NOTHING), backbone)
     assert not list(encoder.parameters())
@@ -49,15 +49,15 @@ def test_everything_off_is_the_original_backbone(kind: str) -> None:
 
 
 def encode(encoder: ReferenceGuidedEncoder, backbone: TinyBackbone, frames: Tensor, *others: Any) -> EncodedFrames:
-    """Of clips (V, T, 3, H, W)."""
+    """Embed and encode clips (V, T, 3, H, W)."""
     return encoder(backbone, encoder.embed(backbone, frames), *others)  # type: ignore[no-any-return]
 
 
 def plain_run(encoder: ReferenceGuidedEncoder, backbone: TinyBackbone, clip: Tensor, words: list[Tensor]) -> Tensor:
-    """One clip (T, 3, H, W) and one expression without padding, frame by frame, token kinds kept apart.
+    """A plain implementation for one clip (T, 3, H, W) and one expression: frame by frame, with separate token kinds.
 
     Args:
-        words: for each vision layer the matched text layer's (S, d_t).
+        words: (S, d_t) tokens of the matched text layer, for each vision layer.
     """
     prompts = encoder.prompts()
     embedded = backbone.embed_frames(clip)
@@ -87,7 +87,7 @@ def plain_run(encoder: ReferenceGuidedEncoder, backbone: TinyBackbone, clip: Ten
     return backbone.finish_vision(torch.stack(frames)[:, 1:])
 
 
-def test_layers_by_hand() -> None:
+def test_layers_equal_a_plain_implementation() -> None:
     backbone = TinyBackbone(relative_bias=True, layer_scale=True)
     encoder = ReferenceGuidedEncoder(tiny_config(capture="plain"), backbone)
     for gate in encoder.gates:
@@ -99,7 +99,7 @@ def test_layers_by_hand() -> None:
     torch.testing.assert_close(encode(encoder, backbone, clip, features).patches[0], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_mask_that_hides_nothing_is_left_out() -> None:
+def test_a_redundant_mask_is_left_out() -> None:
     backbone = TinyBackbone(relative_bias=True)
     encoder = ReferenceGuidedEncoder(tiny_config(), backbone)
     padded = encoder.encode_text(backbone, backbone.tokenize(["the dog that jumps", "it"]))
@@ -116,7 +116,7 @@ def test_a_mask_that_hides_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("shared", [0, 1, 2])
 @pytest.mark.parametrize("capture", ["plain", "shared"])
-def test_expressions_together_are_as_each_alone(shared: int, capture: str) -> None:
+def test_expressions_do_not_influence_each_other(shared: int, capture: str) -> None:
     backbone = TinyBackbone(relative_bias=True)
     encoder = ReferenceGuidedEncoder(tiny_config(shared_layers=shared, capture=capture), backbone)
     for gate in encoder.gates:
@@ -132,13 +132,13 @@ def test_expressions_together_are_as_each_alone(shared: int, capture: str) -> No
         torch.testing.assert_close(together.patches[rows], alone.patches, atol=1e-5, rtol=1e-5)
         for ours, theirs in zip(together.shallow, alone.shallow, strict=True):
             torch.testing.assert_close(ours[rows], theirs, atol=1e-5, rtol=1e-5)
-    # Words and history reach what comes after the shared layers, and only that.
+    # Words and history enter after the shared layers only.
     others = encode(encoder, backbone, clips, features, torch.randn(3, 3, 24), video_of)
     changed = [not torch.allclose(a, b) for a, b in zip(together.shallow, others.shallow, strict=True)]
     assert changed == [layer > shared for layer in (3, 2, 1)]
 
 
-def test_more_shared_layers_than_there_are() -> None:
+def test_too_many_shared_layers() -> None:
     with pytest.raises(UserError, match="shared_layers 3 must be less than the 3 vision layers of tiny"):
         ReferenceGuidedEncoder(tiny_config(shared_layers=3), TinyBackbone())
 
@@ -176,6 +176,6 @@ def test_matched_layer(vision: int, text: int, expected: list[int]) -> None:
     assert [matched_layer(layer, vision, text) for layer in range(vision)] == expected
 
 
-def test_shallow_layers_the_backbone_does_not_have() -> None:
+def test_shallow_layers_beyond_the_last_layer() -> None:
     with pytest.raises(UserError, match="tiny: it has 3 vision layers"):
         ReferenceGuidedEncoder(tiny_config(shallow_layers=[4, 2, 1]), TinyBackbone())

@@ -21,7 +21,7 @@ def test_score_map_is_a_scaled_cosine() -> None:
     torch.testing.assert_close(ScoreMap()(patches, sentence), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_words_hear_of_every_frame_and_patches_of_their_words() -> None:
+def test_words_attend_to_every_frame_and_patches_to_the_words() -> None:
     backbone = TinyBackbone()
     fusion, text = VLFF(tiny_config(), backbone), text_of(backbone, "the dog")
     patches = torch.randn(1, 3, 6, 32)
@@ -38,7 +38,7 @@ def test_words_hear_of_every_frame_and_patches_of_their_words() -> None:
     assert (features - another).abs().amax(-1).min() > 1e-5
 
 
-def test_switched_off() -> None:
+def test_without_vlff_and_score_map() -> None:
     backbone = TinyBackbone()
     fusion, text = VLFF(tiny_config(vlff=False, score_map=False), backbone), text_of(backbone, "the dog", "car")
     patches = torch.randn(2, 3, 6, 32)

@@ -36,7 +36,7 @@ def test_pyramid_follows_its_video_and_can_be_switched_off() -> None:
     assert not MaskHead(tiny_config(pyramid=False), backbone).finer
 
 
-def test_frames_do_not_touch_each_other() -> None:
+def test_frames_do_not_influence_each_other() -> None:
     head = MaskHead(tiny_config(), TinyBackbone())
     features = torch.randn(1, 3, 6, 24)
     before = head(features, (2, 3), {}, None, (32, 48))
@@ -47,7 +47,7 @@ def test_frames_do_not_touch_each_other() -> None:
 
 @pytest.mark.parametrize("score_map", [True, False])
 @pytest.mark.parametrize("hidden", [0, 40])
-def test_presence(score_map: bool, hidden: int) -> None:
+def test_presence_reads_the_mask_without_shaping_it(score_map: bool, hidden: int) -> None:
     head = PresenceHead(tiny_config(score_map=score_map, presence_width=hidden), 24)
     assert head.frame_logit.in_features == (hidden or 24)
     mask_logits = torch.randn(2, 3, 6, requires_grad=True)

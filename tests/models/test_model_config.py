@@ -14,7 +14,7 @@ def test_json_round_trip(name: str) -> None:
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_presets_of_the_issue() -> None:
+def test_presets() -> None:
     assert set(PRESETS) == {"clip-b16", "clip-l14", "vlmo-b", "vlmo-l", "mini"}
     with pytest.raises(UserError, match="unknown model 'clip-b17': use one of clip-b16"):
         ModelConfig.preset("clip-b17")

@@ -1,4 +1,4 @@
-"""Velocities of patches: known shifts are found, one frame has none, and the features start at nothing."""
+"""Velocities of patches: known shifts are found, a single frame has none, and motion features start at zero."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ GRID = (14, 16)
 
 
 def rolling(steps: list[int], axis: int) -> Tensor:
-    """(1, T, N, C) random patches, in frame t rolled by steps[t] patches along the axis."""
+    """(1, T, N, C) random patches, in frame t shifted by steps[t] patches along the axis."""
     scene = torch.randn(*GRID, 32, generator=torch.Generator().manual_seed(0))
     return torch.stack([scene.roll(step, axis) for step in steps]).flatten(1, 2)[None]
 
 
 @pytest.mark.parametrize(("axis", "component"), [(1, 0), (0, 1)])
 @pytest.mark.parametrize("speed", [-1, 1, 2])
-def test_a_moving_picture(axis: int, component: int, speed: int) -> None:
+def test_a_known_shift_is_found(axis: int, component: int, speed: int) -> None:
     velocities = patch_velocities(rolling([speed * t for t in range(5)], axis), GRID).unflatten(2, GRID)
-    # What leaves on one side comes back on the other: there nothing is to be found.
+    # At the border, patches leave on one side and come back on the other, where they are too far away to be found.
     inner = velocities[0, 2, 4:-4, 4:-4]
     expected = torch.zeros(2)
     expected[component] = speed / GRID[axis]
     assert (inner.flatten(0, 1).median(0).values - expected).abs().max() < 0.01
 
 
-def test_the_ends_of_a_clip_take_the_side_that_they_have() -> None:
+def test_the_ends_of_a_clip_compare_with_the_frames_that_exist() -> None:
     velocities = patch_velocities(rolling([0, 1, 2, 3, 4], 1), GRID)[0, :, :, 0].median(-1).values
     assert torch.allclose(velocities, torch.full((5,), 1 / GRID[1]), atol=0.01)
 
@@ -41,13 +41,13 @@ def test_short_clips(length: int) -> None:
     assert velocities.any() == (length > 1)
 
 
-def test_videos_do_not_see_each_other() -> None:
+def test_videos_do_not_influence_each_other() -> None:
     first, second = rolling([0, 1, 2], 1), rolling([0, 2, 4], 0)
     together = patch_velocities(torch.cat([first, second]), GRID)
     assert torch.allclose(together, torch.cat([patch_velocities(part, GRID) for part in (first, second)]), atol=1e-6)
 
 
-def test_a_camera_that_moves_is_taken_off() -> None:
+def test_relative_velocities_exclude_the_camera() -> None:
     module = MotionFeatures(24)
     seen: list[Tensor] = []
     module.enter.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -57,7 +57,7 @@ def test_a_camera_that_moves_is_taken_off() -> None:
     assert relative[0, 1, :, 0].median().abs() < 1e-6
 
 
-def test_at_first_nothing_is_added() -> None:
+def test_motion_features_start_at_zero() -> None:
     module = MotionFeatures(24)
     features = torch.randn(2, 3, GRID[0] * GRID[1], 7)
     assert not module(features, GRID).any()

@@ -16,7 +16,7 @@ from vlp_rvos.models.prompts import (
 
 
 @pytest.mark.parametrize("counts", [(3, 2, 2), (0, 2, 2), (3, 0, 2), (3, 2, 0), (0, 0, 0)])
-def test_a_fresh_set_for_every_layer(counts: tuple[int, int, int]) -> None:
+def test_every_layer_has_its_own_prompts(counts: tuple[int, int, int]) -> None:
     names = ("language_prompts", "vision_prompts", "temporal_prompts")
     encoder = PromptEncoder(tiny_config(**dict(zip(names, counts, strict=True))), 3, 2, 32, 24)
     prompts = encoder()
@@ -58,7 +58,7 @@ def plain_capture(
 
 
 @pytest.mark.parametrize("layer_scale", [False, True])
-def test_capture_is_the_frozen_layer_itself(layer_scale: bool) -> None:
+def test_capture_equals_the_frozen_layer_applied_plainly(layer_scale: bool) -> None:
     block = TinyBackbone(layer_scale=layer_scale).vision_blocks[0]
     assert isinstance(block, Block)
     temporal, tokens, positions = torch.randn(2, 4, 3, 32), torch.randn(2, 4, 7, 32), torch.randn(4, 32)
@@ -68,7 +68,7 @@ def test_capture_is_the_frozen_layer_itself(layer_scale: bool) -> None:
     torch.testing.assert_close(capture(block, temporal, tokens, positions), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_capture_sees_every_frame() -> None:
+def test_capture_reads_every_frame() -> None:
     block = TinyBackbone().vision_blocks[0]
     temporal, tokens, positions = torch.randn(1, 4, 2, 32), torch.randn(1, 4, 7, 32), torch.randn(4, 32)
     before = TemporalCapture()(block, temporal, tokens, positions)
@@ -77,7 +77,7 @@ def test_capture_sees_every_frame() -> None:
     assert ((before - after).abs().amax((0, 2, 3)) > 1e-4).all()
 
 
-def test_shared_capture_by_hand() -> None:
+def test_shared_capture_equals_a_plain_implementation() -> None:
     block = TinyBackbone(layer_scale=True).vision_blocks[0]
     assert isinstance(block, Block)
     frames, count, tokens = 4, 3, 9

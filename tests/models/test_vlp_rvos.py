@@ -14,7 +14,7 @@ LONG, SHORT = "the small dog that jumps over the fence", "car"
 
 
 def build(**changes: object) -> VLPRVOS:
-    """A model of random weights, gates open."""
+    """A model with random weights and open gates."""
     torch.manual_seed(1)
     model = VLPRVOS(TinyBackbone(pyramid=True, relative_bias=True), tiny_config(**changes))
     for gate in model.encoder.gates:
@@ -25,7 +25,7 @@ def build(**changes: object) -> VLPRVOS:
 
 
 def logits_of(output: ClipOutput) -> dict[str, Tensor]:
-    """What is said of each expression; `correspondence_features` is of the videos."""
+    """The outputs that have a row for each expression."""
     return {
         name: value for name, value in vars(output).items() if value is not None and name != "correspondence_features"
     }
@@ -39,7 +39,7 @@ def assert_same(ours: ClipOutput, theirs: ClipOutput, rows: slice = slice(None))
 
 
 def loss_of(model: VLPRVOS) -> Tensor:
-    """Two consecutive clips, as training does."""
+    """Random loss of two consecutive clips, the second with the history of the first, as in training."""
     frames, text = torch.rand(2, 3, 3, 32, 48), model.backbone.tokenize([LONG, SHORT])
     first = model(frames, text)
     second = model(frames.flip(1), text, first.history.detach())
@@ -61,7 +61,7 @@ def test_shapes() -> None:
     assert out.correspondence_features.shape[:4] == (1, 3, 2, 3)
 
 
-def test_the_gate_starts_at_the_pretrained_features() -> None:
+def test_closed_gates_leave_the_pretrained_features() -> None:
     guided = VLPRVOS(TinyBackbone(), tiny_config())
     plain = VLPRVOS(TinyBackbone(), tiny_config(reference_guided=False))
     plain.load_trained(
@@ -96,7 +96,7 @@ def test_each_part_can_be_switched_off(changes: dict[str, object]) -> None:
 
 
 def test_pooled_patches() -> None:
-    """A quarter of the tokens; masks are as fine as without, by the frozen map at the patches."""
+    """A quarter of the tokens; the mask head still works at the patches, with their frozen map."""
     torch.manual_seed(1)
     model = VLPRVOS(TinyBackbone(pyramid=True, pools=(1, 2)), tiny_config(patch_pool=2, motion=True))
     frames, text = torch.rand(1, 3, 3, 64, 96), model.backbone.tokenize([SHORT])
@@ -117,19 +117,19 @@ def test_pooled_patches() -> None:
         VLPRVOS(TinyBackbone(), tiny_config(patch_pool=2))
 
 
-def test_everything_trained_learns() -> None:
+def test_every_trained_parameter_gets_a_gradient() -> None:
     model = build()
     loss_of(model).backward()
     silent = {name for name, value in model.named_trained_parameters() if value.grad is None or not value.grad.any()}
     assert not silent
-    # With closed gates the words' way into the tower still opens: the gates themselves learn first.
+    # With closed gates only the word projections get none: the gates must open first.
     closed = VLPRVOS(TinyBackbone(), tiny_config())
     loss_of(closed).backward()
     silent = {name for name, value in closed.named_trained_parameters() if value.grad is None or not value.grad.any()}
     assert {name.split(".")[1] for name in silent} == {"word_projections"}
 
 
-def test_a_sample_does_not_see_its_companions() -> None:
+def test_samples_of_a_batch_do_not_influence_each_other() -> None:
     model = build().eval()
     frames, history = torch.rand(2, 3, 3, 32, 48), torch.randn(2, 2, 24)
     together = model(frames, model.backbone.tokenize([SHORT, LONG]), history)
@@ -157,14 +157,14 @@ def test_any_clip_length(length: int) -> None:
     assert model(torch.rand(1, 2, 3, 32, 48), text, first.history).mask_logits.shape == (1, 2, 32, 48)
 
 
-def test_clips_know_their_history() -> None:
+def test_history_changes_the_prediction() -> None:
     model = build()
     frames, text = torch.rand(1, 3, 3, 32, 48), model.backbone.tokenize([SHORT])
     first = model(frames, text)
     assert not torch.allclose(model(frames, text, first.history).mask_logits, first.mask_logits, atol=1e-5)
 
 
-def test_a_frame_knows_the_others_only_through_the_parts_for_it() -> None:
+def test_frames_influence_each_other_only_through_the_temporal_parts() -> None:
     frames = torch.rand(1, 3, 3, 32, 48)
     changed = frames.clone()
     changed[:, 2] = torch.rand(3, 32, 48)
@@ -181,7 +181,7 @@ def test_a_frame_knows_the_others_only_through_the_parts_for_it() -> None:
     assert first_frame_moves(attention="frame", shallow=False, temporal_capture=False, motion=True)
 
 
-def test_motion_belongs_to_the_temporal_prompts() -> None:
+def test_no_motion_without_temporal_prompts() -> None:
     assert build(motion=True).motion is not None
     assert build(motion=True, temporal_prompts=0).motion is None
 

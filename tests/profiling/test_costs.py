@@ -40,7 +40,7 @@ def test_parts_and_views() -> None:
     assert costs["rest"].bytes == 2 * 4 * 12
 
 
-def test_a_whole_model_counts_as_torchs_counter_does() -> None:
+def test_a_whole_model_costs_what_torchs_counter_finds() -> None:
     # On the meta device, because torch's counter does not know the CPU's attention kernel.
     model = tiny_model().eval().to("meta")
     text = model.backbone.tokenize(["the dog"]).to("meta")

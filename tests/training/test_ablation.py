@@ -38,7 +38,7 @@ def test_the_grounding_probe_runs_if_the_config_asks_for_it(
     assert (numbers["right_motion"], numbers["absent_caught"]) == (0.75, 0.5)
 
 
-def test_the_shipped_table_is_valid() -> None:
+def test_the_shipped_ablation_is_valid() -> None:
     whole = load_ablation(Path("mini"))
     base = load_config(Path(whole.base))
     full = ModelConfig.preset("mini").replace(**whole.train["model"]["overrides"])
@@ -48,10 +48,10 @@ def test_the_shipped_table_is_valid() -> None:
         model = ModelConfig.preset("mini").replace(**config.model.overrides)
         assert (model != full) == bool(row.model)
         assert (config.model.backbone_weights is None) == row.aligned
-        # One budget for all, which no clock cuts short.
+        # All rows have the same number of steps, without a time limit.
         assert (config.steps, config.time_limit_minutes) == (whole.train["steps"], None)
     assert not any("val" in Path(source.folder).parts for source in base.data.sources)
 
 
-def test_summary_needs_nothing_to_be_there(config: Path, tmp_path: Path) -> None:
+def test_no_results_yet(config: Path, tmp_path: Path) -> None:
     assert collect_results(load_ablation(config), tmp_path / "nothing")["rows"] == []

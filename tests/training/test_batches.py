@@ -22,7 +22,7 @@ def test_workers_give_the_same_batches() -> None:
         assert batch.masks.shape == (3, 4, 32, 48)
         assert batch.has_target().tolist() == batch.masks.flatten(1).any(1).tolist()
         nothing_known = replace(batch, supervised=torch.zeros_like(batch.supervised))
-        assert nothing_known.has_target().all(), "what is not known may be there"
+        assert nothing_known.has_target().all(), "a target in unsupervised frames is possible"
 
 
 @pytest.mark.parametrize("workers", [0, 1])

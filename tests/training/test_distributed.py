@@ -13,7 +13,7 @@ from vlp_rvos.training.distributed import average_gradients, make_fabric
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99"])
-def test_device_that_is_not_there(device: str) -> None:
+def test_a_device_that_does_not_exist(device: str) -> None:
     with pytest.raises(UserError, match="device"):
         make_fabric(CONFIG, device)
 

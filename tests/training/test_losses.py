@@ -59,7 +59,7 @@ def test_gradient_grows_the_target_and_shrinks_the_rest() -> None:
     assert (logits.grad[~masks] > 0).all()
 
 
-def test_right_and_certain_costs_nothing() -> None:
+def test_a_certain_and_right_prediction_costs_nothing() -> None:
     masks = square()
     certain = torch.where(masks, 100.0, -100.0)
     coarse = torch.where(masks[..., ::4, ::4], 100.0, -100.0)
@@ -93,7 +93,7 @@ def test_total_is_the_weighted_sum() -> None:
     assert losses.total.item() == pytest.approx(sum(10**i * part.item() for i, part in enumerate(parts)), rel=1e-5)
 
 
-def test_default_weights_are_the_release_s() -> None:
+def test_default_weights_are_those_of_the_release() -> None:
     assert LossWeights() == LossWeights(bce=2, dice=5, score_bce=2, score_dice=5, presence=1)
 
 
@@ -115,12 +115,12 @@ def test_presence_is_of_each_frame_and_of_the_clip() -> None:
     assert clip_losses(right_in_frames, masks).presence.item() == pytest.approx(math.log(2) / 2)
 
 
-def test_parts_switched_off_are_zero() -> None:
+def test_terms_that_are_switched_off_are_zero() -> None:
     losses = clip_losses(output(torch.zeros(1, 2, 8, 8)), square())
     assert losses.score_bce.item() == losses.score_dice.item() == losses.presence.item() == 0
 
 
-def test_is_computed_in_fp32_under_autocast() -> None:
+def test_losses_are_in_float32_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         losses = clip_losses(output(torch.zeros(1, 2, 8, 8, dtype=torch.bfloat16)), square())
     assert losses.total.dtype == torch.float32
@@ -169,7 +169,7 @@ def test_supervising_all_frames_changes_nothing() -> None:
         assert with_flags[name].item() == pytest.approx(value.item(), rel=1e-6)
 
 
-def test_frames_that_are_not_supervised_count_for_nothing() -> None:
+def test_unsupervised_frames_are_ignored() -> None:
     whole, masks = full_output(2, 3), square(2, 3)
     supervised = torch.tensor([[True, True, False]]).expand(2, -1)
     masks[:, 2] = False
@@ -208,7 +208,7 @@ def test_presence_in_a_clip_is_learned_only_where_it_is_known() -> None:
     assert losses.presence.item() == pytest.approx((math.log(2) + of_clip) / 2)
 
 
-def test_presence_known_of_no_clip_stays_finite() -> None:
+def test_presence_stays_finite_if_it_is_known_for_no_clip() -> None:
     whole = full_output(1, 2)
     losses = clip_losses(whole, torch.zeros(1, 2, 8, 8, dtype=torch.bool), supervised=torch.tensor([[True, False]]))
     assert torch.isfinite(losses.total)

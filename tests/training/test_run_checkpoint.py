@@ -34,7 +34,7 @@ def test_paths_of_the_training_machine_are_not_shipped(tmp_path: Path) -> None:
     assert "someone" not in json.dumps(peek(saved).training)
 
 
-def test_a_checkpoint_from_before_a_new_switch_is_resumed(tmp_path: Path) -> None:
+def test_a_checkpoint_older_than_a_config_field_is_resumed(tmp_path: Path) -> None:
     Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     config = json.loads(saved["model_config"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_records_are_lines_of_json_and_of_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(run_log.time, "monotonic", lambda: now)
+    monkeypatch.setattr(run_log, "time", SimpleNamespace(monotonic=lambda: now))
     with RunLog(tmp_path, "dogs", step=0) as log:
         log.advance(0, 0.0, {})
         log.record(0, 0.0, "train", {"loss": math.nan})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from vlp_rvos.training import running_means
@@ -8,7 +10,7 @@ from vlp_rvos.training.running_means import RunningMeans
 
 def test_means_are_over_what_was_added_since_the_last_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 10.0
-    monkeypatch.setattr(running_means.time, "monotonic", lambda: now)
+    monkeypatch.setattr(running_means, "time", SimpleNamespace(monotonic=lambda: now))
     means = RunningMeans()
     means.add({"loss": 1.0, "iou": 0.5})
     means.add({"loss": 3.0})

@@ -42,7 +42,7 @@ def test_overrides_win(file: Path) -> None:
     assert config.model.overrides == {"history": False, "width": 64}
 
 
-def test_defaults_are_the_release_s(tmp_path: Path) -> None:
+def test_defaults_are_those_of_the_release(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("")
     config = load_config(tmp_path / "empty.yaml")
     assert (config.lr, config.lr_new, config.weight_decay, config.grad_clip) == (5e-5, 1e-4, 5e-4, 0.1)
@@ -83,7 +83,7 @@ def test_a_file_may_extend_another_one(file: Path) -> None:
     other.write_text("{extends: small.yaml, lr: 1e-3, model: {preset: vlmo-b}, stages: []}")
     config = load_config(other, ["steps=7"])
     assert (config.name, config.lr, config.steps, config.stages) == ("other", 1e-3, 7, ())
-    # Mappings are laid over each other, key by key.
+    # Mappings are merged key by key.
     assert (config.model.preset, config.model.overrides) == ("vlmo-b", {"history": False})
     assert config.schedule == Schedule("cosine", 10)
 
@@ -109,7 +109,7 @@ def test_override_mistakes(file: Path, override: str) -> None:
         load_config(file, [override])
 
 
-def test_no_such_configuration_lists_the_shipped() -> None:
+def test_an_unknown_configuration_lists_the_shipped_ones() -> None:
     with pytest.raises(UserError, match=r"no such training configuration.*mini"):
         load_config(Path("maxi"))
 
@@ -126,7 +126,7 @@ PROTOCOLS = sorted(preset_configs().keys() - {"mini", "mini-further", "mini-part
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocols_are_complete(name: str) -> None:
-    """Only benchmarks, at the model's own size, with a fitting model to start from and a head that says what to do."""
+    """They use benchmarks alone, at the model's own size, start from a model that fits, and list their commands."""
     config = load_config(Path(name), ["devices=4", "batch=1"])
     model = ModelConfig.preset(config.model.preset)
     assert {source.kind for source in config.data.sources} == {"benchmark"}
@@ -150,7 +150,7 @@ def test_protocols_are_complete(name: str) -> None:
 
 
 def published() -> dict[str, list[str]]:
-    """Preset -> its numbers in the table of the method's description: a preset for each row and protocol."""
+    """Recipe -> its numbers in the table of published results in docs/method.md, which has a cell for each recipe."""
     text = (Path(__file__).parents[2] / "docs" / "method.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("|") and ("ViT-" in line or "VLMo-" in line)]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -167,7 +167,7 @@ def published() -> dict[str, list[str]]:
 
 def test_every_row_of_the_published_table_has_a_preset_for_each_protocol() -> None:
     numbers = published()
-    # Pretraining has no numbers of its own.
+    # There are no published numbers for pretraining alone.
     assert sorted(numbers) == [name for name in PROTOCOLS if not name.startswith("refcoco")]
     for name, cells in numbers.items():
         head = preset_configs()[name].read_text().split("\nname:")[0]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.checkpoint import load_model, peek, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.training import batches, trainer
+from vlp_rvos.training import batches, run_state, trainer
 from vlp_rvos.training.running_means import RunningMeans
 from vlp_rvos.training.train_config import ModelChoice, Schedule, Stage
 from vlp_rvos.training.trainer import Trainer
@@ -38,7 +40,7 @@ def test_a_run_leaves_a_usable_model_and_its_numbers(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_only_what_is_trained_moves(tmp_path: Path) -> None:
+def test_only_trained_parameters_change(tmp_path: Path) -> None:
     one = Trainer(CONFIG, tmp_path, device="cpu")
     before = trained(one)
     one.train()
@@ -77,8 +79,10 @@ def test_samples_are_taken_in_order_and_once(tmp_path: Path, mixtures: dict[str,
     assert [mixture.requested for mixture in mixtures["train"]] == [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9, 10, 11]]
 
 
-def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two clips of two frames only the first frame is supervised: masks elsewhere are never looked at."""
+def test_unsupervised_frames_are_ignored_in_training_and_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two clips of two frames only the first frame is supervised; the masks of the others must not matter."""
     whole = Squares.sample
     wrong = False
 
@@ -97,7 +101,7 @@ def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.
         backward, calls = one.fabric.backward, []
         monkeypatch.setattr(one.fabric, "backward", lambda loss, f=backward, c=calls: (c.append(1), f(loss)))
         result = one.train()
-        assert len(calls) == 2, "clips without truth are not sent backward"
+        assert len(calls) == 2, "clips without a supervised frame have no backward pass"
         assert set(result.validation) == {"iou", "iou_absent", "iou_present", "iou_there", "presence_accuracy"}
         results.append((result.validation, trained(one)))
         wrong = True
@@ -105,15 +109,13 @@ def test_frames_without_truth_teach_nothing(tmp_path: Path, monkeypatch: pytest.
     assert all(torch.equal(value, results[1][1][name]) for name, value in results[0][1].items())
 
 
-def test_the_size_is_the_model_s_where_none_is_given(tmp_path: Path, mixtures: dict[str, list[Squares]]) -> None:
+def test_the_default_size_is_that_of_the_model(tmp_path: Path, mixtures: dict[str, list[Squares]]) -> None:
     config = replace(CONFIG, steps=1, data=replace(CONFIG.data, height=0, width=0))
     Trainer(config, tmp_path, device="cpu").train()
     assert [mixture.config.size for kind in ("train", "holdout") for mixture in mixtures[kind]] == [(64, 64)] * 2
 
 
-def test_validation_data_that_is_not_there_is_found_out_at_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_validation_data_is_found_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(config: MixtureConfig, split: str) -> Squares:
         raise UserError(f"no {split}")
 
@@ -124,7 +126,7 @@ def test_validation_data_that_is_not_there_is_found_out_at_the_start(
     assert one.progress.step == 0
 
 
-def test_second_clip_gets_the_first_one_s_history_detached(tmp_path: Path) -> None:
+def test_the_second_clip_gets_the_detached_history_of_the_first(tmp_path: Path) -> None:
     one = Trainer(replace(CONFIG, history_dropout=0.0, steps=1), tmp_path, device="cpu")
     given: list[Tensor | None] = []
     one.model.register_forward_pre_hook(lambda module, inputs: given.append(inputs[2]))
@@ -135,7 +137,7 @@ def test_second_clip_gets_the_first_one_s_history_detached(tmp_path: Path) -> No
     assert not second.requires_grad
 
 
-def test_a_tuned_backbone_moves_and_comes_back(tmp_path: Path) -> None:
+def test_a_tuned_backbone_changes_and_is_resumed_and_loaded(tmp_path: Path) -> None:
     config = replace(CONFIG, model=ModelChoice("mini", SMALL | {"tune_backbone": True}), lr_backbone=1e-3)
     first = Trainer(config, tmp_path, device="cpu")
     stop_after(first, 2)
@@ -152,7 +154,7 @@ def test_folder_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
         Trainer(CONFIG, tmp_path, device="cpu")
 
 
-def test_data_that_is_not_there_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_leaves_no_files_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "build_mixture", build_mixture)
     config = replace(CONFIG, data=replace(CONFIG.data, root=str(tmp_path / "nowhere")))
     with pytest.raises(UserError, match="nowhere"):
@@ -185,12 +187,15 @@ def test_many_steps_that_are_not_finite_end_the_run(tmp_path: Path, monkeypatch:
     assert one.progress.step == 20
 
 
-def test_time_limit_ends_the_run_and_counts_all_its_parts(tmp_path: Path) -> None:
+def test_time_limit_ends_the_run_and_counts_all_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock advances by 0.1 seconds each time it is read."""
+    ticks = itertools.count()
+    monkeypatch.setattr(run_state, "time", SimpleNamespace(monotonic=lambda: 0.1 * next(ticks)))
     config = replace(CONFIG, steps=10**6, time_limit_minutes=0.01, val_samples=0)
     one = Trainer(config, tmp_path, device="cpu")
     result = one.train()
     assert result.finished
-    assert 0.6 <= result.seconds < 5
+    assert 0.6 <= result.seconds < 1
     again = Trainer(config, tmp_path, device="cpu", resume=True).train()
     assert again.steps == result.steps
 

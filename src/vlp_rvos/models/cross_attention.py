@@ -13,8 +13,8 @@ class CrossAttention(nn.Module):
     """Pre-norm multi-head attention from one sequence of tokens to another; the caller adds the residual.
 
     Args:
-        width: Token width d of both sequences, divisible by `heads`.
-        heads: Number of attention heads.
+        width: token width d of both sequences, divisible by `heads`.
+        heads: number of attention heads.
     """
 
     def __init__(self, width: int, heads: int) -> None:

@@ -27,14 +27,14 @@ class CubeFrameAttention(nn.Module):
       padding is masked out.
 
     Args:
-        width: Token width d, divisible by `heads`.
-        heads: Number of attention heads; even for "cube_frame".
-        cube_size: Side c of a cube, in patches.
-        clip_length: Number of frames whose time offsets have a bias entry each. A larger offset uses the outermost
+        width: token width d, divisible by `heads`.
+        heads: number of attention heads; even for "cube_frame".
+        cube_size: side c of a cube, in patches.
+        clip_length: number of frames whose time offsets have a bias entry each. A larger offset uses the outermost
             entry.
-        kind: Which tokens the heads attend to: "cube_frame" splits the heads, "cube" and "frame" use one kind for all
+        kind: which tokens the heads attend to: "cube_frame" splits the heads, "cube" and "frame" use one kind for all
             heads, "full" attends to all T*N tokens. The last three are for ablations.
-        shifted: Move the grid of cubes by c // 2 patches.
+        shifted: move the grid of cubes by c // 2 patches.
 
     Raises:
         ValueError: `width` is not divisible by `heads`, or the heads cannot be split in two halves.

@@ -43,7 +43,7 @@ class TextFeatures:
         mask: (B, S) bool, True on real tokens; None where all of them are.
         sentence: (B, d_t) sentence features.
         sentence_shared: (B, d_s) sentence features in the shared space, not normalised.
-        prompts: Prompts of both towers, which one encoder makes together.
+        prompts: prompts of both towers, which one encoder makes together.
     """
 
     hidden: list[Tensor]
@@ -81,7 +81,7 @@ class EmbeddedFrames:
         size: (H, W) pixels of a frame.
         correspondence_features: (V, T, N, C) frozen features that find a patch again in other frames; see
             `FrameTokens`.
-        pyramid: Frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
+        pyramid: frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
     """
 
     tokens: Tensor
@@ -130,8 +130,8 @@ class ReferenceGuidedEncoder(nn.Module):
     starts from the pretrained features.
 
     Args:
-        config: Sizes and switches.
-        backbone: Backbone whose sizes are read; it is not kept.
+        config: sizes and switches.
+        backbone: the backbone; only its sizes are read.
 
     Raises:
         UserError: the config names layers or a pooling that the backbone does not have.
@@ -228,9 +228,9 @@ class ReferenceGuidedEncoder(nn.Module):
         """Run the vision tower on clips.
 
         Args:
-            backbone: The frozen backbone.
-            embedded: Frames of V clips.
-            text: Features of B expressions.
+            backbone: the frozen backbone.
+            embedded: frames of V clips.
+            text: features of B expressions.
             history: (B, T', d) history of the previous clip, None for the first clip of a video; ignored where the
                 config has no history.
             video_of: (B,) index of the video that each expression is about. None: one expression for each video, in

@@ -59,8 +59,8 @@ class VLFF(nn.Module):
     With `config.vlff` off, patches, words and sentence are only projected, and the sentence is added to the patches.
 
     Args:
-        config: Sizes and switches.
-        backbone: Backbone whose widths are read; it is not kept.
+        config: sizes and switches.
+        backbone: the backbone; only its sizes are read.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
@@ -90,10 +90,10 @@ class VLFF(nn.Module):
         """Fuse.
 
         Args:
-            backbone: The frozen backbone, which projects the patches into the shared space.
+            backbone: the frozen backbone, which projects the patches into the shared space.
             patches: (B, T, N, d_v) output of the vision tower.
             grid: (h, w) patches of a frame.
-            text: Features of B expressions.
+            text: features of B expressions.
             motion: (B, T, N, d) motion features to add to the patches; None adds nothing.
 
         Returns:
@@ -126,10 +126,10 @@ def clip_positions(length: int, grid: tuple[int, int], width: int, device: torch
     columns run from 0 to 1, so that "left" means the same at every input size; frames are counted one by one.
 
     Args:
-        length: Number of frames T.
+        length: number of frames T.
         grid: (h, w) patches of a frame.
-        width: Token width d.
-        device: Device of the result; None takes PyTorch's default.
+        width: token width d.
+        device: device of the result; None takes PyTorch's default.
 
     Returns:
         (T, h*w, width).

@@ -45,8 +45,8 @@ class MaskHead(nn.Module):
     grid is added only where tokens are pooled, because pooled tokens have lost its detail.
 
     Args:
-        config: Sizes and switches.
-        backbone: Backbone whose patch size and map widths are read; it is not kept.
+        config: sizes and switches.
+        backbone: the backbone; only its sizes are read.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
@@ -86,7 +86,7 @@ class MaskHead(nn.Module):
         Args:
             features: (B, T, N, d) features of the tokens.
             grid: (h, w) tokens of a frame.
-            pyramid: The backbone's feature maps, stride -> (V, T, C, H/stride, W/stride).
+            pyramid: the backbone's feature maps, stride -> (V, T, C, H/stride, W/stride).
             video_of: (B,) index of the video that each expression is about. None: one expression for each video, in
                 order.
             size: (H, W) pixels of the result.
@@ -115,8 +115,8 @@ class PresenceHead(nn.Module):
     score map, and the sentence. No gradient flows into the mask, because presence must not shape it.
 
     Args:
-        config: Sizes and switches.
-        text_width: Width d_t of the text tower.
+        config: sizes and switches.
+        text_width: width d_t of the text tower.
     """
 
     def __init__(self, config: ModelConfig, text_width: int) -> None:
@@ -147,10 +147,9 @@ class PresenceHead(nn.Module):
     def pool(
         self, features: Tensor, mask_logits: Tensor, score_logits: Tensor | None, sentence: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The inputs of the trained layers: pooled frames (B, T, 2 d), or (B, T, 2 d + 1) with a score, and the
-        sentence.
+        """Pool the inputs of the trained layers: frames (B, T, 2 d), with a score (B, T, 2 d + 1), and the sentence.
 
-        Nothing is learned here, so a head can be trained alone on stored results of this function.
+        Nothing is learned here, so a head can be trained alone on stored results of this method.
         """
         pooled = [features.mean(2), masked_mean(features, mask_logits.detach())]
         if score_logits is not None:

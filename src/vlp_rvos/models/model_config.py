@@ -24,49 +24,49 @@ class ModelConfig:
     """Sizes and switches of everything that is trained. Each part can be switched off for an ablation.
 
     Attributes:
-        width: Token width d of every trained module after the backbone.
-        clip_length: Number of frames T of a training clip. The model accepts clips of any length.
-        input_size: Side of the square network input in pixels; with `keep_aspect`, its long side.
-        keep_aspect: Whether the network input keeps the video's aspect ratio; otherwise it is square.
-        patch_pool: Side, in patches, of the squares of patches that form one token. The mask head works at the
+        width: token width d of every trained module after the backbone.
+        clip_length: number of frames T of a training clip. The model accepts clips of any length.
+        input_size: side of the square network input in pixels; with `keep_aspect`, its long side.
+        keep_aspect: whether the network input keeps the video's aspect ratio; otherwise it is square.
+        patch_pool: side, in patches, of the squares of patches that form one token. The mask head works at the
             backbone's own patches again, so a larger input costs the towers nothing. [D]
-        language_prompts: Number of prompt tokens in every text layer.
-        vision_prompts: Number of prompt tokens in every vision layer.
-        temporal_prompts: Number of temporal prompt tokens of every frame.
-        prompt_width: Token width of the prompt encoder.
-        prompt_layers: Number of layers of the prompt encoder.
-        prompt_heads: Number of attention heads of the prompt encoder.
-        history: Whether tokens from the previous clip enter every frame.
-        temporal_capture: Whether the temporal prompts attend to all frames after each vision layer.
-        capture: Form of the temporal capture. "plain" [P] sends the tokens of all frames through the layer a second
+        language_prompts: number of prompt tokens in every text layer.
+        vision_prompts: number of prompt tokens in every vision layer.
+        temporal_prompts: number of temporal prompt tokens of every frame.
+        prompt_width: token width of the prompt encoder.
+        prompt_layers: number of layers of the prompt encoder.
+        prompt_heads: number of attention heads of the prompt encoder.
+        history: whether tokens from the previous clip enter every frame.
+        temporal_capture: whether the temporal prompts attend to all frames after each vision layer.
+        capture: form of the temporal capture. "plain" [P] sends the tokens of all frames through the layer a second
             time; "shared" [D] reuses the keys and values of the layer's self-attention, which is cheaper and as
             accurate (docs/experiments.md).
-        motion: Whether the motion of each patch, measured on frozen features, joins the fusion. Without temporal
+        motion: whether the motion of each patch, measured on frozen features, joins the fusion. Without temporal
             prompts there is no motion either. [D]
-        shared_layers: Number of first vision layers that run once for all expressions about a video. History and words
+        shared_layers: number of first vision layers that run once for all expressions about a video. History and words
             enter after them.
-        reference_guided: Whether the vision tower attends to the words.
-        vlff: Whether patches and words attend to each other in the fusion; otherwise they are only projected and added.
-        score_map: Whether the cosine similarity of patches and sentence in the shared space is computed, as an input of
+        reference_guided: whether the vision tower attends to the words.
+        vlff: whether patches and words attend to each other in the fusion; otherwise they are only projected and added.
+        score_map: whether the cosine similarity of patches and sentence in the shared space is computed, as an input of
             the fusion and as an output.
-        shallow: Whether the reasoning blocks have decoders on the features of earlier vision layers.
-        shallow_layers: Vision layer whose features each reasoning block decodes, counted from 1, the deepest first.
-        str_blocks: Number of spatial-temporal reasoning (STR) blocks.
-        str_heads: Number of attention heads of the fusion and the reasoning blocks.
-        attention: Kind of self-attention of the reasoning blocks; see `CubeFrameAttention`.
-        cube_size: Side c of a cube of cube-frame attention, in patches.
-        mlp_ratio: Hidden width of the reasoning blocks' MLPs, in multiples of `width`.
-        head_width: Number of channels of the mask head at the patch grid; its finer scales have half as many.
-        pyramid: Whether the mask head reads the backbone's frozen feature maps of finer scales, where it has such.
-        presence: Whether the model predicts if the target is in each frame and in the clip.
-        presence_width: Hidden width of the presence head; 0 stands for `width`.
-        tune_backbone: Whether the layers of both towers, which the method keeps frozen, are trained as well.
-        memory_frames: Number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
-        memory_weight: Weight of each remembered frame, relative to the weight 1 of the current frame.
-        small_size: Input size, instead of `input_size`, for clips that follow one in which a small object was found, at
+        shallow: whether the reasoning blocks have decoders on the features of earlier vision layers.
+        shallow_layers: vision layer whose features each reasoning block decodes, counted from 1, the deepest first.
+        str_blocks: number of spatial-temporal reasoning (STR) blocks.
+        str_heads: number of attention heads of the fusion and the reasoning blocks.
+        attention: kind of self-attention of the reasoning blocks; see `CubeFrameAttention`.
+        cube_size: side c of a cube of cube-frame attention, in patches.
+        mlp_ratio: hidden width of the reasoning blocks' MLPs, in multiples of `width`.
+        head_width: number of channels of the mask head at the patch grid; its finer scales have half as many.
+        pyramid: whether the mask head reads the backbone's frozen feature maps of finer scales, where it has such.
+        presence: whether the model predicts if the target is in each frame and in the clip.
+        presence_width: hidden width of the presence head; 0 stands for `width`.
+        tune_backbone: whether the layers of both towers, which the method keeps frozen, are trained as well.
+        memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
+        memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame.
+        small_size: input size, instead of `input_size`, for clips that follow one in which a small object was found, at
             inference only; 0 keeps `input_size`. [D]
-        small_area: Largest fraction of the frame that a small object covers.
-        min_part: Smallest area of a connected component of a mask, as a fraction of the mask's largest component.
+        small_area: largest fraction of the frame that a small object covers.
+        min_part: smallest area of a connected component of a mask, as a fraction of the mask's largest component.
             Smaller components are dropped, at inference only; 0 keeps all. [D]
     """
 
@@ -133,10 +133,10 @@ class ModelConfig:
         """Network input size (H, W) for a video.
 
         Args:
-            height: Height of the video in pixels.
-            width: Width of the video in pixels.
-            multiple: Divisor of both sides of the result (`Backbone.size_multiple`).
-            side: Input size to use instead of `input_size`; None for `input_size`.
+            height: height of the video in pixels.
+            width: width of the video in pixels.
+            multiple: divisor of both sides of the result (`Backbone.size_multiple`).
+            side: input size to use instead of `input_size`; None for `input_size`.
         """
         side = side or self.input_size
         scale = side / max(height, width)

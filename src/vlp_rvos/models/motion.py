@@ -70,8 +70,8 @@ class MotionFeatures(nn.Module):
     The last layer starts at 0, so that the patches they are added to start unchanged.
 
     Args:
-        width: Token width d.
-        hidden: Width between the two layers.
+        width: token width d.
+        hidden: width between the two layers.
     """
 
     def __init__(self, width: int, hidden: int = 64) -> None:

@@ -57,11 +57,11 @@ class PromptEncoder(PromptModule):
     encoder and the maps [D].
 
     Args:
-        config: Number of tokens of each kind, and the size of the encoder.
-        vision_layers: Depth L_v of the vision tower.
-        text_layers: Depth L_t of the text tower.
-        vision_width: Width d_v of the vision tower.
-        text_width: Width d_t of the text tower.
+        config: number of tokens of each kind, and the size of the encoder.
+        vision_layers: depth L_v of the vision tower.
+        text_layers: depth L_t of the text tower.
+        vision_width: width d_v of the vision tower.
+        text_width: width d_t of the text tower.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class TemporalPositions(PromptModule):
     """Learned position embeddings that tell the frames of a clip apart [P; exact form D].
 
     Args:
-        clip_length: Number of frames of a training clip; the table has one row for each.
-        width: Width d_v of the vision tower.
+        clip_length: number of frames of a training clip; the table has one row for each.
+        width: width d_v of the vision tower.
     """
 
     def __init__(self, clip_length: int, width: int) -> None:
@@ -153,7 +153,7 @@ class TemporalCapture(nn.Module):
         """Update the temporal prompts after a vision layer.
 
         Args:
-            block: The vision layer, with pre-norm.
+            block: the vision layer, with pre-norm.
             temporal: (B, T, n, d_v) temporal prompts after this layer.
             frame_tokens: (B, T, 1 + N, d_v) CLS and patch tokens after this layer.
             positions: (T, d_v) position embeddings of the frames.
@@ -189,7 +189,7 @@ class SharedTemporalCapture(nn.Module):
         """Update the temporal prompts after a vision layer.
 
         Args:
-            block: The vision layer, with pre-norm.
+            block: the vision layer, with pre-norm.
             temporal: (B, T, n, d_v) temporal prompts after this layer.
             keys: (B*T, heads, L, d_v/heads) keys of the frames' tokens, from `Block.project_qkv`.
             values: (B*T, heads, L, d_v/heads) values of the frames' tokens, from `Block.project_qkv`.
@@ -214,8 +214,8 @@ class HistoryPrompts(PromptModule):
     """The previous clip's features under its predicted masks, as prompts of every frame [P; exact form D].
 
     Args:
-        width: Width d of the history features.
-        vision_width: Width d_v of the vision tower.
+        width: width d of the history features.
+        vision_width: width d_v of the vision tower.
     """
 
     def __init__(self, width: int, vision_width: int) -> None:
@@ -228,7 +228,7 @@ class HistoryPrompts(PromptModule):
 
         Args:
             history: (B, T', d) pooled features of the previous clip's frames; None for the first clip of a video.
-            batch: Number of expressions B.
+            batch: number of expressions B.
 
         Returns:
             (B, T', d_v), or the learned "no history" token (B, 1, d_v).

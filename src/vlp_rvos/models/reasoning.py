@@ -27,8 +27,8 @@ class CubeFrameEncoder(nn.Module):
     """A pre-norm transformer layer with cube-frame attention [P].
 
     Args:
-        config: Sizes, and the kind of attention.
-        shifted: Move the grid of cubes by half a cube.
+        config: sizes, and the kind of attention.
+        shifted: move the grid of cubes by half a cube.
     """
 
     def __init__(self, config: ModelConfig, *, shifted: bool) -> None:
@@ -51,8 +51,8 @@ class ShallowDecoder(nn.Module):
     It has no self-attention, because the vision tower has just mixed these tokens [D].
 
     Args:
-        config: Sizes.
-        vision_width: Width d_v of the vision tower.
+        config: sizes.
+        vision_width: width d_v of the vision tower.
     """
 
     def __init__(self, config: ModelConfig, vision_width: int) -> None:
@@ -84,8 +84,8 @@ class SpatialTemporalReasoning(nn.Module):
     The grid of cubes is shifted in every other block. With `config.shallow` off there are only the encoders.
 
     Args:
-        config: Sizes and switches.
-        vision_width: Width d_v of the vision tower.
+        config: sizes and switches.
+        vision_width: width d_v of the vision tower.
     """
 
     def __init__(self, config: ModelConfig, vision_width: int) -> None:

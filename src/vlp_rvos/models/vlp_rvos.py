@@ -57,8 +57,8 @@ class VLPRVOS(nn.Module):
     Everything but the backbone is trained; with `config.tune_backbone` the layers of its towers are trained too.
 
     Args:
-        backbone: Frozen backbone, which becomes part of the model.
-        config: Sizes and switches.
+        backbone: frozen backbone, which becomes part of the model.
+        config: sizes and switches.
 
     Raises:
         UserError: the config does not fit the backbone.
@@ -93,7 +93,7 @@ class VLPRVOS(nn.Module):
 
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1]; H and W are multiples of `backbone.size_multiple`, T is at least 1.
-            text: B expressions, or their features from `encode_text`.
+            text: the B expressions, or their features from `encode_text`.
             history: (B, T', d) `ClipOutput.history` of the previous clip; None for the first clip of a video.
             video_of: (B,) int64 index of the video that each expression is about. None: all expressions are about the
                 only video, or with several videos there is one expression for each, in order.
