@@ -1,7 +1,7 @@
 """The Markdown tables and plots of `docs/performance.md` that are counted and not measured.
 
 FLOPs and bytes of the model against every length that matters, and what they ask of a machine. Only the roofline needs
-a measured row of `tools/results.py`.
+a measured row of `tools/results_file.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results import Result
+from results_file import Result
 
 from vlp_rvos.profiling.costs import PART_TITLES, Cost, MetaModel
 from vlp_rvos.profiling.plots import plot_lines

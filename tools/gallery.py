@@ -1,11 +1,11 @@
-"""Make the gallery: what the installed command does with the example clips, failures included.
+"""Make the gallery and the picture of the README: what the command does with the example clips, failures included.
 
-    python tools/gallery.py                     # docs/gallery.md and docs/gallery/*.jpg
+    python tools/gallery.py                     # docs/gallery.md, docs/gallery/*.jpg and docs/segment.jpg
     python tools/gallery.py --only cat -o /tmp  # one scene, elsewhere
 
-Runs `vlp-rvos segment` for each expression. Pictures, numbers and verdicts all come from what it wrote: a mask is
-compared with a rough outline of the thing that was drawn on the photograph by hand (`tools/make_examples.py`) and moves
-with it.
+Runs `vlp-rvos segment` for each expression. Pictures, numbers and verdicts all come from its output: a mask is compared
+with a rough outline of the target, which was drawn on the photograph by hand (`tools/make_examples.py`) and moves with
+the camera.
 """
 
 from __future__ import annotations
@@ -30,29 +30,35 @@ from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.utils.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
-#: scene -> clip and expressions, each with the thing of the clip that it names; None: nothing in the clip
+#: scene -> clip, and expressions with the object of the clip that each names; None where it names nothing in the clip
 SCENES: dict[str, tuple[str, dict[str, str | None]]] = {
+    "polar-bear": ("polar-bear", {"the polar bear": "polar bear", "a bus": None}),
     "cat": ("cat", {"the cat": "cat", "a dog": None}),
     "astronaut": ("astronaut", {"the person in the orange suit": "person", "the black helmet": "helmet"}),
     "shuttle": ("astronaut", {"the space shuttle": "shuttle", "a bicycle": None}),
     "coffee": ("coffee", {"the cup": "cup", "the spoon": "spoon", "a bus": None}),
 }
+#: the scene whose first expression the README shows
+HEADLINE = "polar-bear"
 SHOWN, WIDTH, QUALITY = 4, 300, 80
-MOST_BYTES = 1_500_000
+MOST_BYTES, MOST_BYTES_HEADLINE = 1_500_000, 300_000
+#: smallest mean IoU of a target that counts as found, and as partly found
 FOUND, PARTLY = 0.5, 0.2
-THERE = 0.5
+#: smallest mean presence of a target that counts as reported
+PRESENT = 0.5
+#: largest share of the frame that still counts as no mask
 EMPTY = 0.001
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run says about one expression; means over the frames.
+    """The result of a run for one expression; all numbers are means over the frames.
 
     Attributes:
-        expression: its text.
-        presence: probability that it is there.
-        area: share of the picture that its mask covers.
-        overlap: IoU with the rough outline of what it names; None where it names nothing.
+        expression: Its text.
+        presence: Predicted probability that the target is in the frame.
+        area: Share of the frame that the mask covers.
+        overlap: IoU of the mask with the rough outline of the target; None where the expression has no target.
     """
 
     expression: str
@@ -62,21 +68,21 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """In words; what went wrong is called a failure."""
+        """The result in words; a mistake is called a failure."""
         if self.overlap is None:
-            if self.presence >= THERE:
-                return "**failure**: is not there, and is said to be"
-            return "rightly said not to be there" + (", though a mask is drawn" if self.area > EMPTY else "")
-        doubt = "" if self.presence >= THERE else ", but said not to be there"
+            if self.presence >= PRESENT:
+                return "**failure**: absent, but reported as present"
+            return "correctly reported as absent" + (", though a mask is drawn" if self.area > EMPTY else "")
+        doubt = "" if self.presence >= PRESENT else ", and reported as absent"
         if self.overlap >= FOUND:
-            return f"**failure**: found{doubt}" if doubt else "found"
+            return "**failure**: found, but reported as absent" if doubt else "found"
         if self.area <= EMPTY:
             return "**failure**: no mask"
         return f"**failure**: {'only partly right' if self.overlap >= PARTLY else 'wrong place'}{doubt}"
 
 
 def judge(masks_json: dict[str, Any], clip: str, thing: str | None) -> Finding:
-    """Compare the `masks.json` of a run with one expression with the outline of what it names."""
+    """Compare the `masks.json` of a run with one expression to the outline of its target."""
     objects = [frame["objects"][0] for frame in masks_json["frames"]]
     masks = [decode_mask(entry["segmentation"]) for entry in objects]
     overlap = None
@@ -107,38 +113,59 @@ def contact_sheet(rows: list[list[Image.Image]]) -> bytes:
     return buffer.getvalue()
 
 
-def run_scene(scene: str, model: str) -> tuple[str, bytes, list[Finding]]:
-    """Run the commands of a scene: how they are typed, the contact sheet, and what was found."""
-    clip, named = SCENES[scene]
-    commands, rows, findings = [], [], []
-    for expression, thing in named.items():
+@dataclass(frozen=True)
+class Scene:
+    """What the commands of a scene left.
+
+    Attributes:
+        name: Key of `SCENES`.
+        commands: The commands as a user types them.
+        frames: Some frames of the clip.
+        overlays: The same frames of the overlay, a row for each expression.
+        findings: The result of each expression.
+    """
+
+    name: str
+    commands: list[str]
+    frames: list[Image.Image]
+    overlays: list[list[Image.Image]]
+    findings: list[Finding]
+
+
+def run_scene(name: str, model: str) -> Scene:
+    """Run the commands of a scene."""
+    clip, targets = SCENES[name]
+    scene = Scene(name, [], shown_frames(ROOT / "examples" / f"{clip}.mp4"), [], [])
+    for expression, target in targets.items():
         arguments = ["segment", f"examples/{clip}.mp4", expression]
         arguments += [] if model == "mini" else ["--model", model]
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "vlp_rvos", *arguments, "-o", folder]
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-            findings.append(judge(json.loads((Path(folder) / "masks.json").read_text()), clip, thing))
-            rows.append(shown_frames(Path(folder) / "overlay.mp4"))
-        commands.append(f"vlp-rvos {shlex.join(arguments)} -o out")
-    return "\n".join(commands), contact_sheet(rows), findings
+            scene.findings.append(judge(json.loads((Path(folder) / "masks.json").read_text()), clip, target))
+            scene.overlays.append(shown_frames(Path(folder) / "overlay.mp4"))
+        scene.commands.append(f"vlp-rvos {shlex.join(arguments)} -o out")
+    return scene
 
 
-def section(scene: str, commands: str, findings: list[Finding]) -> str:
+def section(scene: Scene) -> str:
     """The part of the page about one scene."""
     rows = [
         f"| {x.expression} | {x.verdict} | {x.presence:.2f} | {100 * x.area:.1f} % | "
         f"{'' if x.overlap is None else f'{100 * x.overlap:.0f} %'} |"
-        for x in findings
+        for x in scene.findings
     ]
     return "\n".join(
         [
-            f"## {scene}",
+            f"## {scene.name}",
             "",
-            f"```bash\n{commands}\n```",
+            "```bash",
+            *scene.commands,
+            "```",
             "",
-            f"![{SHOWN} frames of {scene}, one row for each expression](gallery/{scene}.jpg)",
+            f"![{SHOWN} frames of {scene.name}, one row for each expression](gallery/{scene.name}.jpg)",
             "",
-            "| expression | what came of it | presence | area of the mask | overlap with the outline |",
+            "| expression | result | presence | area of the mask | overlap with the outline |",
             "|---|---|---|---|---|",
             *rows,
             "",
@@ -146,32 +173,44 @@ def section(scene: str, commands: str, findings: list[Finding]) -> str:
     )
 
 
+def page(scenes: list[Scene]) -> str:
+    """The whole gallery."""
+    verdicts = [finding.verdict for scene in scenes for finding in scene.findings]
+    failures = sum("failure" in verdict for verdict in verdicts)
+    return (
+        "# Gallery\n\n"
+        "Made by `python tools/gallery.py`: the command with the shipped model, nothing selected, nothing retouched.\n"
+        "The clips are slow camera moves over photographs with a free licence ([examples](../examples/README.md)).\n"
+        f"{failures} of {len(verdicts)} expressions fail.\n\n"
+        "Presence is the mean probability that the target of the expression is in the frame. An expression counts as\n"
+        f"found if its masks overlap a rough outline, drawn by hand, by {100 * FOUND:.0f} % (mean IoU over the\n"
+        f"frames), and if its presence is at least {PRESENT}.\n\n" + "\n".join(section(scene) for scene in scenes)
+    )
+
+
 def main() -> None:
     """Write the page and its pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SCENES, action="append", help="only this scene; repeatable")
-    parser.add_argument("--output", "-o", type=Path, default=ROOT / "docs")
-    parser.add_argument("--model", default="mini")
+    parser.add_argument("--output", "-o", type=Path, default=ROOT / "docs", help="folder of the page")
+    parser.add_argument("--model", default="mini", help="name of a model, or a checkpoint")
     options = parser.parse_args()
-    results = {scene: run_scene(scene, options.model) for scene in options.only or SCENES}
-    size = sum(len(sheet) for _, sheet, _ in results.values())
-    if size > MOST_BYTES:
-        sys.exit(f"the pictures take {size} bytes, more than {MOST_BYTES}: show fewer or smaller frames")
-    for scene, (_, sheet, _) in results.items():
-        write_bytes(options.output / "gallery" / f"{scene}.jpg", sheet)
-    failures = sum("failure" in finding.verdict for _, _, findings in results.values() for finding in findings)
-    asked = sum(len(findings) for _, _, findings in results.values())
-    intro = (
-        "# Gallery\n\n"
-        "Made by `python tools/gallery.py`: the command with the shipped model, nothing chosen, nothing retouched.\n"
-        "The clips are slow camera moves over public-domain and CC0 photographs (`examples/README.md`).\n"
-        f"{failures} of {asked} expressions fail.\n\n"
-        "Presence is the mean probability that the expression's target is in the frame. An expression counts as\n"
-        f"found where its masks overlap a rough outline, drawn by hand, by {100 * FOUND:.0f} % (IoU, mean over the\n"
-        f"frames), and its presence is at least {THERE}.\n\n"
-    )
-    page = intro + "\n".join(section(scene, commands, findings) for scene, (commands, _, findings) in results.items())
-    write_bytes(options.output / "gallery.md", page.encode())
+    scenes = [run_scene(name, options.model) for name in options.only or SCENES]
+    pictures = {f"gallery/{scene.name}.jpg": contact_sheet(scene.overlays) for scene in scenes}
+    check_size(sum(map(len, pictures.values())), MOST_BYTES)
+    for scene in scenes:
+        if scene.name == HEADLINE:
+            pictures["segment.jpg"] = contact_sheet([scene.frames, scene.overlays[0]])
+            check_size(len(pictures["segment.jpg"]), MOST_BYTES_HEADLINE)
+    for name, picture in pictures.items():
+        write_bytes(options.output / name, picture)
+    write_bytes(options.output / "gallery.md", page(scenes).encode())
+
+
+def check_size(size: int, limit: int) -> None:
+    """Stop before pictures are written that are too large for the documents."""
+    if size > limit:
+        sys.exit(f"the pictures take {size} bytes, more than {limit}: show fewer or smaller frames")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Make the MLPs of a trained `mini` narrower, in its frozen tower and in its reasoning, so that it says the same.
+"""Make the MLPs of a trained `mini` narrower, in its frozen tower and in its reasoning blocks, with the same output.
 
     python tools/narrow.py mini --data DATA --backbone mini-backbone.safetensors -o mini.safetensors
 
-First every MLP alone: the hidden channels that matter most stay, and learn from what goes into the wide MLP and comes
-out of it. Then all of them together, from the wide model's masks, features and presences on the training mixture.
-Nothing else changes. No labels are read. `--keep FOLDER` keeps the state of the second part every few minutes, to go on
-from, and what the MLPs read and say where several processes look at it, before the rest: `--part 0 2`, `--part 1 2`.
+Each MLP is first trained alone: its most important hidden channels stay, and learn to map the inputs of the wide MLP to
+its outputs. Then all of them are trained together to reproduce the wide model's masks, features and presences on the
+training mixture. Nothing else changes, and no labels are read. `--keep FOLDER` stores the state of the second part
+every few minutes, from which the same command continues. It also stores the inputs and outputs of the MLPs, which
+several processes can compute beforehand: `--part 0 2`, `--part 1 2`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -22,9 +22,16 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from one_line import says_why
 from rich.progress import track
 from safetensors.torch import load_file, save_file
+from script_options import (
+    add_inference_overrides,
+    add_mixture,
+    errors_in_one_line,
+    inference_overrides,
+    read_mixture,
+    script_parser,
+)
 from torch import Tensor, nn
 
 from vlp_rvos.data.mixture import build_mixture
@@ -36,19 +43,24 @@ from vlp_rvos.models.checkpoint import load_model, peek, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, collate, load_batches
-from vlp_rvos.training.train_config import load_config
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.overrides import apply_overrides
 
-#: what is drawn, in place of what the training configuration says
-ASKED = {"height": 288, "width": 512, "clip_length": 3, "clips": 2, "expressions": 2, "absent": 0.3, "portrait": 0.1}
-#: share of the tokens that are kept of each frame
+#: samples to learn from, where they differ from the training configuration
+SAMPLES = {"height": 288, "width": 512, "clip_length": 3, "clips": 2, "expressions": 2, "absent": 0.3, "portrait": 0.1}
+#: share of the tokens of each frame that are kept
 KEPT = 0.25
 
 
 @dataclass(frozen=True)
 class Mlp:
-    """One MLP: the linear layers, and what stands before them."""
+    """An MLP of the model.
+
+    Attributes:
+        name: Its place in the model.
+        norm: Layer norm that belongs to it; the identity where the norm is not part of the comparison.
+        enter: First linear layer.
+        leave: Second linear layer.
+    """
 
     name: str
     norm: nn.Module
@@ -64,7 +76,7 @@ class Mlp:
 
 
 def mlps(model: VLPRVOS) -> list[Mlp]:
-    """Those of the vision tower, whose norm is not looked at, and those of the reasoning, with their norm."""
+    """The MLPs of the vision tower, without their norms, and those of the reasoning blocks, with their norms."""
     found = []
     for index, block in enumerate(model.backbone.vision_blocks):
         assert isinstance(block, Block)
@@ -77,10 +89,15 @@ def mlps(model: VLPRVOS) -> list[Mlp]:
 
 
 def narrowed(model: VLPRVOS, tower: int, reasoning: float) -> VLPRVOS:
-    """The same model with narrower MLPs, which are random, and everything else shared.
+    """A copy of the model with narrower, random MLPs; everything else is shared.
+
+    Args:
+        model: The wide model.
+        tower: Hidden channels of the tower's MLPs.
+        reasoning: `ModelConfig.mlp_ratio` of the reasoning blocks.
 
     Raises:
-        VLPRVOSError: it is not a `mini`, or its MLPs are narrower already.
+        VLPRVOSError: The model is no `mini`, or its MLPs are narrower already.
     """
     backbone = model.backbone
     if not isinstance(backbone, MiniBackbone):
@@ -104,18 +121,18 @@ def narrowed(model: VLPRVOS, tower: int, reasoning: float) -> VLPRVOS:
 
 
 @contextmanager
-def listening(wide: list[Mlp], heard: Callable[[Mlp, Tensor, Tensor], None]) -> Iterator[None]:
-    """Calls `heard` with the (rows, channels) that enter each MLP, before its norm, and come out of it."""
+def observed(wide: list[Mlp], record: Callable[[Mlp, Tensor, Tensor], None]) -> Iterator[None]:
+    """Call `record` with the (rows, channels) inputs of each MLP, before its norm, and its outputs."""
     hooks, entered = [], {}
 
     def enters(mlp: Mlp) -> Callable[..., None]:
-        def hook(_: nn.Module, read: tuple[Tensor]) -> None:
-            entered[mlp.name] = read[0].flatten(0, -2)
+        def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
+            entered[mlp.name] = inputs[0].flatten(0, -2)
 
         return hook
 
     def leaves(mlp: Mlp) -> Callable[..., None]:
-        return lambda _, __, said: heard(mlp, entered[mlp.name], said.flatten(0, -2))
+        return lambda _, __, out: record(mlp, entered[mlp.name], out.flatten(0, -2))
 
     for mlp in wide:
         first = mlp.enter if isinstance(mlp.norm, nn.Identity) else mlp.norm
@@ -125,18 +142,18 @@ def listening(wide: list[Mlp], heard: Callable[[Mlp, Tensor, Tensor], None]) -> 
         hook.remove()
 
 
-def look(model: VLPRVOS, data: MixtureConfig, first: int, samples: int) -> dict[str, Tensor]:
-    """What enters and leaves every MLP on samples of the mixture: name.in and name.out, (rows, channels) bfloat16."""
+def observe(model: VLPRVOS, data: MixtureConfig, first: int, samples: int) -> dict[str, Tensor]:
+    """Inputs and outputs of every MLP on samples of the mixture: name.in and name.out, (rows, channels) bfloat16."""
     mixture, kept = build_mixture(data, "train"), {}
     draw = torch.Generator().manual_seed(data.seed + first)
 
-    def heard(mlp: Mlp, read: Tensor, said: Tensor) -> None:
-        rows = torch.rand(len(read), generator=draw) < KEPT
-        for end, values in (("in", read), ("out", said)):
+    def record(mlp: Mlp, inputs: Tensor, outputs: Tensor) -> None:
+        rows = torch.rand(len(inputs), generator=draw) < KEPT
+        for end, values in (("in", inputs), ("out", outputs)):
             kept.setdefault(f"{mlp.name}.{end}", []).append(values[rows].bfloat16())
 
-    with listening(mlps(model), heard), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for index in track(range(first, first + samples), "looking"):
+    with observed(mlps(model), record), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for index in track(range(first, first + samples), "observing"):
             batch, history = collate([mixture.sample(index)], data.clips), None
             text = model.encode_text(model.backbone.tokenize(batch.expressions))
             for frames, _, _ in batch.clips(torch.device("cpu")):
@@ -144,13 +161,25 @@ def look(model: VLPRVOS, data: MixtureConfig, first: int, samples: int) -> dict[
     return {name: torch.cat(parts).clone() for name, parts in kept.items()}
 
 
-def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: int = 4096) -> float:
-    """Teach one MLP alone; returns the share of the wide one's variance that it misses on rows kept out."""
+def fit(wide: Mlp, narrow: Mlp, inputs: Tensor, outputs: Tensor, epochs: int, rows: int = 4096) -> float:
+    """Train one narrow MLP alone.
+
+    Args:
+        wide: The MLP to reproduce.
+        narrow: The MLP to train.
+        inputs: (rows, channels) inputs of the wide MLP.
+        outputs: (rows, channels) outputs of the wide MLP.
+        epochs: Number of passes over the rows.
+        rows: Rows of a step.
+
+    Returns:
+        Share of the variance of the wide MLP's outputs that the narrow one misses on rows kept out.
+    """
     hidden = narrow.enter.out_features
-    held = math.ceil(len(read) / 20)
+    held = math.ceil(len(inputs) / 20)
     with torch.no_grad():
-        matters = F.gelu(wide.enter(wide.norm(read[held:][:50_000].float()))).std(0) * wide.leave.weight.norm(dim=0)
-        best = matters.topk(hidden).indices
+        importance = F.gelu(wide.enter(wide.norm(inputs[held:][:50_000].float()))).std(0)
+        best = (importance * wide.leave.weight.norm(dim=0)).topk(hidden).indices
         narrow.enter.weight.copy_(wide.enter.weight[best])
         narrow.enter.bias.copy_(wide.enter.bias[best])
         narrow.leave.weight.copy_(wide.leave.weight[:, best])
@@ -159,23 +188,23 @@ def fit(wide: Mlp, narrow: Mlp, read: Tensor, said: Tensor, epochs: int, rows: i
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(parameters, lr=2e-3)
-    steps = epochs * math.ceil((len(read) - held) / rows)
+    steps = epochs * math.ceil((len(inputs) - held) / rows)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1, pct_start=0.1)
     for _ in range(epochs):
-        for chosen in (torch.randperm(len(read) - held) + held).split(rows):
-            loss = F.mse_loss(narrow(read[chosen].float()), said[chosen].float())
+        for chosen in (torch.randperm(len(inputs) - held) + held).split(rows):
+            loss = F.mse_loss(narrow(inputs[chosen].float()), outputs[chosen].float())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
     with torch.no_grad():
-        wanted = said[:held].float()
-        missed = (narrow(read[:held].float()) - wanted).square().mean() / wanted.var(0).mean()
+        wanted = outputs[:held].float()
+        missed = (narrow(inputs[:held].float()) - wanted).square().mean() / wanted.var(0).mean()
     return float(missed)
 
 
 class Distillation:
-    """The narrow model beside the wide one on the same frames."""
+    """Compares the narrow model with the wide one on the same frames."""
 
     def __init__(self, wide: VLPRVOS, narrow: VLPRVOS) -> None:
         self.wide, self.narrow = wide, narrow
@@ -184,7 +213,7 @@ class Distillation:
             model.reasoning.register_forward_hook(lambda _, __, x, model=model: self.seen.__setitem__(model, x))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean over the clips of what the two differ in."""
+        """Differences between the two models, mean over the clips of a batch."""
         histories: list[Tensor | None] = [None, None]
         total: dict[str, Tensor] = {}
         words = self.wide.backbone.tokenize(batch.expressions)
@@ -202,7 +231,7 @@ class Distillation:
 
     @contextmanager
     def _embedded(self, frames: Tensor) -> Iterator[None]:
-        """The tokens before the first layer are the same for both models: they are made once."""
+        """Embed the frames once: the tokens before the first layer are the same for both models."""
         backbone = self.wide.backbone
         with torch.no_grad():
             tokens = backbone.embed_frames(backbone.normalize(frames).flatten(0, 1), self.wide.config.patch_pool)
@@ -218,17 +247,17 @@ class Distillation:
         wanted = right.mask_logits.sigmoid()
         entropy = F.binary_cross_entropy(wanted, wanted)
         masks = F.binary_cross_entropy_with_logits(own.mask_logits, wanted) - entropy
-        there, said = own.mask_logits > 0, right.mask_logits > 0
+        mask, wide_mask = own.mask_logits > 0, right.mask_logits > 0
         return {
             "masks": 20 * masks,
             "features": F.mse_loss(self.seen[self.narrow].float(), self.seen[self.wide].float()),
             "presence": 0.02 * F.smooth_l1_loss(own.presence_logits, right.presence_logits),
-            "iou": ((there & said).sum() / (there | said).sum().clamp(min=1)).detach(),
+            "iou": ((mask & wide_mask).sum() / (mask | wide_mask).sum().clamp(min=1)).detach(),
         }
 
 
 def distil(wide: VLPRVOS, narrow: VLPRVOS, data: MixtureConfig, minutes: float, rate: float, keep: Path | None) -> int:
-    """Teach all narrow MLPs together for a time; returns the steps."""
+    """Train all narrow MLPs together for some minutes; returns the number of steps."""
     parameters = [parameter for mlp in mlps(narrow) for parameter in mlp.parameters()]
     for parameter in narrow.parameters():
         parameter.requires_grad_(False)
@@ -275,52 +304,51 @@ def distil(wide: VLPRVOS, narrow: VLPRVOS, data: MixtureConfig, minutes: float, 
     return step
 
 
-@says_why
+@errors_in_one_line
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
-    parser.add_argument("--config", type=Path, default=Path("mini-further"), help="training configuration")
+    add_mixture(parser)
     parser.add_argument("--tower", type=int, default=192, help="hidden channels of the tower's MLPs")
     parser.add_argument("--reasoning", type=float, default=0.5, help="mlp_ratio of the reasoning blocks")
-    parser.add_argument("--samples", type=int, default=1200, help="for each MLP alone")
-    parser.add_argument("--epochs", type=int, default=6, help="for each MLP alone")
-    parser.add_argument("--minutes", type=float, default=25, help="for all of them together")
-    parser.add_argument("--rate", type=float, default=5e-5, help="for all of them together")
-    parser.add_argument("--seed", type=int, default=91, help="of the data")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the MLPs of this one model read and say")
+    parser.add_argument("--samples", type=int, default=1200, help="samples for each MLP alone")
+    parser.add_argument("--epochs", type=int, default=6, help="passes over these samples")
+    parser.add_argument("--minutes", type=float, default=25, help="time for all MLPs together")
+    parser.add_argument("--rate", type=float, default=5e-5, help="learning rate for all MLPs together")
+    parser.add_argument("--seed", type=int, default=91, help="seed of the data")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="store inputs, outputs and the state there")
     parser.add_argument(
-        "--part", type=int, nargs=2, metavar=("K", "N"), help="only look, at part K of N, and --keep it"
+        "--part", type=int, nargs=2, metavar=("K", "N"), help="only compute part K of N of the inputs, into --keep"
     )
-    parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--backbone", type=Path, help="output: the frozen part")
-    parser.add_argument("-o", "--output", type=Path, help="output: the trained part")
+    add_inference_overrides(parser)
+    parser.add_argument("--backbone", type=Path, help="file to write the frozen part to")
+    parser.add_argument("-o", "--output", type=Path, help="file to write the trained part to")
     arguments = parser.parse_args()
     if not arguments.part and not (arguments.output and arguments.backbone):
         parser.error("--output and --backbone are needed")
     if arguments.part and not arguments.keep:
         parser.error("--part needs --keep")
     begun = time.monotonic()
-    use = apply_overrides({}, arguments.use)
+    overrides = inference_overrides(arguments)
     header = peek(arguments.model)
-    wide = load_model(arguments.model, use)
-    data = replace(load_config(arguments.config).data, root=str(arguments.data), seed=arguments.seed, **ASKED)
+    wide = load_model(arguments.model, overrides)
+    data = read_mixture(arguments, seed=arguments.seed, **SAMPLES)
     if arguments.part:
         part, parts = arguments.part
         share = arguments.samples // parts
-        kept = look(wide, data, part * share, share)
+        kept = observe(wide, data, part * share, share)
         replace_file(arguments.keep / f"look-{part}.safetensors", lambda path: save_file(kept, path))
         return
     files = sorted(arguments.keep.glob("look-*.safetensors")) if arguments.keep else []
-    looks = [load_file(file) for file in files] or [look(wide, data, 0, arguments.samples)]
+    observations = [load_file(file) for file in files] or [observe(wide, data, 0, arguments.samples)]
     torch.manual_seed(arguments.seed)
     narrow = narrowed(wide, arguments.tower, arguments.reasoning)
     missed = {}
     for old, new in zip(mlps(wide), mlps(narrow), strict=True):
-        read, said = (torch.cat([part.pop(f"{old.name}.{end}") for part in looks]) for end in ("in", "out"))
-        missed[old.name] = round(fit(old, new, read, said, arguments.epochs), 4)
-        print(f"{old.name}: misses {missed[old.name]} of {len(read)} rows' variance", flush=True)
-    # Other samples than those that each MLP alone has seen.
+        inputs, outputs = (torch.cat([part.pop(f"{old.name}.{end}") for part in observations]) for end in ("in", "out"))
+        missed[old.name] = round(fit(old, new, inputs, outputs, arguments.epochs), 4)
+        print(f"{old.name}: misses {missed[old.name]} of {len(inputs)} rows' variance", flush=True)
+    # Samples that no MLP has seen alone.
     steps = distil(wide, narrow, replace(data, seed=data.seed + 1), arguments.minutes, arguments.rate, arguments.keep)
     for mlp in mlps(narrow):
         for parameter in mlp.parameters():
@@ -334,7 +362,7 @@ def main() -> None:
     trained = header.training | {"narrowed": how}
     stored = VLPRVOS(narrow.backbone, ModelConfig.from_dict(header.config).replace(mlp_ratio=arguments.reasoning))
     save_trained(
-        arguments.output, stored, trained, state=narrow.trained_state_dict(), inference_overrides=use, half=True
+        arguments.output, stored, trained, state=narrow.trained_state_dict(), inference_overrides=overrides, half=True
     )
 
 

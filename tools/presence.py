@@ -1,18 +1,17 @@
-"""Train the presence head of a model alone, from a random start, on what it sees of the training mixture.
+"""Train the presence head of a model alone, from random weights, on samples of the training mixture.
 
     python tools/presence.py mini --data DATA --samples 3000 -o mini.safetensors --use min_part=0.25
 
-Nothing else of the model changes, so what the head reads is computed once, and the head then goes over it a few times.
-Noise on what it reads and dropout in its hidden layer keep it from learning the samples by heart. Several heads are
-trained, from several random starts; the one that notices most of what is absent in held-out samples is taken.
-`--keep FOLDER` keeps what the heads read in a folder, a file for each seed of the data, or takes it from there, so that
-several processes can look at once. The header is that of the model, and says how the head was trained; `--use` is that
-of `tools/average.py`.
+Nothing else of the model changes, so the inputs of the head are computed once, and the head is trained on them for a
+few epochs. Noise on the inputs and dropout in the hidden layer keep it from overfitting. Several heads are trained from
+several random starts; the one that notices most absent targets in held-out samples is kept. `--keep FOLDER` stores the
+inputs in a folder, one file for each seed of the data, or reads them from there, so that several processes can compute
+them at once. The header of the result is that of the model and records how the head was trained; `--use` sets its
+inference overrides.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -22,9 +21,16 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from one_line import says_why
 from rich.progress import track
 from safetensors.torch import load_file, save_file
+from script_options import (
+    add_inference_overrides,
+    add_mixture,
+    errors_in_one_line,
+    inference_overrides,
+    read_mixture,
+    script_parser,
+)
 from torch import Tensor
 
 from vlp_rvos.data.mixture import build_mixture
@@ -36,14 +42,12 @@ from vlp_rvos.models.heads import PresenceHead
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import collate
-from vlp_rvos.training.train_config import load_config
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.overrides import apply_overrides
 
 BATCH = 128
-#: what is drawn for it, in place of what the training configuration says; portrait samples have their own size
-ASKED = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1, "portrait": 0.0}
-#: input size of the draws of `--small-seeds`
+#: samples for the head, where they differ from the training configuration; portrait samples have another size
+SAMPLES = {"clip_length": 2, "clips": 1, "expressions": 4, "absent": 0.4, "twins": 0.1, "mounted": 0.1, "portrait": 0.0}
+#: input size of the samples of `--small-seeds`
 SMALL = {"height": 224, "width": 384}
 
 
@@ -65,7 +69,7 @@ def observe(model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdou
     """Run the model on the first samples of a split."""
     head, mixture = _head(model), build_mixture(data, split)
     frames, sentences, truth = [], [], []
-    for index in track(range(samples), f"looking ({split})"):
+    for index in track(range(samples), f"computing inputs ({split})"):
         batch = collate([mixture.sample(index)], clips=1)
         seen: list[tuple[Tensor, Tensor]] = []
         hook = head.register_forward_pre_hook(lambda _, read, seen=seen: seen.append(head.pool(*read)))
@@ -81,7 +85,7 @@ def observe(model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdou
 def observed(
     model: VLPRVOS, data: MixtureConfig, split: Literal["train", "holdout"], samples: int, folder: Path | None
 ) -> Observations:
-    """What was kept in the folder, or new observations, which are kept there."""
+    """The observations in the folder, or new ones, which are stored there."""
     path = folder and folder / f"{split}-{data.seed}-{samples}-{data.height}x{data.width}.safetensors"
     if path is not None and path.exists():
         return Observations(**load_file(path))
@@ -92,15 +96,15 @@ def observed(
 
 
 def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise: float, dropout: float) -> None:
-    """Train a head, with a rate that falls to 0.
+    """Train a head with a learning rate that falls to 0.
 
     Args:
-        head: all of it is trained.
-        seen: to train on.
-        epochs: how often it goes over all of it.
-        rate: of learning, at first.
-        noise: on what is read of the frames, in standard deviations of each channel.
-        dropout: share of the hidden channels that are left out.
+        head: The head; all of its parameters are trained.
+        seen: Observations to train on.
+        epochs: Number of passes over them.
+        rate: Learning rate at the start.
+        noise: Standard deviation of the noise on the inputs of the frames, in units of each channel's own.
+        dropout: Share of the hidden channels that are dropped.
     """
     spread = noise * seen.frames.flatten(0, 1).std(0)
     hook = head.frame.register_forward_hook(lambda _, __, hidden: F.dropout(hidden, dropout))
@@ -126,11 +130,11 @@ def fit(head: PresenceHead, seen: Observations, epochs: int, rate: float, noise:
 
 
 def noticed(head: PresenceHead, seen: Observations) -> float:
-    """Share of what is absent that has less presence than 95 % of what is there, as in `evaluate grounding`."""
+    """Share of absent targets with less presence than 95 % of the present ones, as in `evaluate grounding`."""
     with torch.inference_mode():
         presences = head.classify((seen.frames, seen.sentences))[0].sigmoid()
     there = seen.truth.amax(1) > 0
-    # Of what is there only the frames count in which it is.
+    # For a present target only the frames count that show it.
     mean = (presences * seen.truth).sum(1)[there] / seen.truth.sum(1)[there]
     return absent_caught(mean.tolist(), presences.mean(1)[~there].tolist())[1]
 
@@ -141,34 +145,41 @@ def _head(model: VLPRVOS) -> PresenceHead:
     return model.presence_head
 
 
-@says_why
+@errors_in_one_line
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True, help="folder with the training data")
-    parser.add_argument("--config", type=Path, default=Path("mini-further"), help="training configuration")
-    parser.add_argument("--samples", type=int, default=3600, help="of each seed")
-    parser.add_argument("--held-out", type=int, default=600, help="samples to choose the head by")
-    parser.add_argument("--heads", type=int, default=3)
+    add_mixture(parser)
+    parser.add_argument("--samples", type=int, default=3600, help="training samples for each seed")
+    parser.add_argument("--held-out", type=int, default=600, help="samples by which the head is chosen")
+    parser.add_argument("--heads", type=int, default=3, help="number of heads to train")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--noise", type=float, default=0.5, help="in standard deviations")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at the start")
+    parser.add_argument("--noise", type=float, default=0.5, help="noise on the inputs, in standard deviations")
     parser.add_argument("--width", type=int, default=384, help="hidden channels")
-    parser.add_argument("--dropout", type=float, default=0.2, help="share of the hidden channels that are left out")
+    parser.add_argument("--dropout", type=float, default=0.2, help="share of the hidden channels that are dropped")
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=list(range(77, 83)), help="of the data; the first, of the heads too"
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=list(range(77, 83)),
+        help="seeds of the data; the heads use the first",
     )
     parser.add_argument(
-        "--small-seeds", type=int, nargs="*", default=[83, 84], help="of more data, 224 pixels high and 384 wide"
+        "--small-seeds",
+        type=int,
+        nargs="*",
+        default=[83, 84],
+        help="seeds of further data of 224 x 384 pixels",
     )
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the heads of this one model read")
-    parser.add_argument("--use", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="store the inputs of the heads of this model there")
+    add_inference_overrides(parser)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     begun = time.monotonic()
-    use = apply_overrides({}, arguments.use)
-    model = load_model(arguments.model, use)
-    data = replace(load_config(arguments.config).data, root=str(arguments.data), **ASKED)
+    overrides = inference_overrides(arguments)
+    model = load_model(arguments.model, overrides)
+    data = read_mixture(arguments, **SAMPLES)
     draws = [replace(data, seed=seed) for seed in arguments.seeds]
     draws += [replace(data, seed=seed, **SMALL) for seed in arguments.small_seeds]
     parts = [vars(observed(model, draw, "train", arguments.samples, arguments.keep)) for draw in draws]
@@ -183,7 +194,7 @@ def main() -> None:
     best = max(range(len(heads)), key=lambda index: heads[index][0])
     settings = ("samples", "held_out", "epochs", "rate", "noise", "width", "dropout", "seeds", "small_seeds")
     how = {name: getattr(arguments, name) for name in settings}
-    how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": ASKED}
+    how |= {"asked": len(seen.truth), "minutes": round((time.monotonic() - begun) / 60, 1), "data": SAMPLES}
     how |= {"noticed": [round(share, 4) for share, _ in heads], "head": best}
     header = peek(arguments.model)
     stored = ModelConfig.from_dict(header.config).replace(presence_width=arguments.width)
@@ -191,7 +202,12 @@ def main() -> None:
     state = model.trained_state_dict()
     trained = header.training | {"presence": how}
     save_trained(
-        arguments.output, VLPRVOS(model.backbone, stored), trained, state=state, inference_overrides=use, half=True
+        arguments.output,
+        VLPRVOS(model.backbone, stored),
+        trained,
+        state=state,
+        inference_overrides=overrides,
+        half=True,
     )
     shares = ", ".join(f"{100 * share:.1f}" for share, _ in heads)
     print(f"{arguments.output}: {how['asked']} expressions, {how['minutes']} minutes; absent noticed: {shares} %")

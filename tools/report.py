@@ -15,7 +15,6 @@ documents whose tables are not what `fill` would write, and fails if there are a
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -25,8 +24,8 @@ from typing import Any
 
 import cost_tables
 import result_tables
-from one_line import says_why
-from results import Result, put_result, read_results
+from results_file import Result, put_result, read_results
+from script_options import errors_in_one_line, script_parser
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import write_bytes
@@ -88,9 +87,9 @@ def stale(pages: Iterable[Path]) -> Iterator[tuple[Path, str]]:
             yield page, filled
 
 
-@says_why
+@errors_in_one_line
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     commands = parser.add_subparsers(dest="action", required=True)
     add = commands.add_parser("add", help="put a row into the table of results")
     add.add_argument("name", help="unique name of the row")

@@ -1,10 +1,10 @@
-"""The Markdown tables of the documents that show measured results, each made from the rows of `tools/results.py`."""
+"""The Markdown tables of measured results in the documents, made from the rows of `tools/results_file.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from results import Result
+from results_file import Result
 
 from vlp_rvos.profiling.measurement_report import Measurement, measurement_table
 

@@ -5,18 +5,17 @@
 
 `write` makes a folder in the Ref-YouTube-VOS layout without pictures: annotations and expressions of the parts, for a
 source of the mixture that takes its `images` from DATA/davis16/train. `sheet` shows frames with a grid of their pixels,
-to draw outlines on; with `--drawn`, the parts that there are.
+to draw outlines on; with `--drawn` it shows the parts that are drawn already.
 
-`tools/split_objects.json` has, for some videos, the names of the parts, what may be said of them, and outlines in
-keyframes. An outline is drawn loosely around a part: what of the object lies inside it belongs to the part, first come
-first served, and what no outline claims is the last part. Between keyframes the signed distances to the outlines are
-blended, carried along by the middle of the object. Where that would slip, as behind a pole, keyframes are dense; most
-of those were moved there from a neighbour by matching the pictures.
+For each of its videos, `tools/split_objects.json` holds the names of the parts, their expressions, and outlines in some
+keyframes. An outline lies loosely around a part. Pixels of the object inside it belong to that part, to the first one
+where outlines overlap; all pixels without an outline belong to the last part. Between keyframes the signed distances to
+the outlines are blended and moved with the centre of the object. Where that would drift, as behind a pole, keyframes
+are dense; most of those were moved there from a neighbour by matching the pictures.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from functools import partial
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_erosion, distance_transform_edt, shift
+from script_options import errors_in_one_line, script_parser
 
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import VLPRVOSError
@@ -38,10 +38,10 @@ COLOURS = ((255, 60, 60), (60, 200, 255), (255, 220, 0), (120, 255, 90))
 LINES = ((128, 128, 128), (255, 255, 255))
 
 Mask = NDArray[np.bool_]
-Drawn = dict[str, list[list[list[float]]]]
+Outlines = dict[str, list[list[list[float]]]]
 
 
-def drawn(outlines: Drawn, parts: list[str], size: tuple[int, int]) -> NDArray[np.float64]:
+def signed_distances(outlines: Outlines, parts: list[str], size: tuple[int, int]) -> NDArray[np.float64]:
     """(P - 1, H, W) signed distances to the outlines of all parts but the last, in pixels, positive inside."""
     maps = []
     for part in parts[:-1]:
@@ -55,8 +55,8 @@ def drawn(outlines: Drawn, parts: list[str], size: tuple[int, int]) -> NDArray[n
     return np.stack(maps)
 
 
-def middle(mask: Mask) -> NDArray[np.float64]:
-    """(y, x) of the middle of a mask, the middle of the picture where it is empty."""
+def centre(mask: Mask) -> NDArray[np.float64]:
+    """(y, x) of the centre of a mask; the centre of the picture where the mask is empty."""
     return np.argwhere(mask).mean(0) if mask.any() else np.array(mask.shape) / 2
 
 
@@ -69,21 +69,21 @@ def split(distances: NDArray[np.float64], whole: Mask) -> NDArray[np.uint8]:
     return ids * whole
 
 
-def between(video: dict[str, Any], frames: list[str], wholes: dict[str, Mask]) -> dict[str, NDArray[np.uint8]]:
-    """The ids of the parts in every frame."""
+def interpolate(video: dict[str, Any], frames: list[str], wholes: dict[str, Mask]) -> dict[str, NDArray[np.uint8]]:
+    """(H, W) ids of the parts in every frame."""
     parts = list(video["parts"])
     drawings = {frames.index(key): outlines for key, outlines in video["keyframes"].items()}
     keys = sorted(drawings)
     masks = [wholes[frame] for frame in frames]
-    distances = {key: drawn(drawings[key], parts, masks[key].shape) for key in keys}
+    distances = {key: signed_distances(drawings[key], parts, masks[key].shape) for key in keys}
     found = {}
     for position, mask in enumerate(masks):
         before = max((key for key in keys if key <= position), default=keys[0])
         after = min((key for key in keys if key >= position), default=keys[-1])
-        carried = _moved(distances[before], middle(mask) - middle(masks[before]))
+        carried = _moved(distances[before], centre(mask) - centre(masks[before]))
         if before < after:
             share = (position - before) / (after - before)
-            ahead = _moved(distances[after], middle(mask) - middle(masks[after]))
+            ahead = _moved(distances[after], centre(mask) - centre(masks[after]))
             carried = (1 - share) * carried + share * ahead
         found[frames[position]] = split(carried, mask)
     return found
@@ -106,14 +106,14 @@ def frames_of(dataset: YTVOSDataset, name: str) -> list[str]:
 
 
 def write(dataset: YTVOSDataset, videos: dict[str, Any], output: Path) -> None:
-    """Writes annotations and expressions of the parts."""
+    """Write annotations and expressions of the parts."""
     meta = {}
     for name, video in videos.items():
         frames = frames_of(dataset, name)
         wholes = {frame: dataset.load_ids(name, frame) > 0 for frame in frames}
         folder = output / "Annotations" / name
         folder.mkdir(parents=True, exist_ok=True)
-        for frame, ids in between(video, frames, wholes).items():
+        for frame, ids in interpolate(video, frames, wholes).items():
             image = Image.fromarray(ids)
             image.putpalette(davis_palette().tobytes())
             replace_file(folder / f"{frame}.png", partial(image.save, format="png"))
@@ -128,7 +128,7 @@ def sheet(dataset: YTVOSDataset, name: str, frames: list[str], video: dict[str, 
     listed = frames_of(dataset, name)
     wholes = {frame: dataset.load_ids(name, frame) > 0 for frame in listed}
     if video:
-        ids = between(video, listed, wholes)
+        ids = interpolate(video, listed, wholes)
     else:
         ids = {frame: whole.astype(np.uint8) for frame, whole in wholes.items()}
     tiles = [_tile(dataset.load_frame(name, frame), ids[frame], f"{name} {frame}", side) for frame in frames]
@@ -167,29 +167,25 @@ def _tile(pixels: NDArray[np.uint8], ids: NDArray[np.uint8], title: str, side: i
     return tile
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@errors_in_one_line
+def main() -> None:
+    parser = script_parser(__doc__)
     parser.add_argument("action", choices=("write", "sheet"))
-    parser.add_argument("data", type=Path)
-    parser.add_argument("video", nargs="?")
+    parser.add_argument("data", type=Path, help="folder of the videos, in the Ref-YouTube-VOS layout")
+    parser.add_argument("video", nargs="?", help="name of the video of the sheet")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--outlines", type=Path, default=OUTLINES)
-    parser.add_argument("--frames", nargs="+", default=[])
-    parser.add_argument("--drawn", action="store_true", help="draw the parts, not the whole object")
-    parser.add_argument("--side", type=int, default=546, help="of a frame of the sheet, pixels")
-    args = parser.parse_args()
-    try:
-        dataset = YTVOSDataset(args.data)
-        videos = json.loads(args.outlines.read_text()) if args.outlines.exists() else {}
-        if args.action == "write":
-            write(dataset, videos, args.output)
-        else:
-            video = videos[args.video] if args.drawn else None
-            sheet(dataset, args.video, args.frames, video, args.side).save(args.output)
-    except VLPRVOSError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    parser.add_argument("--frames", nargs="+", default=[], help="names of the frames of the sheet")
+    parser.add_argument("--drawn", action="store_true", help="show the parts, not the whole object")
+    parser.add_argument("--side", type=int, default=546, help="side of a frame of the sheet in pixels")
+    arguments = parser.parse_args()
+    dataset = YTVOSDataset(arguments.data)
+    videos = json.loads(arguments.outlines.read_text()) if arguments.outlines.exists() else {}
+    if arguments.action == "write":
+        write(dataset, videos, arguments.output)
+    else:
+        video = videos[arguments.video] if arguments.drawn else None
+        sheet(dataset, arguments.video, arguments.frames, video, arguments.side).save(arguments.output)
 
 
 if __name__ == "__main__":

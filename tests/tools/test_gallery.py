@@ -24,13 +24,13 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("presence", "area", "overlap", "verdict"),
     [
         (0.9, 0.3, 0.8, "found"),
-        (0.1, 0.3, 0.8, "**failure**: found, but said not to be there"),
+        (0.1, 0.3, 0.8, "**failure**: found, but reported as absent"),
         (0.9, 0.3, 0.3, "**failure**: only partly right"),
         (0.9, 0.3, 0.1, "**failure**: wrong place"),
         (0.9, 0.0, 0.0, "**failure**: no mask"),
-        (0.9, 0.3, None, "**failure**: is not there, and is said to be"),
-        (0.1, 0.0, None, "rightly said not to be there"),
-        (0.1, 0.3, None, "rightly said not to be there, though a mask is drawn"),
+        (0.9, 0.3, None, "**failure**: absent, but reported as present"),
+        (0.1, 0.0, None, "correctly reported as absent"),
+        (0.1, 0.3, None, "correctly reported as absent, though a mask is drawn"),
     ],
 )
 def test_verdicts(gallery: ModuleType, presence: float, area: float, overlap: float | None, verdict: str) -> None:
@@ -87,6 +87,6 @@ def test_the_page_is_written_from_what_the_command_left(
     assert "1 of 2 expressions fail." in page
     assert "vlp-rvos segment examples/cat.mp4 'the cat' -o out\n" in page
     assert "| the cat | found | 0.75 |" in page
-    assert "| a dog | **failure**: is not there, and is said to be | 0.75 |" in page
+    assert "| a dog | **failure**: absent, but reported as present | 0.75 |" in page
     with gallery.Image.open(tmp_path / "gallery" / "cat.jpg") as image:
         assert image.size == (4 * 300, 2 * 225)

@@ -57,7 +57,7 @@ def test_ablation_table(tables: ModuleType) -> None:
 
 
 def test_every_table_has_lines_of_one_length(tables: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = load_tool("results", monkeypatch).read_results()
+    results = load_tool("results_file", monkeypatch).read_results()
     for name, table in tables.TABLES.items():
         lines = [line for line in table(results).splitlines() if line.startswith("|")]
         assert len(lines) > 2, name

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return load_tool("results", monkeypatch)
+    return load_tool("results_file", monkeypatch)
 
 
 def manifest() -> dict[str, set[tuple[str, ...]]]:
