@@ -237,9 +237,9 @@ def read_json_file(file: Path) -> None:
 
 def yaml_seeds() -> list[Seed]:
     """Training configurations: the shipped ones, and one with every kind of value."""
-    from vlp_rvos.training.train_config import preset_configs
+    from vlp_rvos.training.train_config import shipped_recipes
 
-    shipped = [Seed(f"{name}.yaml", file.read_bytes()) for name, file in list(preset_configs().items())[:6]]
+    shipped = [Seed(f"{name}.yaml", file.read_bytes()) for name, file in list(shipped_recipes().items())[:6]]
     own = (
         b"name: x\nseed: 3\nlr: 1.0e-4\nmodel: {preset: mini, overrides: {history: false}}\n"
         b"data: {root: d, hold_out: [a, b]}\n"

@@ -8,7 +8,7 @@ import pytest
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.training.train_config import Schedule, Stage, TrainConfig, load_config, preset_configs
+from vlp_rvos.training.train_config import Schedule, Stage, TrainConfig, load_config, shipped_recipes
 
 TEXT = """
 steps: 500
@@ -114,14 +114,14 @@ def test_an_unknown_configuration_lists_the_shipped_ones() -> None:
         load_config(Path("maxi"))
 
 
-@pytest.mark.parametrize("name", sorted(preset_configs()))
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
 def test_shipped_configurations_are_valid(name: str) -> None:
     config = load_config(Path(name))
     assert config.name == name
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
-PROTOCOLS = sorted(preset_configs().keys() - {"mini", "mini-further", "mini-parts"})
+PROTOCOLS = sorted(shipped_recipes().keys() - {"mini", "mini-further", "mini-parts"})
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -138,7 +138,7 @@ def test_protocols_are_complete(name: str) -> None:
         assert pretraining in PROTOCOLS
         assert load_config(Path(pretraining)).model == config.model
         assert file == "model.safetensors"
-    head = preset_configs()[name].read_text().split("\nname:")[0]
+    head = shipped_recipes()[name].read_text().split("\nname:")[0]
     for needed in (
         "authors' number",
         "Hardware: the authors",
@@ -170,7 +170,7 @@ def test_every_row_of_the_published_table_has_a_preset_for_each_protocol() -> No
     # There are no published numbers for pretraining alone.
     assert sorted(numbers) == [name for name in PROTOCOLS if not name.startswith("refcoco")]
     for name, cells in numbers.items():
-        head = preset_configs()[name].read_text().split("\nname:")[0]
+        head = shipped_recipes()[name].read_text().split("\nname:")[0]
         assert [cell for cell in cells if cell not in head] == []
 
 

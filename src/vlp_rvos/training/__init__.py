@@ -1,1 +1,1 @@
-"""Learning (`docs/method.md` section 5): losses, the typed configuration and the trainer."""
+"""Training: one run from a configuration, and tables of runs with one part of the method changed at a time."""

@@ -18,7 +18,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.training.losses import LossWeights
 from vlp_rvos.utils.settings import read_settings
 
-__all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "preset_configs"]
+__all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "shipped_recipes"]
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class TrainConfig:
         return self.stages[-1] if self.stages else None
 
 
-def preset_configs() -> dict[str, Path]:
+def shipped_recipes() -> dict[str, Path]:
     """The training configurations (recipes) that come with the package: name -> file."""
     folder = Path(str(resources.files("vlp_rvos") / "training" / "recipes"))
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
@@ -214,15 +214,15 @@ def load_config(source: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a training configuration.
 
     Args:
-        source: YAML file, or name of a shipped configuration (`preset_configs`).
+        source: YAML file, or name of a shipped configuration (`shipped_recipes`).
         overrides: settings that replace those of the file, "a.b=value" each; the value is YAML.
 
     Raises:
         UserError: no such file, not YAML, an unknown key, a value of the wrong type or out of range.
     """
-    file = source if source.is_file() else preset_configs().get(str(source))
+    file = source if source.is_file() else shipped_recipes().get(str(source))
     if file is None:
-        known = ", ".join(preset_configs()) or "none"
+        known = ", ".join(shipped_recipes()) or "none"
         raise UserError(f"{source}: no such training configuration; give a YAML file or a shipped name ({known})")
     return read_settings(TrainConfig, file, overrides, defaults={"name": file.stem})
 
