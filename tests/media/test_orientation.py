@@ -54,3 +54,16 @@ def test_frames_become_images_as_they_are_shown(orientation: Orientation, shown:
 
 def test_a_frame_without_metadata_is_shown_as_it_is() -> None:
     assert Orientation.of(av.VideoFrame.from_ndarray(PIXELS, format="rgb24")) == Orientation()
+
+
+@pytest.mark.parametrize("angle", [-180, -91, -90, 0, 3, 90, 180])
+def test_the_angle_is_read_where_other_side_data_is_unknown(angle: int) -> None:
+    class Frame:
+        rotation = angle
+
+        @property
+        def side_data(self) -> None:
+            raise ValueError("31 is not a valid Type")
+
+    image = Orientation.of(Frame()).to_image(av.VideoFrame.from_ndarray(PIXELS, format="rgb24"))  # type: ignore[arg-type]
+    assert np.array_equal(image, np.rot90(PIXELS, round(angle / 90)))

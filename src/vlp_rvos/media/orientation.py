@@ -35,7 +35,12 @@ class Orientation:
         Read it from one frame for the whole video: a frame whose side data was looked at is in a reference cycle, and
         keeps its pixels until the garbage collector runs.
         """
-        data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+        try:
+            data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+        except ValueError:
+            # FFmpeg has newer kinds of side data than PyAV knows. The angle can be read all the same.
+            turns = round(frame.rotation / 90) % 4
+            return cls(turns % 2 == 1, upside_down=turns in (1, 2), mirrored=turns in (2, 3))
         if data is None:
             return cls()
         # x' = a x + c y and y' = b x + d y, with y downwards.
