@@ -316,3 +316,39 @@ def test_an_interruption_keeps_the_frames_so_far(
     assert json.loads(capsys.readouterr().out)["frames"] == 5
     with av.open(str(tmp_path / "out/overlay.mp4")) as container:
         assert len(list(container.decode(video=0))) == 5
+
+
+# --- names and words that are not UTF-8, or that a terminal would obey ----------------------------------------------
+def test_names_and_words_that_are_not_utf8(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = video.rename(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    out = tmp_path / os.fsdecode(b"out\xe9")
+    assert run("segment", odd, "the dog", "-e", os.fsdecode(b"le caf\xe9"), "-o", out, "--json") == 0
+    assert names(out) == OUTPUTS
+    data = json.loads((out / "masks.json").read_text("utf-8"))
+    assert data["video"]["name"] == r"caf\xe9.mp4"
+    assert data["expressions"] == ["the dog", r"le caf\xe9"]
+    summary = json.loads(capsys.readouterr().out)
+    json.dumps(summary, ensure_ascii=False).encode()
+    assert [x["expression"] for x in summary["expressions"]] == ["the dog", r"le caf\xe9"]
+
+
+def test_frames_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", frames(2), "png", "{}")
+    for file in folder.iterdir():
+        file.rename(folder / os.fsdecode(b"fr\xe9" + file.name.encode()))
+    assert run("segment", folder, "the dog", "-o", tmp_path / "out") == 0
+    assert names(tmp_path / "out/masks") == [os.fsdecode(b"fr\xe9%d.png" % i) for i in range(2)]
+    data = json.loads((tmp_path / "out/masks.json").read_text("utf-8"))
+    assert [x["name"] for x in data["frames"]] == [r"fr\xe90", r"fr\xe91"]
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred.mp4", "\u202e4pm.exe", "\x9b2J"])
+def test_a_name_cannot_steer_the_terminal(
+    name: str, tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", video, "the dog", "-o", tmp_path / name) == 0
+    assert run("segment", tmp_path / "no" / name, "the dog", "-o", tmp_path / name) == 2
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", "--model", tmp_path / name) == 2
+    printed = capsys.readouterr()
+    assert name not in printed.out + printed.err
+    assert name[0] not in printed.out + printed.err

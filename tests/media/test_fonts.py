@@ -43,3 +43,12 @@ def test_without_other_fonts_accents_are_dropped(monkeypatch: pytest.MonkeyPatch
     # Nothing plain stands for these.
     assert drawable("большая", font) == "большая"
     font_for.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["a\x1b[31mb\x00", "caf\udce9", "\ud800", "\u202eright"])
+def test_what_is_no_letter_is_drawn_as_an_escape(text: str) -> None:
+    font = font_for(text, 13)
+    shown = drawable(text, font)
+    assert "\\" in shown
+    assert font.getlength(shown) > 0
+    font.getmask(shown)

@@ -58,3 +58,11 @@ def test_without_tensorboard_the_run_goes_on_with_a_warning(tmp_path: Path, monk
     with log:
         log.record(1, 0.5, "train", {"loss": 1.0})
     assert [file.name for file in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunLog(tmp_path, "dogs\x1b[31m", 0) as log:
+        log.record(1, 0.5, "validation", {"iou_\x1b]0;x\x07caf\udce9": 1.0})
+    assert capsys.readouterr().err == (
+        r"dogs\x1b[31m validation step 1 (50.0%, ? left)  iou_\x1b]0;x\x07caf\xe9 1" + "\n"
+    )

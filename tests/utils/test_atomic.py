@@ -20,6 +20,7 @@ from vlp_rvos.utils.atomic import (
     write_bytes,
     write_failure,
     write_json,
+    write_text,
 )
 
 
@@ -169,3 +170,10 @@ def test_a_writer_ends_well_or_is_discarded() -> None:
     with pytest.raises(OSError, match="disk full"), Writer(fails=True) as writer:
         pass
     assert writer.calls == ["close", "discard"]
+
+
+def test_text_that_is_not_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
+    write_text(tmp_path / "scores.csv", "video,é\ncaf\udce9,1\n")
+    assert (tmp_path / "scores.csv").read_bytes() == "video,é\ncaf\\xe9,1\n".encode()
+    write_json(tmp_path / "scores.json", {"caf\udce9": "é"})
+    assert json.loads((tmp_path / "scores.json").read_text("utf-8")) == {r"caf\xe9": "é"}

@@ -56,3 +56,10 @@ def test_a_bar_with_columns_of_its_own(enabled: bool, monkeypatch: pytest.Monkey
         bar.add_task("run", total=1.0, numbers="loss 0.5")
     assert ("loss 0.5" in stream.getvalue()) == enabled
     assert bar.disable != enabled
+
+
+def test_a_description_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = terminal(monkeypatch)
+    with counting("red\x1b[31m\u202e\udce9.mp4", "frames", 8) as count:
+        count(8)
+    assert r"red\x1b[31m\u202e\xe9.mp4" in stream.getvalue()

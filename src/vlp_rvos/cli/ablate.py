@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
 from vlp_rvos.errors import INTERRUPTED, UserError
 
@@ -44,19 +44,20 @@ def ablate(
     from vlp_rvos.training.ablation import collect_results, run_ablation
     from vlp_rvos.training.ablation_config import load_ablation
     from vlp_rvos.training.ablation_table import ablation_table
-    from vlp_rvos.utils.atomic import write_bytes
+    from vlp_rvos.utils.atomic import write_json, write_text
 
     changes = [*(overrides or ()), *([] if steps is None else [f"train.steps={steps}"])]
     whole = load_ablation(config, changes)
     part = whole.select(_items(rows), [_number(seed) for seed in _items(seeds)])
-    finished = run_ablation(part, output, device=device, on_run=typer.echo)
+    finished = run_ablation(part, output, device=device, on_run=echo)
     summary = collect_results(whole, output)
-    write_bytes(output / "ablation.json", (json.dumps(summary, indent=1) + "\n").encode())
-    write_bytes(output / "ablation.md", (ablation_table(summary) + "\n").encode())
+    write_json(output / "ablation.json", summary)
+    write_text(output / "ablation.md", ablation_table(summary) + "\n")
     if not finished:
-        typer.echo("stopped; continue with the same command")
+        echo("stopped; continue with the same command")
         raise typer.Exit(INTERRUPTED)
-    typer.echo(ablation_table(summary))
+    for line in ablation_table(summary).splitlines():
+        echo(line)
 
 
 def _items(text: str | None) -> list[str]:

@@ -16,7 +16,7 @@ from vlp_rvos.cli.ablate import ablate
 from vlp_rvos.cli.bench import overhead
 from vlp_rvos.cli.export import export
 from vlp_rvos.cli.grounding import grounding
-from vlp_rvos.cli.messages import one_line, reported_warnings
+from vlp_rvos.cli.messages import echo, one_line, reported_warnings, show_unencodable
 from vlp_rvos.cli.models import models
 from vlp_rvos.cli.option_groups import expand_option_groups
 from vlp_rvos.cli.pretrain import pretrain
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 for success, 1 for an internal error, 2 for a mistake in the input, 130 after an interruption.
     """
+    show_unencodable()
     with reported_warnings():
         try:
             code = app(None if arguments is None else list(arguments), prog_name="vlp-rvos", standalone_mode=False)
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = INTERRUPTED
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
-                traceback.print_exc()
+                for line in traceback.format_exc().splitlines():
+                    echo(line, error=True)
             return _fail(*_explain(error))
         if code == INTERRUPTED:
             return _fail("interrupted", INTERRUPTED)

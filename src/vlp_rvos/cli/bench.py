@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import JsonFile
 
 __all__ = ["overhead"]
@@ -35,14 +35,14 @@ def overhead(
     import torch
 
     from vlp_rvos.profiling.overhead import measure_overhead
-    from vlp_rvos.utils.atomic import write_bytes
+    from vlp_rvos.utils.atomic import write_json
 
     if threads is not None:
         torch.set_num_threads(threads)
     found = measure_overhead(model, precision=precision, rounds=rounds, training=training).to_json()
     if json_file is not None:
-        write_bytes(json_file, (json.dumps(found, indent=1) + "\n").encode())
-    typer.echo(f"{model}, clips of {found['frames']}, {found['height']}x{found['width']}, {precision}")
+        write_json(json_file, found)
+    echo(f"{model}, clips of {found['frames']}, {found['height']}x{found['width']}, {precision}")
     for key, title in ROWS.items():
         if found[key] is not None:
-            typer.echo(f"  {title:45s} {found[key]:.3f}")
+            echo(f"  {title:45s} {found[key]:.3f}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo, safe_text
 from vlp_rvos.cli.shared_options import JsonFile
 from vlp_rvos.errors import UserError
 
@@ -62,7 +63,7 @@ def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) ->
         )
     Console().print(_table(f"{name} in {path}", items))
     for hint in _hints(items):
-        typer.echo(f"- {hint}")
+        echo(f"- {hint}")
     if not complete:
         raise typer.Exit(1)
 
@@ -94,7 +95,7 @@ def preview(
     prepare_output(output)
     write_bytes(output, to_png(contact_sheet(dataset, count, seed)))
     expressions = sum(len(video.expressions) for video in dataset.videos)
-    typer.echo(f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}")
+    echo(f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}")
 
 
 def _open(name: str, path: Path, split: str | None) -> ReferringDataset:
@@ -128,14 +129,16 @@ def _table(title: str, items: Sequence[CheckItem]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=safe_text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("what", overflow="fold")
     table.add_column("found", justify="right", no_wrap=True)
     table.add_column("expected", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for item in items:
         expected = "" if item.expected is None else str(item.expected)
-        table.add_row(item.what, str(item.found), expected, _state(item), style=None if item.complete else "bold red")
+        table.add_row(
+            safe_text(item.what), str(item.found), expected, _state(item), style=None if item.complete else "bold red"
+        )
     return table
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.score_files import ScoreFileOptions
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, MaskFolder, Model
 
@@ -170,10 +171,10 @@ def benchmark(
         write_json(output / "ground_truth.json", coco_truth(scores.coco_entries))
         write_json(output / "predictions.json", coco_predictions(scores.coco_entries))
     if scores.means is None:
-        typer.echo(f"{name} {dataset.split} has no true masks: {scores.frames} frames were predicted and not scored")
+        echo(f"{name} {dataset.split} has no true masks: {scores.frames} frames were predicted and not scored")
         return
     # Above the table and not as its title, which would be broken into many lines in so narrow a table.
-    typer.echo(f"{name} {dataset.split}: {protocol.summary}")
+    echo(f"{name} {dataset.split}: {protocol.summary}")
     console = Console()
     console.print(metrics_table(metrics))
     if not protocol.scores_images:
@@ -216,7 +217,7 @@ def compare(
     from vlp_rvos.errors import UserError
     from vlp_rvos.evaluation.html_report import comparison_page
     from vlp_rvos.evaluation.score_rows import match_rows, read_score_file, to_rows
-    from vlp_rvos.utils.atomic import write_bytes
+    from vlp_rvos.utils.atomic import write_text
     from vlp_rvos.utils.output_files import prepare_output
 
     if html_file is not None:
@@ -227,10 +228,10 @@ def compare(
         raise UserError(f"{first} and {second} have no scored expression in common")
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     if html_file is not None:
-        write_bytes(html_file, comparison_page(before, after, names).encode())
+        write_text(html_file, comparison_page(before, after, names))
     Console().print(comparison_table(pairs, names))
     if alone:
-        typer.echo(f"{alone} expressions are in one file only and were left out")
+        echo(f"{alone} expressions are in one file only and were left out")
 
 
 def _pictures(dataset: ReferringDataset, scores: DatasetScores) -> list[CasePicture]:

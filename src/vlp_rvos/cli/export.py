@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.runtimes.names import ExportFormat
 
 __all__ = ["export"]
@@ -29,7 +30,7 @@ def export(
 
     difference = export_model(checkpoint.load_model(model), output, runtime)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
-    typer.echo(
+    echo(
         f"wrote {output} ({runtime}, {size:.0f} MiB); largest difference of a probability from PyTorch's: "
         f"{difference:.1e}"
     )

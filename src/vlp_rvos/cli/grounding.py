@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, Model
 
 __all__ = ["grounding"]
@@ -34,7 +34,7 @@ def grounding(
     Prints how often the mask is on the object that the words mean, and how well presence tells present from absent
     objects.
     """
-    from vlp_rvos.utils.atomic import write_bytes
+    from vlp_rvos.utils.atomic import write_json
     from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
@@ -53,11 +53,11 @@ def grounding(
     with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:
         found = probe_grounding(predict, mixture, pairs, samples, count)
     if json_file is not None:
-        write_bytes(json_file, (json.dumps(found.to_json(), indent=1) + "\n").encode())
+        write_json(json_file, found.to_json())
     for kind, scores in found.pairs.items():
-        typer.echo(
+        echo(
             f"pairs that differ in {kind:9s} {100 * scores.right:5.1f} % right, "
             f"IoU {scores.iou:.3f} ({scores.count} expressions)"
         )
-    typer.echo(f"presence: 95 % of {found.present} present objects reach {found.threshold:.2f}")
-    typer.echo(f"          {100 * found.absent_caught:.1f} % of {found.absent} absent objects stay below that")
+    echo(f"presence: 95 % of {found.present} present objects reach {found.threshold:.2f}")
+    echo(f"          {100 * found.absent_caught:.1f} % of {found.absent} absent objects stay below that")

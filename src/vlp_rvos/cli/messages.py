@@ -1,20 +1,55 @@
-"""Messages on standard error: one line for each."""
+"""What the program says: one line for each message, with text from outside made safe for the terminal."""
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
 
 from vlp_rvos.errors import VLPRVOSWarning
+from vlp_rvos.utils.plain_text import escape_unprintable, shorten
 
-__all__ = ["one_line", "reported_warnings"]
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["echo", "one_line", "reported_warnings", "safe_text", "show_unencodable"]
 
 
 def one_line(message: object) -> str:
-    """A message without its line breaks."""
-    return " ".join(str(message).split())
+    """A message without line breaks, of a length that can be read, and with what a terminal would obey escaped."""
+    # Spaces become one space first, so that a line break between two sentences is not shown as an escape.
+    return escape_unprintable(shorten(" ".join(str(message).split())))
+
+
+def echo(message: str, *, error: bool = False) -> None:
+    """Print a line, with what a terminal would obey escaped.
+
+    Args:
+        message: The line.
+        error: Print it on standard error instead of standard output.
+    """
+    typer.echo(escape_unprintable(message), err=error)
+
+
+def safe_text(text: str) -> Text:
+    """A cell or title of rich's tables that shows text from outside as it is.
+
+    The text may look like rich's own marks, and may hold what a terminal obeys.
+    """
+    from rich.text import Text
+
+    return Text(escape_unprintable(text))
+
+
+def show_unencodable() -> None:
+    """Let standard output escape the letters that the terminal's encoding lacks; Python's own rule is to fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

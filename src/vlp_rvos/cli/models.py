@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+from vlp_rvos.cli.messages import echo
 
 __all__ = ["models"]
 
@@ -17,4 +17,4 @@ def models() -> None:
         config = PRESETS.get(name)
         size = "" if config is None else f"  width {config.width}, input {config.input_size}, clip {config.clip_length}"
         state = "ready to use" if name in shipped else "must be trained, with your copy of its backbone's weights"
-        typer.echo(f"{name:10}{size:40}  {state}")
+        echo(f"{name:10}{size:40}  {state}")

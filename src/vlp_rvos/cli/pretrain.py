@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides
 
 __all__ = ["pretrain"]
@@ -28,4 +29,4 @@ def pretrain(
     from vlp_rvos.utils.settings import read_settings
 
     result = align(read_settings(AlignConfig, config, overrides or ()), output)
-    typer.echo(f"{output / 'mini-backbone.safetensors'}: {result['steps']} steps, held out {result['held_out']}")
+    echo(f"{output / 'mini-backbone.safetensors'}: {result['steps']} steps, held out {result['held_out']}")

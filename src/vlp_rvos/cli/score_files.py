@@ -53,18 +53,18 @@ class ScoreFiles:
         Raises:
             UserError: a file cannot be written.
         """
-        from vlp_rvos.utils.atomic import write_bytes, write_json
+        from vlp_rvos.utils.atomic import write_json, write_text
 
         if self.json is not None:
             write_json(self.json, report)
         if self.csv is not None:
             from vlp_rvos.evaluation.score_rows import to_csv, to_rows
 
-            write_bytes(self.csv, to_csv(to_rows(report)).encode())
+            write_text(self.csv, to_csv(to_rows(report)))
         if self.html is not None:
             from vlp_rvos.evaluation.html_report import report_page
 
-            write_bytes(self.html, report_page(report, pictures).encode())
+            write_text(self.html, report_page(report, pictures))
 
 
 def _score_files(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
+from vlp_rvos.cli.messages import safe_text
 from vlp_rvos.evaluation.score_rows import mean_of
 
 if TYPE_CHECKING:
@@ -102,17 +102,16 @@ def comparison_table(pairs: Sequence[tuple[ScoreRow, ScoreRow]], names: tuple[st
 
 
 def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=safe_text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(safe_text(name), overflow="fold")
     for number in numbers:
-        table.add_column(Text(number), justify="right", no_wrap=True)
+        table.add_column(safe_text(number), justify="right", no_wrap=True)
     return table
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    # Names and expressions may look like rich's own marks.
-    table.add_row(*map(Text, cells))
+    table.add_row(*map(safe_text, cells))
 
 
 def _numbers(*values: float) -> list[str]:

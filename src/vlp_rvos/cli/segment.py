@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from vlp_rvos.cli.messages import reported_warnings
+from vlp_rvos.cli.messages import echo, reported_warnings
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["segment"]
 
@@ -127,9 +128,10 @@ def segment(
             "truncated": masks_json.truncated,
             "warnings": messages,
         }
-        typer.echo(json.dumps(report))
+        # ASCII alone, for whatever encoding the reader of the pipe expects.
+        echo(json.dumps(json.loads(json_text(report))))
     else:
-        typer.echo(
+        echo(
             f"{summary.frames} frames in {seconds:.1f} s ({summary.frames / seconds:.1f} frames/s); "
             f"wrote {', '.join(map(str, written.values()))}"
         )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
+
 __all__ = ["submit"]
 
 
@@ -32,4 +34,4 @@ def submit(
     prepare_output(output)
     with counting("packing", "masks") as count:
         packed = write_submission(dataset, predictions, output, on_file=count)
-    typer.echo(f"{output}: {packed} masks of {len(dataset.videos)} videos")
+    echo(f"{output}: {packed} masks of {len(dataset.videos)} videos")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
 from vlp_rvos.errors import INTERRUPTED
 
@@ -33,7 +34,7 @@ def train(
     trainer = Trainer(load_config(config, overrides or ()), output, device=device, resume=resume)
     result = trainer.train()
     if not result.finished:
-        typer.echo(f"stopped at step {result.steps}; continue with the same command and --resume")
+        echo(f"stopped at step {result.steps}; continue with the same command and --resume")
         raise typer.Exit(INTERRUPTED)
     numbers = "".join(f", {name} {value:.3f}" for name, value in result.validation.items())
-    typer.echo(f"{result.model}: {result.steps} steps in {result.seconds / 60:.1f} minutes{numbers}")
+    echo(f"{result.model}: {result.steps} steps in {result.seconds / 60:.1f} minutes{numbers}")

@@ -27,6 +27,7 @@ from vlp_rvos.media.video_source import DEFAULT_FPS, VideoFrame
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.runtime import Runtime
+from vlp_rvos.utils.plain_text import escape_surrogates
 
 __all__ = ["Stream", "StreamPrediction"]
 
@@ -85,7 +86,9 @@ class Stream:
         fps: float = DEFAULT_FPS,
     ) -> None:
         self.runtime, self.config, self.options = runtime, config, options
-        self.expressions = (expressions,) if isinstance(expressions, str) else tuple(expressions)
+        # What is not UTF-8, such as a byte of another encoding typed into a terminal, can be neither read nor written.
+        given = (expressions,) if isinstance(expressions, str) else expressions
+        self.expressions = tuple(map(escape_surrogates, given))
         if not self.expressions:
             raise UserError("no expression: say what to find, for example 'the red car'")
         self.fps = fps

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import ImageFont
 
+from vlp_rvos.utils.plain_text import escape_unprintable
+
 __all__ = ["Font", "drawable", "font_for"]
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -41,8 +43,12 @@ def font_for(text: str, size: int) -> Font:
 
 
 def drawable(text: str, font: Font) -> str:
-    """Replace letters that a font lacks by plain ones that it has, such as "é" by "e"."""
-    return "".join(letter if _has(font, letter) else _plain(letter, font) for letter in text)
+    """Replace letters that a font lacks by plain ones that it has, such as "é" by "e".
+
+    Control characters and bytes that are not UTF-8 are replaced by a visible escape.
+    """
+    shown = escape_unprintable(text)
+    return "".join(letter if _has(font, letter) else _plain(letter, font) for letter in shown)
 
 
 def _fonts(size: int) -> Iterator[Font]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from vlp_rvos.media.rle import encode_mask
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.atomic import part_path
+from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["MasksJsonWriter"]
 
@@ -54,7 +54,7 @@ class MasksJsonWriter(ResultWriter):
             "model": {"name": model_name, "version": model_version},
             "expressions": list(expressions),
         }
-        self._file.write(json.dumps(header, ensure_ascii=False)[:-1] + ', "frames": [')
+        self._file.write(json_text(header)[:-1] + ', "frames": [')
 
     def write(self, result: FrameResult) -> None:
         (rows, columns), size = result.box, result.masks.shape[1:]
@@ -71,11 +71,11 @@ class MasksJsonWriter(ResultWriter):
             )
         ]
         frame: dict[str, Any] = {"index": result.index, "time": round(result.time, 6), "name": result.name}
-        self._file.write(f"{self._separator}\n" + json.dumps(frame | {"objects": objects}, ensure_ascii=False))
+        self._file.write(f"{self._separator}\n" + json_text(frame | {"objects": objects}))
         self._separator = ","
 
     def close(self) -> None:
-        self._file.write(f'\n], "truncated": {json.dumps(self.truncated, ensure_ascii=False)}}}\n')
+        self._file.write(f'\n], "truncated": {json_text(self.truncated)}}}\n')
         self._file.close()
         os.replace(self._part, self.path)
 

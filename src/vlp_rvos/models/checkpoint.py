@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -21,11 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlp_rvos._version import __version__
-from vlp_rvos.errors import UserError, VLPRVOSError
+from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.backbones import Backbone, earlier_weights, load_backbone
 from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.plain_text import shorten
 from vlp_rvos.utils.records import record_from
 
 __all__ = [
@@ -44,7 +45,6 @@ FORMAT_VERSION = 1
 #: Header keys that files of earlier versions have -> what they are called now.
 RENAMED_KEYS = {"use": "inference_overrides"}
 
-_log = logging.getLogger(__name__)
 _fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
@@ -198,7 +198,7 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     """Fill a model on the same backbone from a checkpoint, for example to fine-tune it.
 
     The configs may differ in what is switched on: a part that only the model has keeps its start, a part that only the
-    checkpoint has is left out. Both are logged.
+    checkpoint has is left out. A `VLPRVOSWarning` names both.
 
     Raises:
         UserError: unknown or broken file, another backbone, or parameters that do not fit.
@@ -211,7 +211,9 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
         own = model.trained_state_dict()
         for names, outcome in ((own.keys() - state, "start anew"), (state.keys() - own, "are left out")):
             if names:
-                _log.warning("%s is of another config: %s %s", path.name, ", ".join(sorted(names)), outcome)
+                listed = shorten(", ".join(sorted(names)), 300)
+                message = f"{path.name} is of another config: {listed} {outcome}"
+                warnings.warn(VLPRVOSWarning(message), stacklevel=2)
         state = {name: state.get(name, tensor) for name, tensor in own.items()}
     _fill(model, state, path)
     return info

@@ -16,6 +16,7 @@ from rich.progress import TaskProgressColumn, TextColumn
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.extras import require_installed
+from vlp_rvos.utils.plain_text import escape_unprintable
 from vlp_rvos.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True) -> None:
-        self.enabled, self.name = enabled, name
+        self.enabled, self.name = enabled, escape_unprintable(name)
         self.started, self.first_progress = time.monotonic(), math.nan
-        self.bar = progress_bar(TaskProgressColumn(), TextColumn("{task.fields[numbers]}"), enabled=enabled)
-        self.task = self.bar.add_task(name, total=1.0, numbers="")
+        self.bar = progress_bar(
+            TaskProgressColumn(), TextColumn("{task.fields[numbers]}", markup=False), enabled=enabled
+        )
+        self.task = self.bar.add_task(self.name, total=1.0, numbers="")
         self.file = folder / "log.jsonl"
         self.board = _tensorboard(folder / "tensorboard", step) if enabled else None
 
@@ -72,13 +75,13 @@ class RunLog:
             file.write(json.dumps(line | {k: v if math.isfinite(v) else None for k, v in values.items()}) + "\n")
         if self.board is not None:
             for name, value in numbers.items():
-                self.board.add_scalar(f"{event}/{name}", value, step)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                self.board.add_scalar(escape_unprintable(f"{event}/{name}"), value, step)
+        shown = escape_unprintable("  ".join(f"{name} {value:.4g}" for name, value in values.items()))
         if self.bar.disable:
             where = f"{self.name} {event} step {step} ({progress:.1%}, {self._time_left(progress)} left)"
             print(f"{where}  {shown}", file=sys.stderr, flush=True)
         elif event != "train":
-            self.bar.console.print(f"{event} at step {step}: {shown}")
+            self.bar.console.print(f"{event} at step {step}: {shown}", markup=False)
 
     def advance(self, step: int, progress: float, numbers: Mapping[str, float]) -> None:
         """Advance the progress bar.

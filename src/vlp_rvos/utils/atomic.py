@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.json_text import json_text
+from vlp_rvos.utils.plain_text import escape_surrogates
 
 __all__ = [
     "AtomicWriter",
@@ -25,6 +26,7 @@ __all__ = [
     "write_bytes",
     "write_failure",
     "write_json",
+    "write_text",
 ]
 
 
@@ -75,6 +77,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise write_failure(path, error) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    r"""Write a UTF-8 file as `write_bytes` does. What UTF-8 cannot hold becomes a visible escape such as `\xe9`.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    write_bytes(path, escape_surrogates(text).encode())
+
+
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write a JSON file as `write_bytes` does.
 
@@ -82,7 +93,7 @@ def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
         UserError: The file cannot be written.
         ValueError: The content holds NaN or infinity, which JSON does not have.
     """
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_text(path, json_text(content, indent=1) + "\n")
 
 
 def write_failure(path: Path, error: OSError) -> UserError:

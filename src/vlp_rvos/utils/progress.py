@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
+from vlp_rvos.utils.plain_text import escape_unprintable
+
 __all__ = ["counting", "progress_bar"]
 
 
@@ -41,9 +43,9 @@ def counting(description: str, unit: str, total: int | None = None) -> Iterator[
     Yields:
         A function that takes how many are done so far, and optionally the total.
     """
-    columns = MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    columns = MofNCompleteColumn(), TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn()
     with progress_bar(*columns, transient=True) as progress:
-        task = progress.add_task(description, total=total, rate=unit)
+        task = progress.add_task(escape_unprintable(description), total=total, rate=unit)
         began = time.perf_counter()
 
         def count(done: int, of: int | None = total) -> None:

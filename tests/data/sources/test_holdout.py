@@ -22,3 +22,9 @@ def test_a_larger_share_holds_out_more_of_the_same() -> None:
 def test_the_names_are_those_of_earlier_versions() -> None:
     # Models have been trained without these: other ones would make their validation worthless.
     assert [index for index in range(60) if is_held_out(NAMES[index])] == [9, 14, 20, 21, 31]
+
+
+def test_every_name_is_on_one_side() -> None:
+    # The folders of old archives have names that are not UTF-8.
+    assert not is_held_out("caf\udce9 \ud800", 0.0)
+    assert is_held_out("caf\udce9 \ud800", 1.0)

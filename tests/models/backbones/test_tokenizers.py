@@ -178,3 +178,18 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("the\ndog\n")
     with pytest.raises(UserError, match=r"lacks \[CLS\], \[SEP\], \[UNK\]"):
         WordPieceTokenizer(tmp_path / "vocab.txt")
+
+
+def test_bytes_that_are_not_utf8_are_tolerated(tokenizer: ClipTokenizer | WordPieceTokenizer) -> None:
+    text = tokenizer(["the dog caf\udce9 \ud800"], 40)
+    assert text.ids[0, :2].tolist() == tokenizer(["the dog"], 40).ids[0, :2].tolist()
+    assert text.mask.all()
+
+
+def test_a_message_shows_the_ends_of_a_long_expression(tokenizer: ClipTokenizer | WordPieceTokenizer) -> None:
+    with pytest.warns(VLPRVOSWarning) as caught:
+        tokenizer(["the first dog " + "and the dog " * 4000 + "of the end"], 10)
+    message = str(caught[0].message)
+    assert len(message) < 250
+    assert "the first dog" in message
+    assert "of the end" in message

@@ -17,4 +17,4 @@ def is_held_out(name: str, share: float = 0.08) -> bool:
         name: Name of the image or video.
         share: Share of all names that is held out, in [0, 1].
     """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") < share * 2**32
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:4], "big") < share * 2**32

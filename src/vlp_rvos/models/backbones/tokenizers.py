@@ -13,6 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.models.backbones.backbone import TextBatch
 from vlp_rvos.utils.extras import import_optional
+from vlp_rvos.utils.plain_text import short_repr
 
 __all__ = ["ClipTokenizer", "ExpressionTokenizer", "WordPieceTokenizer"]
 
@@ -58,13 +59,14 @@ class ExpressionTokenizer:
         return TextBatch(ids, mask)
 
     def _tokenize(self, expression: str, max_words: int) -> list[int]:
-        words = self._encode(expression)
+        # The tokenizers refuse what UTF-8 cannot hold, such as a byte of another encoding typed into a terminal.
+        words = self._encode(expression.encode("utf-8", "replace").decode())
         if not words:
-            raise UserError(f"the expression {expression!r} is empty; say in words what to find")
+            raise UserError(f"the expression {short_repr(expression)} is empty; say in words what to find")
         if len(words) > max_words - 2:
             warnings.warn(
-                f"the expression {expression!r} has {len(words)} tokens, the text encoder takes {max_words - 2}: "
-                "the rest is cut off",
+                f"the expression {short_repr(expression)} has {len(words)} tokens, the text encoder takes "
+                f"{max_words - 2}: the rest is cut off",
                 VLPRVOSWarning,
                 stacklevel=3,
             )

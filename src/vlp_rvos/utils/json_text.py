@@ -1,0 +1,26 @@
+"""Write JSON that every reader takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from vlp_rvos.utils.plain_text import escape_surrogates
+
+__all__ = ["json_text"]
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    r"""JSON as valid Unicode: what UTF-8 cannot hold, as in some file names, becomes visible text such as `\xe9`.
+
+    Args:
+        content: Values that JSON has.
+        indent: Number of spaces for each level; None for one line.
+
+    Raises:
+        ValueError: The content holds NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    # Inside a JSON string, where surrogates stand, the backslash of an escape must be escaped itself.
+    return re.sub("[\ud800-\udfff]", lambda match: json.dumps(escape_surrogates(match[0]))[1:-1], text)
