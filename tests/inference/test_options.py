@@ -1,0 +1,39 @@
+"""Options out of their range are refused, and a model's config takes those that are set."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.inference.options import InferenceOptions
+from vlp_rvos.models.model_config import ModelConfig
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"threshold": 0.0}, "threshold must be between 0 and 1"),
+        ({"threshold": 1.0}, "threshold must be between 0 and 1"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"presence_threshold": 1.5}, "presence threshold must be between 0 and 1, not 1.5"),
+        ({"presence_threshold": -0.1}, "presence threshold"),
+        ({"size": 0}, "size must be greater than 0"),
+    ],
+)
+def test_values_out_of_range(values: dict[str, float], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        InferenceOptions(**values)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_set_is_the_models() -> None:
+    config = ModelConfig.preset("mini")
+    assert InferenceOptions(threshold=0.3).applied_to(config) == config
+
+
+def test_what_is_set_replaces_the_models() -> None:
+    config = ModelConfig.preset("mini").replace(small_size=704)
+    changed = InferenceOptions(size=96, min_part=0.0, memory_frames=0).applied_to(config)
+    assert changed == config.replace(input_size=96, small_size=0, min_part=0.0, memory_frames=0)
+    with pytest.raises(UserError, match="min_part"):
+        InferenceOptions(min_part=2.0).applied_to(config)
