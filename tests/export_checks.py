@@ -1,40 +1,34 @@
+"""Exports with real graphs; `export/test_writer.py` runs this file in a process of its own."""
+
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from clips import noise, write_video
-from stubs import TinyBackbone, tiny_model
+from exported_models import change_manifest, exportable_model
 
 from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli
-from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
+from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.export import writer
-from vlp_rvos.export.cache import cache_folder, ensure_exported
 from vlp_rvos.export.graphs import ExportGraph
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.inference.loading import load_exported, load_runtime
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.models import checkpoint
-from vlp_rvos.models.backbones.backbone import TextBatch
-from vlp_rvos.models.backbones.packaged import MINILM_VOCABULARY
-from vlp_rvos.models.backbones.tokenizers import WordPieceTokenizer
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import artifact as folder
-from vlp_rvos.runtimes.artifact import new_folder, read_manifest
+from vlp_rvos.runtimes.artifact import read_manifest
 from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
-from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer, open_tokenizer
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
 onnx = pytest.importorskip("onnx")
@@ -44,32 +38,6 @@ openvino = pytest.importorskip("openvino")
 
 WORDS = ["a red car", "the small dog that jumps over the fence", "it"]
 FORMATS = ["onnx", "openvino"]
-
-
-class WordyBackbone(TinyBackbone):
-    """With BERT's words, which exported models can have."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(vocabulary=30522, **options)  # type: ignore[arg-type]
-        self.words = WordPieceTokenizer(MINILM_VOCABULARY.locate())
-
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        return self.words(expressions, self.max_words)
-
-
-def wordy_model(changes: dict[str, object] | None = None, **backbone: object) -> VLPRVOS:
-    config = tiny_model().config.replace(**(changes or {}))
-    torch.manual_seed(0)
-    sizes = {"pyramid": True, "vision_layers": 2, "text_layers": 1}
-    model = VLPRVOS(WordyBackbone(**{**sizes, **backbone}), config)
-    with torch.no_grad():
-        for gate in model.encoder.gates:
-            gate.fill_(0.5)
-        # Logits of a fresh model hardly leave their bias.
-        model.mask_head.logits.weight.mul_(20)
-        if model.motion is not None:
-            model.motion.leave.weight.normal_()
-    return model.eval()
 
 
 @contextmanager
@@ -91,7 +59,7 @@ def traced_once() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def model() -> VLPRVOS:
     """With all parts, and cubes that do not divide the grid; one model, because tracing takes long."""
-    return wordy_model({"cube_size": 3, "motion": True}, layer_scale=True)
+    return exportable_model({"cube_size": 3, "motion": True}, layer_scale=True)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +109,7 @@ def test_a_graph_with_the_old_name_of_an_output_runs(model: VLPRVOS, exported: d
             names[:] = ["matching" if name == output.name else name for name in names]
     output.name = "matching"
     onnx.save(graph, old / "clip.onnx")
-    change(old, hashes={name: folder.file_hash(old / name) for name in folder.GRAPH_FILES["onnx"]})
+    change_manifest(old, hashes={name: folder.file_hash(old / name) for name in folder.GRAPH_FILES["onnx"]})
     runtime, frames = ExportedRuntime(old), torch.rand(1, 2, 3, 64, 48)
     assert "matching" in runtime._clip._outputs  # type: ignore[attr-defined]
     found = runtime.step(frames, runtime.encode_text(WORDS)).correspondence_features
@@ -154,7 +122,7 @@ def test_a_graph_with_the_old_name_of_an_output_runs(model: VLPRVOS, exported: d
 def test_with_all_parts_switched_off(tmp_path: Path) -> None:
     prompts = dict.fromkeys(("language_prompts", "vision_prompts", "temporal_prompts"), 0)
     parts = dict.fromkeys(("history", "reference_guided", "vlff", "score_map", "shallow", "presence"), False)
-    model = wordy_model({**prompts, **parts, "str_blocks": 1, "attention": "full"}, causal=True, vision_layers=1)
+    model = exportable_model({**prompts, **parts, "str_blocks": 1, "attention": "full"}, causal=True, vision_layers=1)
     export_model(model, tmp_path / "out", "onnx")
     assert_same(model, ExportedRuntime(tmp_path / "out"), 2, [3, 2])
 
@@ -183,7 +151,7 @@ def test_openvino_in_half_precision(model: VLPRVOS, exported: dict[str, Path]) -
 
 @pytest.mark.slow
 def test_exporting_leaves_the_model_as_it_was(model: VLPRVOS, exported: dict[str, Path]) -> None:
-    fresh = wordy_model({"cube_size": 3, "motion": True}, layer_scale=True)
+    fresh = exportable_model({"cube_size": 3, "motion": True}, layer_scale=True)
     assert {name: type(x) for name, x in model.named_modules()} == {name: type(x) for name, x in fresh.named_modules()}
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True))
     assert [x.requires_grad for x in model.parameters()] == [x.requires_grad for x in fresh.parameters()]
@@ -199,80 +167,6 @@ def test_the_folder_is_complete_and_small(model: VLPRVOS, exported: dict[str, Pa
         assert manifest.runtime == name
         assert manifest.size_multiple == 16
         assert ModelConfig.from_dict(manifest.config) == model.config
-
-
-def write_folder_without_graphs(path: Path, runtime: str) -> Path:
-    path.mkdir(exist_ok=True)
-    names = folder.GRAPH_FILES[runtime]  # type: ignore[index]
-    for name in names:
-        (path / name).write_text(name)
-    hashes = {name: folder.file_hash(path / name) for name in names}
-    tokenizer = find_tokenizer(WordyBackbone())
-    folder.Manifest(runtime, "tiny", tiny_model().config.to_dict(), tokenizer, 16, 16, hashes).write(path)  # type: ignore[arg-type]
-    return path
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Path:
-    """A folder for ONNX Runtime in which all is right but the graphs."""
-    return write_folder_without_graphs(tmp_path / "model", "onnx")
-
-
-def change(path: Path, **values: object) -> None:
-    manifest = path / "export.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | values))
-
-
-def test_what_is_wrong_with_a_folder_is_said_in_one_line(written: Path) -> None:
-    good = (written / "export.json").read_text()
-    for values, words in (
-        ({"format": "other"}, "not the manifest of an exported model"),
-        ({"format_version": 1}, "exported in format 1, this version reads 2; export the model again"),
-        ({"hashes": {"text.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
-        ({"hashes": {"text.onnx": "0", "../clip.onnx": "0"}}, "must have hashes of text.onnx, clip.onnx"),
-        ({"hashes": {"text.onnx": "0", "clip.onnx": "0"}}, "text.onnx: not what was exported"),
-        ({"runtime": "tensorrt"}, "'runtime' must be one of onnx, openvino"),
-        ({"tokenizer": ["other", [1]]}, "unknown tokenizer 'other'"),
-        ({"tokenizer": ["wordpiece", [1, 2, 3]]}, "another vocabulary"),
-        ({"config": {"width": 0}}, "width is 0"),
-    ):
-        change(written, **values)
-        with pytest.raises(UserError, match=words) as caught:
-            ExportedRuntime(written)
-        assert "\n" not in str(caught.value)
-        (written / "export.json").write_text(good)
-    folder.check_files(written, read_manifest(written))
-    with (written / "clip.onnx").open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(UserError, match=r"clip\.onnx: not what was exported"):
-        ExportedRuntime(written)
-    (written / "clip.onnx").unlink()
-    with pytest.raises(UserError, match=r"clip\.onnx: missing"):
-        ExportedRuntime(written)
-    (written / "export.json").write_text("{")
-    with pytest.raises(UserError, match=r"no readable export\.json"):
-        ExportedRuntime(written)
-
-
-def test_a_link_out_of_the_folder_is_not_followed(written: Path, tmp_path: Path) -> None:
-    os.replace(written / "clip.onnx", tmp_path / "elsewhere.onnx")
-    (written / "clip.onnx").symlink_to(tmp_path / "elsewhere.onnx")
-    with pytest.raises(UserError, match="a link that leaves the folder"):
-        ExportedRuntime(written)
-
-
-def test_a_folder_is_replaced_whole_or_not_at_all(written: Path, tmp_path: Path) -> None:
-    before = {x.name: x.read_bytes() for x in written.iterdir()}
-    with suppress(RuntimeError), new_folder(written) as part:
-        (part / "clip.onnx").touch()
-        raise RuntimeError
-    assert {x.name: x.read_bytes() for x in written.iterdir()} == before
-    with new_folder(written) as part:
-        (part / "new").touch()
-    assert [x.name for x in written.iterdir()] == ["new"]
-    with new_folder(tmp_path / "deep/empty") as part:
-        (part / "new").touch()
-    assert [x.name for x in tmp_path.iterdir() if x.name.startswith(".")] == []
 
 
 def test_what_is_not_an_export_is_not_replaced(model: VLPRVOS, tmp_path: Path) -> None:
@@ -294,7 +188,9 @@ def test_a_wrong_export_is_not_written(model: VLPRVOS, tmp_path: Path, monkeypat
         assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_torch_and_missing_packages_are_named(
+    model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "2.6.1+cpu")
         with pytest.raises(UserError, match=r"export needs torch 2\.\d+ or newer, this is 2\.6\.1"):
@@ -306,80 +202,17 @@ def test_what_is_missing_is_said(model: VLPRVOS, tmp_path: Path, monkeypatch: py
         load_exported("mini", InferenceOptions(runtime="onnx"))
 
 
-def test_tokenizers() -> None:
-    assert find_tokenizer(WordyBackbone())[0] == "wordpiece"
-    assert open_tokenizer(*find_tokenizer(WordyBackbone()))(["a dog"], 8).ids.shape == (1, 4)
-    with pytest.raises(UserError, match="tiny has a tokenizer of its own"):
-        find_tokenizer(TinyBackbone())
-
-
-# --- choosing it ---------------------------------------------------------------------------------------------------
-def test_options_that_do_not_go_together(written: Path) -> None:
-    for options, words in (
-        ({"runtime": "openvino"}, "exported for onnx, not for openvino"),
-        ({"runtime": "torch"}, "exported for onnx, not for torch"),
-        ({"precision": "bf16"}, "precision 'bf16': onnx models run in fp32"),
-        ({"precision": "int8", "device": "cpu"}, "precision 'int8': onnx models run in fp32"),
-        ({"device": "cuda:7"}, "device 'cuda:7'"),
-        ({"overrides": {"history": False}}, "settings of an exported model"),
-        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'"),
-    ):
-        with pytest.raises(UserError, match=words) as caught:
-            Segmenter.from_pretrained(written, **options)  # type: ignore[arg-type]
-        assert "\n" not in str(caught.value)
-
-
-def test_a_wrong_precision_is_said_before_minutes_of_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlp_rvos.inference.loading.ensure_exported", lambda *_: pytest.fail("exports"))
-    for runtime, precision, has in (("onnx", "bf16", "fp32"), ("openvino", "int8", "fp32 or bf16")):
-        with pytest.raises(UserError, match=f"precision '{precision}': {runtime} models run in {has}"):
-            load_exported("mini", InferenceOptions(runtime=runtime, precision=precision))  # type: ignore[arg-type]
-
-
-def test_a_checkpoint_is_exported_once(model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(checkpoint, "load_model", lambda path, overrides: (path, overrides))
-    calls = []
-
-    def export(given: tuple[Path, object], path: Path, runtime: str) -> float:
-        calls.append((*given, runtime))
-        with new_folder(path) as part:
-            write_folder_without_graphs(part, runtime)
-        return 0.0
-
-    monkeypatch.setattr(writer, "export_model", export)
-    file = tmp_path / "mine.safetensors"
-    checkpoint.save_trained(file, model, {})
-    with pytest.warns(VLPRVOSWarning, match="exporting mine for onnx, once"):
-        first = ensure_exported(file, "onnx")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert ensure_exported(file, "onnx") == first
-    assert first.parent == tmp_path / "cache/vlp-rvos/exported"
-    assert calls == [(file, None, "onnx")]
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        folders = [first, ensure_exported(file, "openvino"), ensure_exported(file, "onnx", {"history": False})]
-        assert calls[1:] == [(file, None, "openvino"), (file, {"history": False}, "onnx")]
-        (first / "text.onnx").write_text("damaged")
-        assert ensure_exported(file, "onnx") == first
-        checkpoint.save_trained(file, model, {"steps": 1})
-        folders.append(ensure_exported(file, "onnx"))
-    assert calls[3:] == [(file, None, "onnx")] * 2
-    assert len({*folders}) == 4
-
-
-def test_what_is_kept_is_the_default(
+# --- cache and commands ---------------------------------------------------------------------------------------------
+def test_a_cached_export_is_the_default(
     model: VLPRVOS, exported: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
     monkeypatch.setattr("vlp_rvos.inference.loading.cache_entry", lambda *given: exported[given[1]])
-    kept = load_runtime("mini", InferenceOptions(device="cpu"))
-    assert isinstance(kept, ExportedRuntime)
-    assert "OpenVino" in type(kept._clip).__name__
-    assert_same(model, kept, 2, [2])
+    cached = load_runtime("mini", InferenceOptions(device="cpu"))
+    assert isinstance(cached, ExportedRuntime)
+    assert "OpenVino" in type(cached._clip).__name__
+    assert_same(model, cached, 2, [2])
     damaged = shutil.copytree(exported["openvino"], tmp_path / "damaged")
     next(damaged.glob("*.xml")).write_text("<")
     for without in (tmp_path / "none", damaged):
@@ -392,12 +225,6 @@ def test_what_is_kept_is_the_default(
     assert isinstance(load_runtime("mini", InferenceOptions(precision="bf16")), TorchRuntime)
     monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda _: None)
     assert isinstance(load_runtime("mini"), TorchRuntime)
-
-
-def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache/vlp-rvos/exported"
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from vlp_rvos.models.backbones.backbone import Block
 from vlp_rvos.models.prompts import TemporalCapture
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import int8 as quantization
-from vlp_rvos.runtimes.devices import check_precision
 from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantize
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
@@ -130,20 +129,7 @@ def test_a_model_finds_the_same_masks(model: VLPRVOS) -> None:
     assert (found - expected).abs().mean() < 0.1 * expected.std()
 
 
-# --- where it is not to be had -------------------------------------------------------------------------------------
-def test_precisions_that_a_device_does_not_have() -> None:
-    for precision, device, words in (
-        ("fp8", "cpu", "unknown precision 'fp8': use auto, fp32, bf16, fp16, int8"),
-        ("int8", "cuda", "precision 'int8' is for the CPU, this would run on cuda; use bf16, or --device cpu"),
-        ("int8", "mps", "this would run on mps"),
-    ):
-        with pytest.raises(UserError, match=words) as caught:
-            check_precision(precision, torch.device(device))
-        assert "\n" not in str(caught.value)
-    for precision, device in (("int8", "cpu"), ("bf16", "cuda"), ("auto", "mps")):
-        check_precision(precision, torch.device(device))
-
-
+# --- where it is not available -------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "kernels",
     [

@@ -1,0 +1,77 @@
+"""PyTorch's runtime gives what the model itself computes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from stubs import tiny_model
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.names import Precision
+from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+
+WORDS = ["a red car", "the dog"]
+
+
+@pytest.fixture
+def model() -> VLPRVOS:
+    return tiny_model().eval()
+
+
+def test_predictions_are_the_models(model: VLPRVOS) -> None:
+    frames = torch.rand(1, 5, 3, 32, 48)
+    runtime = TorchRuntime(tiny_model().train())
+    assert not runtime.model.training
+    text = runtime.encode_text(WORDS)
+    first = runtime.step(frames[:, :3], text)
+    second = runtime.step(frames[:, 3:], text, first.state)
+    batch = model.backbone.tokenize(WORDS)
+    with torch.no_grad():
+        expected = model(frames[:, :3], batch)
+        later = model(frames[:, 3:], batch, expected.history)
+    torch.testing.assert_close(first.mask_logits, expected.mask_logits)
+    torch.testing.assert_close(first.presence_logits, expected.presence_logits)
+    torch.testing.assert_close(second.mask_logits, later.mask_logits)
+    assert first.correspondence_features is not None
+    assert first.correspondence_features.shape[:3] == (3, 2, 3)
+
+
+def test_frames_may_be_embedded_before(model: VLPRVOS) -> None:
+    frames, runtime = torch.rand(1, 3, 3, 32, 48), TorchRuntime(model)
+    text = runtime.encode_text(WORDS)
+    expected = runtime.step(frames, text)
+    for parts in ([frames], list(frames.split(1, 1)), [frames[:, :1], frames[:, 1:]]):
+        found = runtime.step([runtime.embed(part) for part in parts], text)
+        torch.testing.assert_close(found.mask_logits, expected.mask_logits)
+
+
+def test_a_cheap_embedding_is_not_worth_threads(model: VLPRVOS, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TorchRuntime(model).embedding_cost == 0
+    monkeypatch.setattr(type(model.backbone), "embedding_cost", 3.0)
+    assert TorchRuntime(model).embedding_cost == 3
+    monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
+    assert TorchRuntime(model).embedding_cost == 0, "all threads share one setting"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_near(model: VLPRVOS, precision: Precision) -> None:
+    frames = torch.rand(1, 3, 3, 32, 48)
+    exact, half = (
+        runtime.step(frames, runtime.encode_text(WORDS))
+        for runtime in (TorchRuntime(model), TorchRuntime(model, precision=precision))
+    )
+    assert not torch.equal(half.mask_logits, exact.mask_logits)
+    assert exact.presence_logits is not None
+    assert half.presence_logits is not None
+    torch.testing.assert_close(
+        half.presence_logits.float().sigmoid(), exact.presence_logits.sigmoid(), atol=0.05, rtol=0
+    )
+
+
+def test_devices_and_precisions_are_checked(model: VLPRVOS) -> None:
+    assert TorchRuntime(model, "cpu").device == torch.device("cpu")
+    with pytest.raises(UserError, match="unknown device 'tpu'"):
+        TorchRuntime(model, "tpu")
+    with pytest.raises(UserError, match="unknown precision 'fp8'"):
+        TorchRuntime(model, precision="fp8")  # type: ignore[arg-type]
