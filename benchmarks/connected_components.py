@@ -8,15 +8,14 @@ The masks are those that a model predicts for the first clips of a video; the fo
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import torch
 import torch.nn.functional as F
+from benchmark_options import benchmark_parser, parse_options
 from scipy import ndimage
 from torch import Tensor
 
@@ -32,17 +31,12 @@ NEIGHBOURS = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=15, threads=2, plot=True)
     parser.add_argument("--model", default="mini")
     parser.add_argument("--video", type=Path, default=Path(__file__).parents[1] / "examples/cat.mp4")
     parser.add_argument("--expression", default="the cat")
     parser.add_argument("--clips", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_options(parser)
     segmenter = Segmenter.from_pretrained(arguments.model, device="cpu", runtime="torch")
     length = segmenter.config.clip_length
     with closing(open_video(arguments.video).read()) as frames:

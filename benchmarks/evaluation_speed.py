@@ -1,38 +1,37 @@
-"""How fast a split is scored: the plain computation of every frame against `evaluate_dataset`, values compared.
+"""How fast a split is scored: the plain computation of every frame against `evaluate_dataset`, with values compared.
 
     python benchmarks/evaluation_speed.py --videos 4 --frames 40 --json evaluation_speed.json
 
 Both score the same folder of predicted masks against the same folder of annotations, in turns, from files to means. The
-plain way is what the official programs do: one process; each expression reads its masks and the annotations; J and F
-are computed on whole images, with a dilation of each boundary by a disk (with OpenCV, like the official code, where it
-is installed, else with SciPy). Without `--data` the videos are drawn: moving blobs, a few expressions an object.
+plain computation is that of the official programs: one process; each expression reads its masks and the annotations; J
+and F are computed on whole images, with a dilation of each boundary by a disk (with OpenCV, like the official code,
+where it is installed, else with SciPy). Without `--data` the videos are drawn: moving blobs, a few expressions an
+object.
 
-Prints one JSON object; exit code 1 where ours is less than 3 times as fast, or its values differ from the plain ones.
+Prints one JSON object. The exit code is 1 where ours is less than 3 times as fast, or its values differ.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
 import platform
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmark_options import benchmark_parser, parse_options, write_numbers
 from numpy.typing import NDArray
 from PIL import Image
 
 from vlp_rvos.data.benchmarks.ref_youtube_vos import open_folder
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.evaluation.runner import evaluate_dataset
-from vlp_rvos.utils.atomic import write_bytes
+from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.utils.processes import available_cores
 
 try:
@@ -47,52 +46,43 @@ Scores = dict[tuple[str, str], tuple[list[float], list[float]]]
 
 HEIGHT, WIDTH = 480, 854
 OBJECTS, EXPRESSIONS = 2, 4
+#: (rows, columns) by which the prediction of each expression is shifted from the truth
 SHIFTS = ((0, 0), (3, -2), (12, 8), (60, 40))
-"""How far each expression's prediction is from the truth."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder in the Ref-YouTube-VOS layout; default: drawn")
-    parser.add_argument("--videos", type=int, default=4, help="how many to draw, or to take of --data")
-    parser.add_argument("--frames", type=int, default=24, help="of each drawn video")
-    parser.add_argument("--repeats", type=int, default=3, help="turns of each way")
-    parser.add_argument("--workers", type=int, default=available_cores())
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    parser = benchmark_parser(__doc__, rounds=2)
+    parser.add_argument("--data", type=Path, help="folder in the Ref-YouTube-VOS layout; default: drawn videos")
+    parser.add_argument("--videos", type=int, default=4, help="number of videos to draw, or to take from --data")
+    parser.add_argument("--frames", type=int, default=24, help="frames of each drawn video")
+    parser.add_argument("--workers", type=int, default=available_cores(), help="processes that score")
+    arguments = parse_options(parser)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         data = arguments.data or draw(root / "data", arguments.videos, arguments.frames)
         dataset = open_folder(data)
         dataset.videos = list(dataset.videos)[: arguments.videos]
         predict(dataset, root / "masks")
-        ways: dict[str, Callable[[], Scores]] = {
+        results: dict[str, Scores] = {}
+        forms: dict[str, Callable[[], Scores]] = {
             "plain": lambda: plain(dataset, data / "Annotations", root / "masks"),
             "ours": lambda: ours(dataset, root / "masks", arguments.workers),
             "ours, one process": lambda: ours(dataset, root / "masks", 1),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        results: dict[str, Scores] = {}
-        for turn in range(arguments.repeats):
-            for name, way in ways.items():
-                started = time.perf_counter()
-                results[name] = way()
-                seconds[name].append(time.perf_counter() - started)
-                print(f"turn {turn + 1}: {name} {seconds[name][-1]:.2f} s", flush=True)
+        keep = {name: lambda name=name, form=form: results.__setitem__(name, form()) for name, form in forms.items()}
+        seconds = time_alternately(keep, arguments.rounds)
         report = summary(dataset, seconds, results, arguments.workers)
-    print(json.dumps(report, indent=1))
-    if arguments.json:
-        write_bytes(arguments.json, (json.dumps(report, indent=1) + "\n").encode())
+    write_numbers(report, arguments.json)
     return int(report["ratio"] < WANTED_RATIO or report["largest_difference"] > LARGEST_DIFFERENCE)
 
 
 def summary(
-    dataset: ReferringDataset, seconds: dict[str, list[float]], results: dict[str, Scores], workers: int
+    dataset: ReferringDataset, seconds: dict[str, float], results: dict[str, Scores], workers: int
 ) -> dict[str, Any]:
+    """The numbers of the benchmark."""
     plain_values, our_values = (
         np.concatenate([np.ravel(pair) for pair in results[name].values()]) for name in ("plain", "ours")
     )
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
     masks = sum(len(video.frames) * len(video.expressions) for video in dataset.videos)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -101,10 +91,10 @@ def summary(
         "masks": masks,
         "workers": workers,
         "dilation": "SciPy" if cv2 is None else "OpenCV",
-        "median_seconds": medians,
-        "masks_per_second": {name: masks / median for name, median in medians.items()},
-        "ratio": medians["plain"] / medians["ours"],
-        "ratio_one_process": medians["plain"] / medians["ours, one process"],
+        "median_seconds": seconds,
+        "masks_per_second": {name: masks / median for name, median in seconds.items()},
+        "ratio": seconds["plain"] / seconds["ours"],
+        "ratio_one_process": seconds["plain"] / seconds["ours, one process"],
         "largest_difference": float(abs(plain_values - our_values).max()),
     }
 
@@ -166,7 +156,7 @@ def dilated(boundary: Mask, radius: int) -> Mask:
 
 
 def draw(folder: Path, videos: int, frames: int) -> Path:
-    """Ellipses with a bite, that drift; annotations only: nothing is predicted here."""
+    """Write a data set of drifting ellipses with a bite; annotations only, since no model runs here."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     names = [f"{frame:05}" for frame in range(frames)]
     meta: dict[str, Any] = {}
@@ -193,7 +183,7 @@ def draw(folder: Path, videos: int, frames: int) -> Path:
 
 
 def predict(dataset: ReferringDataset, folder: Path) -> None:
-    """The truth of every expression, moved."""
+    """Write predictions: the true mask of every expression, shifted."""
     for video in dataset.videos:
         for number, expression in enumerate(video.expressions):
             (folder / video.name / expression.id).mkdir(parents=True)

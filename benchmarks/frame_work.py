@@ -1,22 +1,21 @@
-"""What is done to every frame beside the model, against the ordinary way of doing it.
+"""Work on every frame beside the model, against the ordinary way of doing it.
 
     python benchmarks/frame_work.py --threads 2 --json frame-work.json
 
-Resizing to the network's input: as whole bytes, against the same in floats. The mask image of one object: with one bit
-for a pixel, against the eight bits that Pillow writes. All forms in turns on the same frames.
+Resizing to the size of the network input in whole bytes, against the same in floats. The mask image of one object with
+one bit per pixel, against the eight bits that Pillow writes. All forms take turns on the same frames.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from benchmark_options import benchmark_parser, parse_options
 from PIL import Image
 
 from vlp_rvos.inference.upsampling import resize_image
@@ -42,15 +41,10 @@ def pillow_png(labels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=20, threads=2, plot=True)
     parser.add_argument("--width", type=int, default=1920)
     parser.add_argument("--height", type=int, default=1080)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_options(parser)
     size = (arguments.height, arguments.width)
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     scaled = np.ascontiguousarray(frame[: CLOSER[0], : CLOSER[1]])

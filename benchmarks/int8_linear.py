@@ -1,30 +1,27 @@
-"""One large linear layer by all kernels that PyTorch has for it, in one run: time as a share of fp32, and the error.
+"""One large linear layer with all kernels that PyTorch has for it, in one run: time relative to fp32, and the error.
 
     python benchmarks/int8_linear.py --json int8_linear.json
 
 The default is the first MLP layer of ViT-B/16 for a clip of 6 frames, on one thread. `QuantizedLinear` is oneDNN's
-product with a scale for every token; `linear_dynamic` needs PyTorch's quantised tensors, which are to be removed.
+product with a scale for every token; `linear_dynamic` needs PyTorch's quantised tensors, which PyTorch will remove.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from benchmark_options import benchmark_parser, parse_options, write_numbers
 from torch import Tensor, nn
 
 from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.int8 import QuantizedLinear
-from vlp_rvos.utils.atomic import write_bytes
 
 
 def kernels(linear: nn.Linear, x: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """Each with what it needs to turn `x` into the layer's output."""
+    """Name of each form -> function that computes the output of the layer for `x`."""
     layer, half = QuantizedLinear(linear), x.bfloat16()
     half_weight, half_bias = linear.weight.bfloat16(), linear.bias.bfloat16()
 
@@ -58,15 +55,11 @@ def kernels(linear: nn.Linear, x: Tensor) -> dict[str, Callable[[], Tensor]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=15, threads=1)
     parser.add_argument("--tokens", type=int, default=6 * 505)
     parser.add_argument("--inputs", type=int, default=768)
     parser.add_argument("--outputs", type=int, default=3072)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_options(parser)
     torch.manual_seed(0)
     linear = nn.Linear(arguments.inputs, arguments.outputs).requires_grad_(False)
     x = torch.randn(arguments.tokens, arguments.inputs)
@@ -80,10 +73,7 @@ def main() -> None:
         "over_fp32": {form: value / seconds["fp32"] for form, value in seconds.items()},
         "relative_error": errors,
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if arguments.json:
-        write_bytes(arguments.json, (text + "\n").encode())
+    write_numbers(result, arguments.json)
 
 
 if __name__ == "__main__":

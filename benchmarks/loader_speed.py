@@ -1,15 +1,15 @@
-"""Is reading the bottleneck of a training? Samples a second of one loading process, against those that a model takes.
+"""Is reading the bottleneck of a training? Samples a second from one loading process, against those the model takes.
 
 Both are measured in one run on the data of a training configuration: each of its sources alone and their mixture, at
-the sizes that the configuration's own model is trained at, stage by stage, and at the input size of other models. The
-videos of a "videos" source are also read as a published benchmark is, through links in the layout of Ref-YouTube-VOS.
-Backbones have random weights, which take the same time, so none need to be at hand.
+the sizes at which the configuration's own model is trained, stage by stage, and at the input size of other models. The
+videos of a "videos" source are also read as a published benchmark, through links in the layout of Ref-YouTube-VOS.
+Backbones have random weights, which take the same time, so no weights are needed.
 
     python benchmarks/loader_speed.py mini --set data.root=DATA --model clip-b16 --json loader.json
     python benchmarks/loader_speed.py ref-youtube-vos --set data.root=DATA --device cuda
 
-Prints one JSON object. `ratio` is what one loading process prepares of what the model takes: reading is the bottleneck
-where it is below 1 for each of the configuration's `workers`. Exit code 1 where it is so for a mixture.
+Prints one JSON object. `ratio` is the rate of one loading process over that of the model: reading is the bottleneck
+where the configuration's `workers` together stay below 1. The exit code is 1 where that is so for a mixture.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from benchmark_options import benchmark_parser, parse_options, write_numbers
 from torch import Tensor
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
@@ -40,11 +41,10 @@ from vlp_rvos.training.batches import Batch, load_batches, mixture_at_stage
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer
 from vlp_rvos.training.train_config import TrainConfig, load_config
-from vlp_rvos.utils.atomic import write_bytes
 
 
 class Setting(NamedTuple):
-    """What a model is trained on at a time."""
+    """A model and the data of one stage of its training."""
 
     model: str
     stage: int
@@ -74,7 +74,7 @@ def settings(config: TrainConfig, models: list[str]) -> Iterator[Setting]:
 
 
 def model_config(config: TrainConfig, name: str) -> ModelConfig:
-    """Of the configuration's own model with its overrides, of another one as it is."""
+    """The config of a model: with the configuration's overrides for its own model, without for another one."""
     preset = ModelConfig.preset(name)
     return preset.replace(**config.model.overrides) if name == config.model.preset else preset
 
@@ -116,9 +116,9 @@ def as_benchmark(folder: Path, links: Path) -> Path:
 
 
 def loading_rate(data: MixtureConfig, samples: int) -> float:
-    """Samples a second that one process reads and prepares."""
+    """Samples per second that one process reads and prepares."""
     loader = load_batches(data, batch=1, position=0, workers=1)
-    # The first ones wait for the process to start, and the next for what it has read ahead meanwhile.
+    # The first samples wait for the process to start, and the next ones were read ahead meanwhile.
     for _ in range(4):
         next(loader)
     began = time.perf_counter()
@@ -128,7 +128,7 @@ def loading_rate(data: MixtureConfig, samples: int) -> float:
 
 
 def step_seconds(model: VLPRVOS, config: TrainConfig, loader: Iterator[Batch], steps: int) -> float:
-    """Median time of a training step, its batch at hand."""
+    """Median time of a training step whose batch is ready, in seconds."""
     device = next(model.trained_parameters()).device
     optimizer = make_optimizer(model, config)
     times = []
@@ -183,21 +183,18 @@ def measure(setting: Setting, config: TrainConfig, arguments: argparse.Namespace
 
 def main() -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("config", type=Path, help="a training configuration: YAML file or shipped name")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     parser.add_argument("--model", action="append", default=[], dest="models", help="one more model; repeatable")
-    parser.add_argument("--samples", type=int, default=50, help="to read of each source")
-    parser.add_argument("--steps", type=int, default=5, help="to train; one more warms up")
+    parser.add_argument("--samples", type=int, default=50, help="samples to read from each source")
+    parser.add_argument("--steps", type=int, default=5, help="training steps to time; one more warms up")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="of the model; default: PyTorch's")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--threads", type=int, help="threads of the model; default: PyTorch's")
+    arguments = parse_options(parser)
 
     config = load_config(arguments.config, arguments.overrides)
     torch.manual_seed(config.seed)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as links:
         measured = [measure(x, config, arguments, Path(links)) for x in settings(config, arguments.models)]
     needed = max(entry["sources"]["mixture"]["workers_needed"] for entry in measured)
@@ -213,10 +210,7 @@ def main() -> int:
         "workers_needed": needed,
         "workers": config.workers,
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if arguments.json:
-        write_bytes(arguments.json, (text + "\n").encode())
+    write_numbers(result, arguments.json)
     return int(needed > config.workers)
 
 

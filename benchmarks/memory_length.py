@@ -1,15 +1,12 @@
-"""Peak memory of `vlp-rvos segment` on a long video, against that on a short one of the same size.
+"""Peak memory of `vlp-rvos segment` on a long video, against that on a short one of the same size. Linux and macOS.
 
-Generates both clips, runs the command on each in a process of its own and prints one JSON object; exit code 1 where
-the long one needs more than `--limit` times the memory. Linux and macOS.
+    python benchmarks/memory_length.py --seconds 10 600 --every 1 25 --json memory-length.json
 
-Example:
-    python benchmarks/memory_length.py --seconds 10 600 --every 25
+Generates both clips and runs the command on each in a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -21,6 +18,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from benchmark_options import benchmark_parser, parse_options
+
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
 
 
 def make_clip(path: Path, seconds: float, width: int, height: int, fps: int) -> None:
@@ -42,23 +42,13 @@ def make_clip(path: Path, seconds: float, width: int, height: int, fps: int) -> 
 
 
 def measure(video: Path, output: Path, options: list[str]) -> dict[str, float]:
-    """Run the command; its frames, seconds and peak resident memory in MiB."""
-    command = [
-        sys.executable,
-        "-m",
-        "vlp_rvos",
-        "segment",
-        str(video),
-        "the square",
-        "-o",
-        str(output),
-        "--json",
-    ]
+    """Run the command; returns its frames, seconds and peak resident memory in MiB."""
+    command = [sys.executable, "-m", "vlp_rvos", "segment", str(video), "the square", "-o", str(output), "--json"]
     began = time.perf_counter()
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     summary = process.stdout.read()
-    # Unlike RUSAGE_CHILDREN, wait4 tells of this one child.
+    # Unlike RUSAGE_CHILDREN, wait4 reports on this one child.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -71,20 +61,19 @@ def measure(video: Path, output: Path, options: list[str]) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = benchmark_parser(__doc__, plot=True)
     parser.add_argument("--seconds", type=float, nargs=2, default=(10, 600), metavar=("SHORT", "LONG"))
     parser.add_argument("--width", type=int, default=1920)
     parser.add_argument("--height", type=int, default=1080)
     parser.add_argument("--fps", type=int, default=25)
-    parser.add_argument("--every", type=int, nargs="+", default=[1], help="one value, or one for each clip")
-    parser.add_argument("--limit", type=float, default=1.1, help="largest allowed ratio")
+    parser.add_argument(
+        "--every", type=int, nargs="+", default=[1], help="take every Nth frame; one N, or one per clip"
+    )
     parser.add_argument("--model", default="mini")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-overlay", action="store_true")
-    arguments = parser.parse_args()
-
+    arguments = parse_options(parser)
     every = arguments.every * 2 if len(arguments.every) == 1 else arguments.every
     common = ["--model", arguments.model, "--device", arguments.device]
     common += ["--no-overlay"] if arguments.no_overlay else []
@@ -96,11 +85,12 @@ def main() -> int:
             make_clip(video, seconds, arguments.width, arguments.height, arguments.fps)
             result = measure(video, folder / f"out{number}", [*common, "--every", str(every[number])])
             runs.append({"seconds": seconds, "every": every[number]} | result)
+    short, long = arguments.seconds
     ratio = runs[1]["peak_mib"] / runs[0]["peak_mib"]
+    rows = [Measurement(f"peak memory, {long:g} s of video / {short:g} s", ratio, 1.1)]
     size = f"{arguments.width // 8 * 8}x{arguments.height // 8 * 8}"
-    print(json.dumps({"size": size, "runs": runs, "ratio": round(ratio, 4), "limit": arguments.limit}, indent=2))
-    return 0 if ratio <= arguments.limit else 1
+    write_report(rows, {"size": size, "runs": runs}, arguments.json, arguments.plot)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

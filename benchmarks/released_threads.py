@@ -1,18 +1,16 @@
-"""What another thread's idle OpenMP threads cost a model: a clip in a thread of its own, with and without
-`release_threads` before.
+"""What the idle OpenMP threads of another Python thread cost a model, with and without `release_threads`.
 
     python benchmarks/released_threads.py --threads 2 --json released-threads.json
 
-In turns: the main thread computes something, and so gets threads; a new one then runs clips.
+In turns, the main thread computes something, by which it gets OpenMP threads, and a new thread then runs clips.
 """
 
 from __future__ import annotations
 
-import argparse
 import threading
-from pathlib import Path
 
 import torch
+from benchmark_options import benchmark_parser, parse_options
 
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
@@ -24,16 +22,11 @@ from vlp_rvos.runtimes.threads import release_threads
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=7, threads=2, plot=True)
     parser.add_argument("--model", default="mini")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of the input; default: the preset's")
-    parser.add_argument("--clips", type=int, default=4, help="of a turn")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="network input; default: the preset's")
+    parser.add_argument("--clips", type=int, default=4, help="clips of a turn")
+    arguments = parse_options(parser)
     torch.manual_seed(0)
     config = ModelConfig.preset(arguments.model)
     model = VLPRVOS(random_backbone(arguments.model), config).eval()

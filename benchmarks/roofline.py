@@ -7,18 +7,15 @@ The tables in `docs/performance.md` set the model's counted costs against these 
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from benchmark_options import benchmark_parser, parse_options, write_numbers
 
 from vlp_rvos.profiling.measurement_report import describe_machine
 from vlp_rvos.profiling.timing import time_alternately
-from vlp_rvos.utils.atomic import write_json
 
 
 def measure(side: int, megabytes: int, rounds: int) -> dict[str, Any]:
@@ -39,18 +36,12 @@ def measure(side: int, megabytes: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=9, threads=2)
     parser.add_argument("--side", type=int, default=2048, help="side of the matrices")
     parser.add_argument("--megabytes", type=int, default=512, help="size of the copied array")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_options(parser)
     found = measure(arguments.side, arguments.megabytes, arguments.rounds)
-    print(json.dumps(found, indent=1))
-    if arguments.json:
-        write_json(arguments.json, found)
+    write_numbers(found, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,18 @@
-"""One model on all that can run it, in one run: seconds per clip, ratio to PyTorch in fp32, IoU against its masks.
+"""One model in every form that can run it: seconds per clip, ratio to PyTorch in fp32, and IoU with its masks.
 
     python benchmarks/runtimes.py --model mini --threads 2 --json runtimes.json --plot runtimes.png
     python benchmarks/runtimes.py --model clip-b16 --threads 2 --json clip.json
 
-The forms alternate in one process on the same real frames, text and state, with memory kept as the commands keep it;
-seconds are medians, and a ratio below 1 is faster than PyTorch in fp32. Exported forms come from a temporary folder.
-Presets that come without weights get random ones, which change no cost, and only PyTorch's forms unless others are
-asked for; their masks are cut at the median logit, because what a fresh model says is all on one side of 0. The plot
-needs `pip install 'vlp-rvos[bench]'`.
+The forms alternate in one process on the same real frames, text and state. Seconds are medians, and a ratio below 1 is
+faster than PyTorch in fp32. Exported forms are written to a temporary folder. Presets without weights get random ones,
+which change no cost, and only PyTorch's forms unless others are asked for; the threshold of their masks is the median
+logit, because the logits of a random model all lie on one side of 0. The plot needs the extra `bench`.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
-import json
 import sys
 import tempfile
 import time
@@ -25,13 +22,12 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from benchmark_options import benchmark_parser, build_model, has_weights, parse_options, write_numbers
 from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.models import checkpoint
-from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.profiling.timing import time_alternately
@@ -39,24 +35,13 @@ from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
 from vlp_rvos.runtimes.names import ExportFormat, Precision
 from vlp_rvos.runtimes.runtime import Runtime
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
-from vlp_rvos.utils.atomic import replace_file, write_bytes
+from vlp_rvos.utils.atomic import replace_file
 
 REFERENCE = "torch fp32"
 TORCH_FORMS = (REFERENCE, "torch bf16", "torch int8")
 FORMS = (*TORCH_FORMS, "torch.compile fp32", "onnx fp32", "openvino fp32", "openvino bf16")
 CLIP = Path(__file__).parents[1] / "examples/cat.mp4"
 EXPRESSIONS = ("the cat", "the wall behind it")
-
-
-def has_weights(name: str) -> bool:
-    return name in checkpoint.shipped_models() or Path(name).is_file()
-
-
-def load(name: str) -> VLPRVOS:
-    if has_weights(name):
-        return checkpoint.load_model(name)
-    torch.manual_seed(0)
-    return VLPRVOS(random_backbone(name), ModelConfig.preset(name)).eval()
 
 
 def read_clips(video: Path, config: ModelConfig, side: int, number: int = 2) -> list[Tensor]:
@@ -166,20 +151,16 @@ def draw(result: dict[str, Any], file: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=15, threads=2, plot=True)
     parser.add_argument("--model", default="mini", help="name of a model or preset, or a checkpoint file")
-    parser.add_argument("--forms", nargs="+", choices=FORMS, metavar="FORM", help=f"of {', '.join(map(repr, FORMS))}")
+    names = ", ".join(map(repr, FORMS))
+    parser.add_argument("--forms", nargs="+", choices=FORMS, metavar="FORM", help=f"forms to compare, of {names}")
     parser.add_argument("--video", type=Path, default=CLIP)
     parser.add_argument("--expressions", nargs="+", default=EXPRESSIONS[:1], metavar="EXPRESSION")
-    parser.add_argument("--size", type=int, help="of the network input, as `vlp-rvos segment --size`")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path, help="a PNG file")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    parser.add_argument("--size", type=int, help="size of the network input, as `vlp-rvos segment --size`")
+    arguments = parse_options(parser)
     trained = has_weights(arguments.model)
-    model = load(arguments.model)
+    model = build_model(arguments.model)
     config = model.config.replace(input_size=arguments.size) if arguments.size else model.config
     result = {"model": arguments.model, "threads": arguments.threads, "rounds": arguments.rounds} | measure(
         model,
@@ -189,10 +170,7 @@ def main() -> None:
         0.0 if trained else None,
         arguments.rounds,
     )
-    text = json.dumps(result, indent=2)
-    print(text)
-    if arguments.json:
-        write_bytes(arguments.json, (text + "\n").encode())
+    write_numbers(result, arguments.json)
     if arguments.plot:
         draw(result, arguments.plot)
 

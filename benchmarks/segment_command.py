@@ -4,20 +4,19 @@
     python benchmarks/segment_command.py --video dog.mp4
     python benchmarks/segment_command.py --runtime onnx --runtime openvino      # the command on these, against PyTorch
 
-Decoding, resizing, the model, masks at the video's size, overlay and files, in turns with the model on network inputs
-that are at hand. All in one process with models that are loaded; loading is counted by itself. Where the command
-looks at frames ahead (`vlp_rvos.inference.workers`), it is also timed without that.
+The command decodes, resizes, runs the model, makes masks at the size of the video, and writes overlay and files. It
+takes turns with the model alone, whose inputs are ready. Everything runs in one process with loaded models; loading is
+timed apart. Where the command embeds frames ahead (`vlp_rvos.inference.pipeline`), it is also timed without that.
 
-The generated clip has ten seconds. What comes before the model's first clip and after its last one is the same for any
+The generated clip lasts ten seconds. Work before the first clip of the model and after its last one is the same for any
 length, so it weighs more in a shorter video (`--frames 48`).
 
-The least that the first can be of the second on so many cores is told by processor times: of the model, and of FFmpeg
-alone, which decodes the video, scales it for the network and encodes it again with nothing drawn.
+Processor times tell how small the ratio can become: the time of the model, and of FFmpeg alone, which decodes the
+video, scales it for the network and encodes it again with nothing drawn.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import itertools
@@ -31,6 +30,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from benchmark_options import benchmark_parser, build_model, parse_options
 from memory_length import make_clip
 
 from vlp_rvos.arrays import Size
@@ -41,26 +41,14 @@ from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_writer import VideoWriter
 from vlp_rvos.media.yuv import copy_yuv_frame
-from vlp_rvos.models.backbones import random_backbone
-from vlp_rvos.models.checkpoint import load_model, shipped_models
-from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.profiling.measurement_report import Measurement, write_report
 from vlp_rvos.profiling.timing import time_alternately
 
 WORDS = "the square"
 
 
-def build(name: str) -> VLPRVOS:
-    """Random weights where none are shipped: they change no cost."""
-    if name in shipped_models() or Path(name).exists():
-        return load_model(name)
-    torch.manual_seed(0)
-    return VLPRVOS(random_backbone(name), ModelConfig.preset(name))
-
-
 def network_inputs(segmenter: Segmenter, video: Path) -> list[torch.Tensor]:
-    """(1, T, 3, h, w) in [0, 1] of every clip."""
+    """The network inputs of every clip, (1, T, 3, h, w) in [0, 1]."""
     source = open_video(video)
     size = segmenter.config.frame_size(source.info.height, source.info.width, segmenter.runtime.size_multiple)
     frames = source.read(size)
@@ -71,7 +59,7 @@ def network_inputs(segmenter: Segmenter, video: Path) -> list[torch.Tensor]:
 
 
 def decode_and_encode(video: Path, size: Size, output: Path | None) -> None:
-    """What the command asks of FFmpeg, and nothing else; without an output it only decodes and scales."""
+    """Do only what the command asks of FFmpeg; without an output, only decode and scale."""
     source = open_video(video)
     with contextlib.ExitStack() as stack:
         writer = None if output is None else stack.enter_context(VideoWriter(output, source.info.fps))
@@ -82,7 +70,7 @@ def decode_and_encode(video: Path, size: Size, output: Path | None) -> None:
 
 
 def processor_seconds(run: Callable[[], object], rounds: int) -> float:
-    """Median processor time of all threads."""
+    """Median processor time of all threads in seconds."""
     seconds = []
     for _ in range(rounds):
         begun = time.process_time()
@@ -92,28 +80,23 @@ def processor_seconds(run: Callable[[], object], rounds: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=5, threads=2, plot=True)
     parser.add_argument("--model", default="mini")
     parser.add_argument("--video", type=Path, help="instead of a generated clip")
     parser.add_argument("--width", type=int, default=1920)
     parser.add_argument("--height", type=int, default=1080)
-    parser.add_argument("--frames", type=int, default=250, help="of the generated clip, at 25 a second")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=250, help="frames of the generated clip, 25 a second")
     parser.add_argument("--runtime", action="append", default=[], choices=["onnx", "openvino"], help="beside PyTorch")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_options(parser)
     began = time.perf_counter()
-    network = build(arguments.model)
+    network = build_model(arguments.model)
     loading = time.perf_counter() - began
-    # One input size, whatever is found.
+    # One input size, whatever the size of the objects.
     side = network.config.input_size
     segmenter = Segmenter(network, arguments.model, size=side)
     segmenters = {"torch": segmenter}
     with tempfile.TemporaryDirectory() as name:
-        # Not in the user's cache: what is there changes what commands run on.
+        # Not into the user's cache, whose content decides what commands run on.
         for runtime in arguments.runtime:
             export_model(network, Path(name) / runtime, runtime)
             segmenters[runtime] = Segmenter.from_pretrained(Path(name) / runtime, size=side)
@@ -142,7 +125,7 @@ def main() -> None:
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}
         if segmenter.runtime.embedding_cost:
-            forms["command, nothing looked at ahead"] = partial(command, ahead=False)
+            forms["command, nothing embedded ahead"] = partial(command, ahead=False)
         forms |= {f"command, {runtime}": partial(command, runtime) for runtime in arguments.runtime}
         seconds = time_alternately(forms, arguments.rounds)
         height, width = clips[0].shape[-2:]
@@ -167,8 +150,8 @@ def main() -> None:
         ),
         Measurement(f"{arguments.model}: the same without encoding", 1 + processor["decode"] / processor["model"]),
     ]
-    if (behind := seconds.get("command, nothing looked at ahead")) is not None:
-        rows.append(Measurement(f"{arguments.model}: the command, frames looked at ahead / not", ours / behind))
+    if (behind := seconds.get("command, nothing embedded ahead")) is not None:
+        rows.append(Measurement(f"{arguments.model}: the command, frames embedded ahead / not", ours / behind))
     for runtime in arguments.runtime:
         what = f"{arguments.model}: whole segment command, {runtime} / PyTorch"
         rows.append(Measurement(what, seconds[f"command, {runtime}"] / ours))

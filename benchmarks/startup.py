@@ -1,15 +1,15 @@
-"""Start-up: `vlp-rvos --help`, in turns with a bare Python.
+"""Time to start: `vlp-rvos --help`, in turns with a bare Python.
 
 python benchmarks/startup.py --json startup.json --plot startup.png
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+
+from benchmark_options import benchmark_parser, parse_options
 
 from vlp_rvos.profiling.measurement_report import Measurement, write_report
 from vlp_rvos.profiling.timing import time_alternately
@@ -20,11 +20,7 @@ def starting(*arguments: str) -> Callable[[], object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
+    arguments = parse_options(benchmark_parser(__doc__, rounds=15, plot=True))
     forms = {"help": starting("-m", "vlp_rvos", "--help"), "python": starting("-c", "pass")}
     seconds = time_alternately(forms, arguments.rounds)
     rows = [

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,20 +7,15 @@ from typing import Any
 import pytest
 import torch
 from clips import noise, write_folder
+from scripts import load_benchmark
 from stubs import tiny_model
 
 from vlp_rvos.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks/runtimes.py"
-    spec = importlib.util.spec_from_file_location("benchmark_runtimes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load_benchmark("runtimes", monkeypatch)
 
 
 def test_forms_are_compared_with_the_reference(

@@ -15,7 +15,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     """`softmax(q k^T * scale + mask) v`, as `torch.nn.functional.scaled_dot_product_attention` computes it.
 
     On a CPU in bfloat16 that function's own kernel is slower than two matrix products with the attention map between
-    them: 1.6 times forward, 2 to 8 times with the backward pass (`benchmarks/attention.py`). So there the map is
+    them: 1.6 times forward, 2 to 8 times with the backward pass (`benchmarks/attention_kernels.py`). So there the map is
     written out, as long as it stays small.
 
     Args:

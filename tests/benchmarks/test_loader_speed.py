@@ -1,16 +1,13 @@
-"""The scripts that measure the speed of reading and of scoring run, and say what they should; not how fast it is."""
+"""The script runs and says what it should; not how fast it is."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from all_miniatures import TINY, all_benchmarks
+from scripts import load_benchmark, run_script
 from stubs import TinyBackbone
 
 CONFIG = """
@@ -32,30 +29,14 @@ batch: 1
 """
 
 
-def script(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(module: ModuleType, monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: object) -> tuple[int, Any]:
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments), "--json", str(out)])
-    code = module.main()
-    return code, json.loads(out.read_text())
-
-
-def test_loader_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script("loader_speed")
+def test_each_source_is_compared_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load_benchmark("loader_speed", monkeypatch)
     monkeypatch.setattr(module, "random_backbone", lambda name: TinyBackbone())
     all_benchmarks(tmp_path)
     config = tmp_path / "small.yaml"
     config.write_text(CONFIG)
     sets = [f"--set=data.root={tmp_path}", f"--set=model.overrides={json.dumps(TINY)}"]
-    code, result = run(
+    code, result = run_script(
         module, monkeypatch, tmp_path / "out.json", config, *sets, "--samples", 2, "--steps", 1, "--threads", 1
     )
     assert [(entry["model"], entry["stage"], entry["batch"]) for entry in result["settings"]] == [
@@ -75,8 +56,8 @@ def test_loader_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result["workers_needed"], code) == (max(needed), max(needed) > 1)
 
 
-def test_loader_speed_of_another_model_is_at_its_size() -> None:
-    module = script("loader_speed")
+def test_another_model_is_measured_at_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load_benchmark("loader_speed", monkeypatch)
     config = module.load_config(Path("mini"))
     *own, other = module.settings(config, ["mini", "clip-b16"])
     assert [setting.batch for setting in own] == [stage.batch for stage in config.stages]
@@ -86,15 +67,3 @@ def test_loader_speed_of_another_model_is_at_its_size() -> None:
         12,
         False,
     )
-
-
-def test_evaluation_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script("evaluation_speed")
-    for name, value in {"HEIGHT": 160, "WIDTH": 400, "OBJECTS": 1, "EXPRESSIONS": 2}.items():
-        monkeypatch.setattr(module, name, value)
-    arguments = ["--videos", 1, "--frames", 2, "--repeats", 1, "--workers", 1]
-    code, result = run(module, monkeypatch, tmp_path / "out.json", *arguments)
-    assert result["masks"] == 4
-    assert result["largest_difference"] <= 1e-9
-    assert result["ratio"] == result["median_seconds"]["plain"] / result["median_seconds"]["ours"]
-    assert code == (result["ratio"] < 3)

@@ -1,0 +1,75 @@
+"""What the benchmarks share: options, models and the form of their results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlp_rvos.models import checkpoint
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.utils.atomic import write_json
+
+
+def benchmark_parser(
+    description: str | None, *, rounds: int | None = None, threads: int | None = None, plot: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with `--json`, and with the other options that are asked for.
+
+    Args:
+        description: The docstring of the script.
+        rounds: Default of `--rounds`; None for no such option.
+        threads: Default of `--threads`; None for no such option.
+        plot: Whether there is `--plot`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="timed runs of each form")
+    if threads is not None:
+        parser.add_argument("--threads", type=int, default=threads, help="threads of PyTorch")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file")
+    if plot:
+        parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the numbers into this PNG file")
+    return parser
+
+
+def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line and set the number of PyTorch's threads."""
+    arguments = parser.parse_args()
+    if getattr(arguments, "threads", None) is not None:
+        torch.set_num_threads(arguments.threads)
+    return arguments
+
+
+def has_weights(name: str) -> bool:
+    """Whether this is a shipped model or a checkpoint file; other presets have a config only."""
+    return name in checkpoint.shipped_models() or Path(name).is_file()
+
+
+def build_model(name: str) -> VLPRVOS:
+    """A model with its weights, or where it has none with random ones, which change no cost.
+
+    Raises:
+        UserError: An unknown model.
+    """
+    if has_weights(name):
+        return checkpoint.load_model(name)
+    torch.manual_seed(0)
+    return VLPRVOS(random_backbone(name), ModelConfig.preset(name)).eval()
+
+
+def write_numbers(numbers: Mapping[str, Any], json_file: Path | None) -> None:
+    """Print numbers as JSON, and write them to a file.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    print(json.dumps(numbers, indent=1))
+    if json_file is not None:
+        write_json(json_file, numbers)
