@@ -1,4 +1,4 @@
-"""Samples of a mixture as one picture, to be looked at."""
+"""Draws training samples on one picture, to see what a model is trained on."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ _PALETTE = ((255, 60, 60), (60, 200, 255), (90, 255, 90), (255, 200, 40), (220, 
 
 
 def render_sheet(samples: Sequence[Sample], path: str | Path, frames: int = 4, width: int = 230) -> None:
-    """Draws samples with their masks and expressions on one contact sheet, to be looked at.
+    """Draws samples with their masks and expressions on one contact sheet.
 
     Args:
-        samples: one row each.
-        path: of the PNG.
-        frames: how many frames of each sample are shown, evenly spaced.
-        width: of one frame on the sheet, pixels.
+        samples: The samples, one row each.
+        path: The PNG file to write.
+        frames: How many frames of each sample are shown, evenly spaced.
+        width: Width of one frame on the sheet, in pixels.
+
+    Example:
+        >>> mixture = build_mixture(MixtureConfig(root="data"))                                      # doctest: +SKIP
+        >>> render_sheet([mixture.sample(index) for index in range(8)], "sheet.png")                 # doctest: +SKIP
     """
     font, rows = ImageFont.load_default(size=15), []
     for sample in samples:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_objects import make_object, make_track
 
@@ -54,6 +54,7 @@ def test_heights(y: float, top: bool | None, bottom: bool | None) -> None:
 places = st.floats(0.05, 0.95)
 
 
+@settings(deadline=None, derandomize=True)
 @given(places, places, places, places, st.floats(0.05, 0.9))
 def test_nothing_is_in_two_places(x: float, y: float, to_x: float, to_y: float, size: float) -> None:
     track = make_track(x, y, size, to=(to_x, to_y))
@@ -97,6 +98,7 @@ def test_directions() -> None:
     assert moves_along(replace(left, motion=None), 0, -1) is None
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
 def test_nothing_moves_in_two_directions(dx: float, dy: float, seen_dx: float, seen_dy: float) -> None:
     obj = make_object("dog", make_track(0.5, to=(0.5 + seen_dx, 0.5 + seen_dy), size=0.1), Motion(dx=dx, dy=dy))
