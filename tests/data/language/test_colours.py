@@ -52,6 +52,7 @@ def test_colours_are_named_only_when_clear() -> None:
     assert has_colour(make_colours(red=0.8, black=0.2), "red") is True
     assert has_colour(make_colours(red=0.8, black=0.2), "green") is False
     assert has_colour(make_colours(red=0.4, blue=0.6), "red") is None
+    assert has_colour(make_colours(red=0.6, blue=0.4), "red") is None
     assert has_colour(make_colours(orange=1.0), "red") is None
     assert has_colour(NO_COLOURS, "red") is None
     assert has_two_colours(make_colours(red=0.5, white=0.5), "white", "red") is True

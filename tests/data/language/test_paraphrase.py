@@ -61,8 +61,9 @@ def test_articles_follow_the_new_word() -> None:
 
 
 def test_a_longer_name_is_replaced_as_a_whole() -> None:
-    found = {paraphrase("bmx bike", np.random.default_rng(seed)) for seed in range(60)}
-    assert found == {"bmx bike", "bike", "bicycle", "bmx bicycle"}
+    found = {paraphrase("the roller hockey player", np.random.default_rng(seed)) for seed in range(60)}
+    assert any("roller skating hockey player" in text for text in found)
+    assert not any("roller person" in text for text in found)
 
 
 def test_heads_and_clauses_of_siblings_are_combined() -> None:

@@ -147,7 +147,7 @@ def test_neighbours() -> None:
     assert is_near(dog, far) is False
     assert is_near(dog, make_track(0.6)) is None, "not close, not far"
     assert is_near(dog, make_track(0.32)) is None, "one above the other in the picture: not beside"
-    assert is_near(dog, make_track(0.52, to=(0.9, 0.5))) is not True, "it walks away"
+    assert is_near(dog, make_track(0.52, 0.4, to=(0.52, 0.6))) is None, "it does not stay there"
     assert is_near(make_track(0.405, size=0.01), cat) is not True, "far smaller: far behind"
 
 

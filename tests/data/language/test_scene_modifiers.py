@@ -152,3 +152,12 @@ def test_who_covers_whom(depth: int, behind: bool | None, in_front: bool | None)
     found = by_phrase(relation_modifiers(Scene([dog, car]), 0))
     assert found["behind the car"].test(0) is behind
     assert found["in front of the car"].test(0) is in_front
+
+
+def test_a_small_garment_does_not_give_its_colour_to_the_person() -> None:
+    person = make_object("person", make_track(0.5, size=0.3), clothes_known=True)
+    for size, clad in ((0.05, False), (0.25, True)):
+        scene = Scene([person, make_object("scarf", make_track(0.5, size=size), colour="red", owner=0)])
+        found = by_phrase(clothing_modifiers(scene, 0))
+        assert "wearing a red scarf" in found
+        assert ("in red" in found) == clad

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_folder import Shape
-from scene_clips import BLUE, GREEN, RED, make_clip, make_path, write_bank
+from scene_clips import BLUE, GREEN, PICTURE, RED, make_clip, make_path, write_bank
 
 from vlp_rvos.data.synthesis.cutouts import CutoutBank
 from vlp_rvos.data.synthesis.pasting import paste_cutout
@@ -108,3 +108,10 @@ def test_cutouts_hold_the_object_alone(tmp_path: Path) -> None:
         assert corners in [(True, False), (False, True)]
         mirrored.add(corners[1])
     assert mirrored == {False, True}
+
+
+def test_garments_follow_their_person_wherever_it_is_listed(tmp_path: Path) -> None:
+    person, dress, car = PICTURE
+    bank = CutoutBank([write_bank(tmp_path, [[car, person, dress]])])
+    cutout = bank.draw("person", np.random.default_rng(0), 60)
+    assert [(obj.category, obj.owner) for obj in cutout.objects] == [("person", None), ("dress", 0)]

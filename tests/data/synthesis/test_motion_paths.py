@@ -56,3 +56,16 @@ def test_riders_stay_on_what_they_ride(seed: int) -> None:
     tall = 60 * rider.scale[0] / mount.scale[0]
     assert -10 < above[0] + tall / 2 < 10
     assert above[0] - tall / 2 < -5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_keep_their_promise(seed: int) -> None:
+    motions = {kind: draw_path(8, SIZE, (20, 20), np.random.default_rng(seed), kind).motion for kind in MOTION_KINDS}
+    assert abs(motions["across"].dx) >= 0.2 > abs(motions["across"].dy)
+    assert abs(motions["vertical"].dy) >= 0.2 > abs(motions["vertical"].dx)
+    assert motions["closer"].zoom >= 1.45
+    assert motions["away"].zoom <= 1 / 1.45
+    assert abs(motions["turn"].rotation) >= 60
+    assert sorted(motions["swing"].swing)[0] == 0 < sorted(motions["swing"].swing)[1]
+    assert abs(motions["enter"].dx) > 0.3
+    assert abs(motions["leave"].dx) > 0.3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from training_data import write_parts, write_videos
 
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
@@ -54,3 +55,12 @@ def test_several_objects_of_one_video(tmp_path: Path) -> None:
     assert cutout is not None
     assert sorted(obj.expressions[0] for obj in cutout.objects) == ["the hull", "the sail"]
     assert {label for obj in cutout.objects for label in obj.labels} == {1, 2}
+
+
+def test_an_object_that_vanishes_is_not_pasted(tmp_path: Path) -> None:
+    bank = open_bank(write_videos(tmp_path))
+    for name in ("duck", "boat"):
+        file = tmp_path / "Annotations" / name / "00005.png"
+        Image.fromarray(np.zeros((72, 128), np.uint8)).save(file)
+    assert bank.draw(12, np.random.default_rng(0)) is None
+    assert any(bank.draw(4, np.random.default_rng(seed)) is not None for seed in range(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from scene_clips import RED
 
 from vlp_rvos.data.language.colours import COLOURS, count_colours
@@ -52,3 +53,14 @@ def test_nothing_changes_without_need() -> None:
     assert recolour_objects(pixels, labels, [LabelledObject("dog", {1})], rng, 1.0) is pixels
     assert recolour_objects(pixels, labels, [LabelledObject("car", {1})], rng, 0.0) is pixels
     assert recolour_objects(pixels, labels, [LabelledObject("car", {5})], rng, 1.0) is pixels, "it is not visible"
+
+
+def test_an_object_of_many_hues_gets_one() -> None:
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    pixels[:12], pixels[12:] = (180, 20, 20), (20, 120, 140)
+    labels = np.ones((20, 20), np.int16)
+    for seed in range(12):
+        changed = recolour_objects(pixels, labels, [LabelledObject("car", {1})], np.random.default_rng(seed), 1.0)
+        hues = np.asarray(Image.fromarray(changed).convert("HSV"))[..., 0].astype(int)
+        apart = (hues - hues[0, 0] + 128) % 256 - 128
+        assert np.ptp(apart) <= 20

@@ -37,6 +37,12 @@ def test_whose_clothes_are_known(tmp_path: Path) -> None:
     assert [bank.load(image).objects[0].clothes_known for image in bank.images] == [True, False]
 
 
+def test_who_is_beside_a_garment_does_not_wear_it(tmp_path: Path) -> None:
+    person, coat = Shape("person", (30, 10, 70, 85), RED), Shape("coat", (60, 30, 100, 60), BLUE, "clothing")
+    bank = StillBank(CocoFolder(write_coco(tmp_path, [[person, coat]])))
+    assert bank.load(bank.images[0]).objects[1].owner is None
+
+
 def test_only_the_named_pictures_are_drawn(tmp_path: Path) -> None:
     coco = CocoFolder(
         write_coco(tmp_path, [[Shape("dog", (10, 10, 50, 50), RED)], [Shape("cat", (10, 10, 50, 50), RED)]])

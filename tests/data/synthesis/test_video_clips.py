@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from training_data import write_parts
 
+from vlp_rvos.data.language.invariance import mentions_motion
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.data.synthesis.video_clips import draw_video_clip
@@ -40,6 +41,25 @@ def test_backward_videos_mention_no_motion(config: MixtureConfig) -> None:
         ("a duck", "the duck moving to the left"),
         ("a duck", "the duck moving to the right"),
     }
+
+
+class Brightening(YTVOSDataset):
+    """Every frame is brighter than the one before."""
+
+    def load_frame(self, video: str, frame: str) -> np.ndarray:
+        return np.full((72, 128, 3), 20 * int(frame), np.uint8)
+
+
+def test_motion_is_mentioned_where_time_runs_forward(config: MixtureConfig) -> None:
+    dataset = Brightening(Path(config.root) / "videos")
+    forward = set()
+    for seed in range(40):
+        clip = draw_video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(seed))
+        assert clip is not None
+        brightens = bool(clip.frames[-1].mean() > clip.frames[0].mean())
+        assert any(mentions_motion(text) for text in clip.objects[0].expressions) == brightens
+        forward.add(brightens)
+    assert forward == {True, False}
 
 
 def test_short_videos_are_held_at_their_last_frame(config: MixtureConfig) -> None:
