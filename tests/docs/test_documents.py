@@ -108,6 +108,12 @@ def commands(page: Path) -> Iterator[list[str]]:
                     yield command.split()
 
 
+def with_helpers(script: Path) -> list[Path]:
+    """A script and the modules beside it that it imports, which may declare its options."""
+    names = re.findall(r"^from (\w+) import", script.read_text(), re.MULTILINE)
+    return [script, *(file for name in names if (file := script.with_name(f"{name}.py")).exists())]
+
+
 def options_of(words: list[str]) -> set[str]:
     """The options that a command of the program has."""
     from vlp_rvos.cli.app import app
@@ -134,7 +140,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
             has = options_of(names) if len(names) == len(words) else used
         elif words[1].endswith(".py"):
             assert (ROOT / words[1]).is_file(), words[1]
-            source = (ROOT / words[1]).read_text()
+            source = "".join(file.read_text() for file in with_helpers(ROOT / words[1]))
             has = {option for option in used if f'"{option}"' in source} | {"--help", "-h"}
         else:
             continue
