@@ -125,7 +125,7 @@ def main() -> None:
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}
         if segmenter.runtime.embedding_cost:
-            forms["command, nothing embedded ahead"] = partial(command, ahead=False)
+            forms["command, without pipelined embedding"] = partial(command, ahead=False)
         forms |= {f"command, {runtime}": partial(command, runtime) for runtime in arguments.runtime}
         seconds = time_alternately(forms, arguments.rounds)
         height, width = clips[0].shape[-2:]
@@ -150,8 +150,8 @@ def main() -> None:
         ),
         Measurement(f"{arguments.model}: the same without encoding", 1 + processor["decode"] / processor["model"]),
     ]
-    if (behind := seconds.get("command, nothing embedded ahead")) is not None:
-        rows.append(Measurement(f"{arguments.model}: the command, frames embedded ahead / not", ours / behind))
+    if (behind := seconds.get("command, without pipelined embedding")) is not None:
+        rows.append(Measurement(f"{arguments.model}: the command, with pipelined embedding / without", ours / behind))
     for runtime in arguments.runtime:
         what = f"{arguments.model}: whole segment command, {runtime} / PyTorch"
         rows.append(Measurement(what, seconds[f"command, {runtime}"] / ours))

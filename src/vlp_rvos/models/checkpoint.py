@@ -1,6 +1,7 @@
-"""Checkpoints hold what was trained, plus the name and hash of the frozen backbone (`docs/method.md` section 5).
+"""Checkpoints: the trained parameters of a model, with the name and a hash of its frozen backbone.
 
-One safetensors file: tensors named as in `VLPRVOS.trained_state_dict`, and a header that says how to build the model.
+A checkpoint is one safetensors file. Its tensors have the names of `VLPRVOS.trained_state_dict`, and its header says
+how to build the model. `docs/method.md` section 5 says what is trained.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = [
 
 FORMAT = "vlp-rvos"
 FORMAT_VERSION = 1
-#: Header keys that files of earlier versions have -> what they are called now.
+#: Header keys of files that earlier versions wrote -> what they are called now.
 RENAMED_KEYS = {"use": "inference_overrides"}
 
 _fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
@@ -53,15 +54,15 @@ class CheckpointInfo:
     """The header of a checkpoint.
 
     Attributes:
-        format_version: of the file's layout.
-        package_version: that wrote it.
-        backbone: name for `load_backbone`.
-        backbone_fingerprint: `backbone_fingerprint` of the backbone that it was trained on.
-        backbone_weights: where that backbone came from; None where the name alone says it.
-        config: the fields of `ModelConfig`, as it was trained.
-        inference_overrides: fields of `ModelConfig` that are changed when the model is loaded to be used, and not when
+        format_version: version of the file's layout.
+        package_version: version of the package that wrote the file.
+        backbone: name of the backbone, for `load_backbone`.
+        backbone_fingerprint: hash of the backbone that the model was trained on, see `backbone_fingerprint`.
+        backbone_weights: file or repository that the backbone was loaded from; None if its name alone is enough.
+        config: fields of the `ModelConfig` that the model was trained with.
+        inference_overrides: fields of `ModelConfig` that change when the model is loaded for inference, but not when
             its training goes on.
-        training: what the training left: steps, time, seed, validation.
+        training: what the training recorded: steps, time, seed, validation.
     """
 
     format_version: int
@@ -75,10 +76,10 @@ class CheckpointInfo:
 
 
 def backbone_fingerprint(backbone: Backbone) -> str:
-    """SHA-256 over the sorted names, types, shapes and bytes of a backbone's frozen parameters and persistent buffers.
+    """SHA-256 of the names, types, shapes and bytes of a backbone's frozen parameters and persistent buffers.
 
-    It is computed once for each backbone object, when it belongs to its model: what a model tunes of its backbone is
-    in the checkpoint itself and not in the fingerprint.
+    Parameters that a model tunes do not count: the checkpoint holds them itself. The hash is computed once for each
+    backbone object, so call this only after the backbone has become part of its model.
     """
     if backbone not in _fingerprints:
         digest = hashlib.sha256()
@@ -102,16 +103,17 @@ def save_trained(
     backbone_weights: str | None = None,
     half: bool = False,
 ) -> None:
-    """Write a model's trained parameters, atomically.
+    """Write a checkpoint, whole or not at all.
 
     Args:
-        path: of the `.safetensors` file.
-        model: whose config, backbone and (without `state`) parameters are saved.
-        metadata: about the training, as JSON can hold it.
-        state: trained tensors to save in place of the model's own (an average); exactly its keys.
-        inference_overrides: fields of the config that `load_model` changes.
-        backbone_weights: where the backbone came from, for backbones that need to be told.
-        half: store floating-point tensors in half precision; they are loaded as fp32 again.
+        path: path of the `.safetensors` file.
+        model: the model whose trained parameters, config and backbone are saved.
+        metadata: what to record about the training, as JSON can hold it.
+        state: trained tensors to save in place of the model's own, for example an average; they must have the same
+            keys.
+        inference_overrides: fields of the config that `load_model` changes for inference.
+        backbone_weights: file or repository that the backbone was loaded from, if its name alone is not enough.
+        half: store floating-point tensors in half precision; they are loaded in fp32 again.
 
     Raises:
         ValueError: `state` has other keys than the model's trained parameters.
@@ -142,17 +144,17 @@ def save_trained(
 
 
 def peek(name_or_path: str | Path) -> CheckpointInfo:
-    """The header of a shipped model or a checkpoint file, without its tensors.
+    """Read the header of a shipped model or a checkpoint file, but not its tensors.
 
     Raises:
-        UserError: unknown model, no such file, or not a checkpoint that this version reads.
+        UserError: the model is unknown, or the file is not a checkpoint that this version reads.
     """
     path = resolve(name_or_path)
     return _parse(_read(path, tensors=False)[0], path)
 
 
 def shipped_models() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the models that come with the package, in alphabetical order."""
     return sorted(_shipped())
 
 
@@ -163,18 +165,18 @@ def load_model(
     *,
     backbone_weights: str | Path | None = None,
 ) -> VLPRVOS:
-    """Build a trained model, in evaluation mode and fp32.
+    """Load a trained model for inference, in evaluation mode and fp32.
 
     Args:
-        name_or_path: a shipped model (`shipped_models`) or a checkpoint file.
-        overrides: `ModelConfig` field -> value, in place of what the checkpoint says, for training or for use. A part
-            that is switched off so leaves its parameters unused; nothing else may be missing or left over.
-        device: to put it on.
-        backbone_weights: where to load the frozen backbone from, in place of what the checkpoint says.
+        name_or_path: name of a shipped model (`shipped_models`), or a checkpoint file.
+        overrides: `ModelConfig` fields in place of the checkpoint's config and inference overrides. Parameters of a
+            part that is switched off here are left out; otherwise all parameters must match.
+        device: the device to put the model on.
+        backbone_weights: file or repository to load the frozen backbone from, in place of what the checkpoint says.
 
     Raises:
-        UserError: unknown model, broken file, unknown config key, another backbone than it was trained on, or
-            parameters that do not fit (the message names the first).
+        UserError: the model or a config field is unknown, the file is broken, the backbone is not the one that the
+            model was trained on, or parameters do not match (the message names the first).
     """
     path = resolve(name_or_path)
     header, state = _read(path, tensors=True)
@@ -195,13 +197,16 @@ def load_model(
 
 
 def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
-    """Fill a model on the same backbone from a checkpoint, for example to fine-tune it.
+    """Load the parameters of a checkpoint into a model with the same backbone, for example to fine-tune it.
 
-    The configs may differ in what is switched on: a part that only the model has keeps its start, a part that only the
-    checkpoint has is left out. A `VLPRVOSWarning` names both.
+    The configs may differ in the parts that are switched on: a part that only the model has keeps its initial
+    parameters, and a part that only the checkpoint has is left out. A `VLPRVOSWarning` names both.
+
+    Returns:
+        The header of the checkpoint.
 
     Raises:
-        UserError: unknown or broken file, another backbone, or parameters that do not fit.
+        UserError: the file is unknown or broken, the backbone is another one, or parameters do not match.
     """
     path = resolve(name_or_path)
     header, state = _read(path, tensors=True)
@@ -209,10 +214,10 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     _check_backbone(info, model.backbone, path)
     if _config(info, path) != model.config:
         own = model.trained_state_dict()
-        for names, outcome in ((own.keys() - state, "start anew"), (state.keys() - own, "are left out")):
+        for names, outcome in ((own.keys() - state, "keep their initial values"), (state.keys() - own, "are left out")):
             if names:
                 listed = shorten(", ".join(sorted(names)), 300)
-                message = f"{path.name} is of another config: {listed} {outcome}"
+                message = f"{path.name} has another config: {listed} {outcome}"
                 warnings.warn(VLPRVOSWarning(message), stacklevel=2)
         state = {name: state.get(name, tensor) for name, tensor in own.items()}
     _fill(model, state, path)
@@ -234,7 +239,7 @@ def _shipped() -> dict[str, Path]:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    # Frozen parts that the package carries lie in the same folder.
+    # The same folder holds weights of frozen backbones.
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get("format") == FORMAT
@@ -243,10 +248,10 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The file of a shipped model or a checkpoint.
+    """Find the file of a shipped model or a checkpoint.
 
     Raises:
-        UserError: there is none; the message says which models there are.
+        UserError: there is no such model or file; the message lists the models that there are.
     """
     path = Path(name_or_path)
     if path.is_file():
