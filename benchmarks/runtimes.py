@@ -115,7 +115,7 @@ def measure(
         )
         logits = {form: predict(runtime, texts[form], clips) for form, runtime in runtimes.items()}
     expected = logits[REFERENCE]
-    cut = expected.median().item() if threshold is None else threshold
+    logit_threshold = expected.median().item() if threshold is None else threshold
     return {
         "frames": clips[0].shape[1],
         "height": clips[0].shape[3],
@@ -125,8 +125,10 @@ def measure(
         "seconds_per_text": per_text,
         "seconds_to_open": seconds_to_open,
         "clip_over_torch_fp32": {form: seconds / per_clip[REFERENCE] for form, seconds in per_clip.items()},
-        "mask_iou": {form: overlap(found > cut, expected > cut) for form, found in logits.items()},
-        "mask_share": (expected > cut).float().mean().item(),
+        "mask_iou": {
+            form: overlap(found > logit_threshold, expected > logit_threshold) for form, found in logits.items()
+        },
+        "mask_share": (expected > logit_threshold).float().mean().item(),
         "largest_probability_difference": {
             form: (found.sigmoid() - expected.sigmoid()).abs().max().item() for form, found in logits.items()
         },
