@@ -18,7 +18,14 @@ from scripts import ROOT, load_tool
 DIARY = ROOT / "docs" / "log"
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "src/vlp_rvos/weights/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "examples/*.md",
+        "benchmarks/*.md",
+        "tools/*.md",
+        "src/vlp_rvos/weights/*.md",
+    )
     for page in ROOT.glob(pattern)
 )
 #: the diary speaks of files and commands of its time, the list of changes of modules that have moved
@@ -207,3 +214,9 @@ def test_there_is_one_version() -> None:
     released = re.findall(r"^## \[(\d[\w.]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert citation["version"] == __version__ == released[0]
     assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "tools"])
+def test_every_script_is_listed(folder: str) -> None:
+    listed = set(re.findall(r"\]\((\w+\.py)\)", (ROOT / folder / "README.md").read_text()))
+    assert {file.name for file in (ROOT / folder).glob("*.py")} == listed
