@@ -24,6 +24,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from vlp_rvos.errors import UserError
 
 SECONDS, MEMORY = 20.0, 6 << 30
 FRAMES, SIZE = 12, (64, 48)
+PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def read_video(file: Path) -> None:
 
 
 def png_seeds() -> list[Seed]:
-    """Masks and pictures as PNG: palette, gray in 8 and 16 bits, colour."""
+    """Masks and pictures as PNG: palette, gray in 1, 8 and 16 bits, colour, and one with EXIF data."""
     mask = np.zeros((40, 60), np.uint8)
     mask[5:20, 10:40] = 1
     palette = Image.fromarray(mask, "P")
@@ -120,37 +122,55 @@ def png_seeds() -> list[Seed]:
         "palette": palette,
         "gray": Image.fromarray(mask * 255),
         "gray16": Image.fromarray(mask.astype(np.uint16) * 65535),
+        "bits": Image.fromarray(mask > 0),
         "colour": Image.fromarray(np.stack([mask * 200] * 3, -1)),
+        "exif": Image.fromarray(mask),
     }
     seeds = []
     for name, picture in pictures.items():
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.save(buffer, "PNG", **({"exif": exif} if name == "exif" else {}))
         seeds.append(Seed(f"{name}.png", buffer.getvalue()))
     return seeds
 
 
+def with_right_checksums(data: bytes) -> bytes:
+    """A PNG whose chunks have the checksums of their content, so that a reader looks at the content."""
+    place, parts = len(PNG_START), [data[: len(PNG_START)]]
+    while len(data) - place >= 12:
+        length = min(int.from_bytes(data[place : place + 4], "big"), len(data) - place - 12)
+        content = data[place + 4 : place + 8 + length]
+        parts += [length.to_bytes(4, "big"), content, zlib.crc32(content).to_bytes(4, "big")]
+        place += 12 + length
+    return b"".join(parts) + data[place:]
+
+
 def read_png(file: Path) -> None:
-    """Read a PNG as a folder of frames, and as a true and a predicted mask."""
-    from vlp_rvos.evaluation.mask_folders import evaluate_folders
+    """Read a PNG as a folder of frames, and as a true and a predicted mask; then again with right checksums."""
+    from vlp_rvos.evaluation.mask_folders import score_mask_folders
     from vlp_rvos.media.video_reader import open_video
 
-    truth, prediction = file.parent / "truth", file.parent / "prediction"
-    for folder in (truth / "video", prediction / "video"):
-        folder.mkdir(parents=True)
-        (folder / "00000.png").write_bytes(file.read_bytes())
-    each_form(
-        lambda: evaluate_folders(prediction, truth, workers=1),
-        lambda: evaluate_folders(prediction, truth, objects=True, workers=1),
-        lambda: list(open_video(truth / "video")),
-    )
+    readers: list[Callable[[], object]] = []
+    for name, data in (("as-it-is", file.read_bytes()), ("mended", with_right_checksums(file.read_bytes()))):
+        truth, prediction = file.parent / name / "truth", file.parent / name / "prediction"
+        for folder in (truth / "video", prediction / "video"):
+            folder.mkdir(parents=True)
+            (folder / "00000.png").write_bytes(data)
+        readers += [
+            partial(score_mask_folders, prediction, truth, workers=1),
+            partial(score_mask_folders, prediction, truth, objects=True, workers=1),
+            partial(lambda folder: list(open_video(folder)), truth / "video"),
+        ]
+    each_form(*readers)
 
 
 def rle_seeds() -> list[Seed]:
     """Predictions and truths in COCO's form: compressed and plain run lengths, and polygons."""
     forms: dict[str, Any] = {
         "plain": {"size": [20, 30], "counts": [105, 5, 490]},
-        "compressed": {"size": [20, 30], "counts": "Y35cb0"},
+        "compressed": {"size": [20, 30], "counts": "Y35?00000000000000000W9"},
         "polygon": [[2, 3, 20, 4, 18, 17, 5, 15]],
     }
     return [Seed(f"{name}.json", json.dumps(form).encode()) for name, form in forms.items()]
@@ -181,7 +201,17 @@ def json_seeds() -> list[Seed]:
         "dataset": "d",
         "model": "m",
         "videos": {
-            "v": {"0": {"expression": "the cat", "kind": "noun", "J": [0.5, 0.6], "F": [0.1, 0.2], "J_mean": 0.5}}
+            "v": {
+                "0": {
+                    "expression": "the cat",
+                    "kind": "noun",
+                    "J": [0.5, 0.6],
+                    "F": [0.1, 0.2],
+                    "J_mean": 0.55,
+                    "F_mean": 0.15,
+                    "presence": 0.9,
+                }
+            }
         },
     }
     coco = {
@@ -209,11 +239,11 @@ def read_json_file(file: Path) -> None:
     from vlp_rvos.data.sources.coco import CocoFolder
     from vlp_rvos.data.sources.ytvos import YTVOSDataset
     from vlp_rvos.evaluation.html_report import report_page
-    from vlp_rvos.evaluation.score_rows import read_report, rows_of, to_csv
+    from vlp_rvos.evaluation.score_rows import read_score_file, to_csv, to_rows
 
     def scores() -> None:
-        report = read_report(file)
-        to_csv(rows_of(report))
+        report = read_score_file(file)
+        to_csv(to_rows(report))
         report_page(report)
 
     def coco() -> None:

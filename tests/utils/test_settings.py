@@ -45,6 +45,13 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert read_settings(Settings, tmp_path / "empty.yaml") == Settings()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_left_out(file: Path, encoding: str) -> None:
+    plain = read_settings(Settings, file)
+    file.write_text(file.read_text(), encoding=encoding)
+    assert read_settings(Settings, file) == plain
+
+
 def test_files_are_laid_over_what_they_extend(file: Path) -> None:
     middle, top = file.with_name("middle.yaml"), file.parent / "deep" / "top.yaml"
     middle.write_text("extends: base.yaml\nname: middle\ninner: {size: 5}\n")
@@ -78,7 +85,7 @@ def test_mistakes_are_one_line_that_names_the_file(tmp_path: Path, text: str, me
 
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "bad.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(UserError, match="cannot be read"):
         read_settings(Settings, tmp_path / "bad.yaml")
 

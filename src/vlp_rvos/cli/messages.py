@@ -56,14 +56,18 @@ def show_unencodable() -> None:
 def reported_warnings() -> Iterator[list[str]]:
     """Print every `VLPRVOSWarning` as one line on standard error, and ignore other warnings, while the block runs.
 
+    What is said again, as of every frame of a video, is printed once.
+
     Yields:
         A list that gets each message that was printed.
     """
     collected: list[str] = []
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        collected.append(one_line(message))
-        print(f"warning: {collected[-1]}", file=sys.stderr)
+        line = one_line(message)
+        if line not in collected:
+            collected.append(line)
+            print(f"warning: {line}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_upright_rgb, upright_size
 from vlp_rvos.media.video_source import PendingFrame, TruncatedVideo, VideoInfo, VideoSource
+from vlp_rvos.utils.natural_order import natural_order
 
 __all__ = ["FrameFolder"]
 
@@ -34,7 +34,7 @@ class FrameFolder(VideoSource):
     def __init__(self, path: Path, fps: float, every: int, start: float | None, end: float | None) -> None:
         super().__init__(every, start, end)
         files = (x for x in path.iterdir() if x.suffix.lower() in FRAME_SUFFIXES and not x.name.startswith("."))
-        self.files = sorted(files, key=_natural_order)
+        self.files = sorted(files, key=lambda file: natural_order(file.stem))
         if not self.files:
             raise UserError(f"no frames ({', '.join(x[1:] for x in FRAME_SUFFIXES)}) in folder {path}")
         stems: set[str] = set()
@@ -74,9 +74,3 @@ class FrameFolder(VideoSource):
             raise UserError(
                 f"frames differ in size: {file} is {other}, {self.files[0].name} is {first}; make them one size"
             )
-
-
-def _natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Sort key that puts frame2 before frame10."""
-    parts = re.split(r"(\d+)", path.stem)
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part], path.name

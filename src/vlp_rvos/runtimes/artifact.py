@@ -19,6 +19,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
 from vlp_rvos.utils.atomic import folder_failure, part_path, replace_folder
 from vlp_rvos.utils.records import record_from
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = [
     "GRAPH_FILES",
@@ -116,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: no readable {MANIFEST} in it ({error}); export the model again") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:

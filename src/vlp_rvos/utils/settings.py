@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.overrides import apply_overrides
 from vlp_rvos.utils.records import record_from
+from vlp_rvos.utils.text_files import read_text
 from vlp_rvos.utils.yaml_reader import read_yaml
 
 __all__ = ["read_settings"]
@@ -46,7 +47,7 @@ def read_settings(
 def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     where = str(file)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: cannot be read ({error})") from error
     content = read_yaml(text, where)

@@ -28,6 +28,8 @@ def test_rows_without_header_and_empty_lines(file: Path) -> None:
         (b"", "must begin with the line 'video,text'"),
         (b"video,text\na,b\n\nc\n", "line 4 has 1 of 2 columns"),
         (b"video,text\n\xff,b\n", "cannot read"),
+        (b'video,text\na,"b\nc,d\n', "line 3 or one before it has a quotation mark that is not closed"),
+        (b'video,text\na,"b\nc,"d"\n', "line 3 or one before it has a quotation mark"),
         (None, "no such file"),
     ],
 )

@@ -34,6 +34,12 @@ def test_json(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"dog": ["a", 1, None]}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_byte_order_marks_are_left_out(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.json").write_text('{"dög": 1}', encoding=encoding)
+    assert read_json(tmp_path / "a.json") == {"dög": 1}
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1}}'])
 def test_broken_json_gets_one_line(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "a.json"

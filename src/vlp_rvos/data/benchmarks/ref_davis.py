@@ -27,6 +27,7 @@ from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, Referri
 from vlp_rvos.data.sources.files import plain_name
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_object_ids, read_rgb
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_split"]
 
@@ -210,7 +211,7 @@ def _text_file(folder: Path, annotator: str) -> Path:
 def _lines(file: Path, encoding: str) -> Iterator[str]:
     """Lines of a file without the white space around them; empty lines are left out."""
     try:
-        content = file.read_text(encoding=encoding)
+        content = read_text(file, encoding)
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
     except (OSError, ValueError) as error:

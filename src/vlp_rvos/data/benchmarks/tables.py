@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["read_table"]
 
@@ -22,9 +24,8 @@ def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[l
         UserError: the file is missing, or a line is broken; the message names the line.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
-            rows = [(reader.line_num, row) for row in reader if row]
+        reader = csv.reader(io.StringIO(read_text(file)))
+        rows = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -36,4 +37,7 @@ def read_table(file: Path, columns: int, header: tuple[str, ...] = ()) -> list[l
     for number, row in rows:
         if len(row) < columns:
             raise UserError(f"{file}, line {number} has {len(row)} of {columns} columns; download it again")
+        if any("\n" in cell for cell in row):
+            # Everything from an opening quotation mark to the next one would be one text, and the rows in it lost.
+            raise UserError(f"{file}, line {number} or one before it has a quotation mark that is not closed; close it")
     return [row[:columns] for _, row in rows]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["existing_folder", "plain_name", "read_json"]
 
@@ -44,7 +45,7 @@ def read_json(file: Path) -> Any:
         UserError: The file is missing or is not JSON.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(read_text(file))
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
     except (OSError, ValueError, RecursionError) as error:

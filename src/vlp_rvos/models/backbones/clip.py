@@ -21,6 +21,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Activation, Backbone, Block, FrameTokens, TextBatch
 from vlp_rvos.models.backbones.pretrained_files import Source, count_layers, load_strictly, read_checkpoint, shape_of
 from vlp_rvos.models.backbones.tokenizers import ClipTokenizer
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["CLIP_PRESETS", "ClipBackbone", "ClipConfig", "load_clip"]
 
@@ -321,7 +322,7 @@ def _download(hub_id: str) -> Path:
 def _hugging_face_config(path: Path, origin: str) -> ClipConfig:
     """The sizes in `config.json`; what it leaves out has the format's own defaults."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{origin}: cannot read config.json ({error}); give a folder in Hugging Face format") from error
     if not isinstance(content, dict) or content.get("model_type") != "clip":
@@ -382,7 +383,7 @@ def _hugging_face_weights(folder: Path, origin: str) -> dict[str, Tensor]:
         return read_checkpoint(single)
     if index.is_file():
         try:
-            files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            files = sorted(set(json.loads(read_text(index))["weight_map"].values()))
         except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise UserError(f"{index}: cannot read the list of weight files; download it again") from error
         state: dict[str, Tensor] = {}
