@@ -80,6 +80,15 @@ def test_other_forms_of_segmentation() -> None:
     assert average_precision(truth, [predicted(0, mask, 1)])["mAP@0.5:0.95"] == pytest.approx(1)
 
 
+def test_empty_runs_do_not_change_the_scores() -> None:
+    mask = row(3, 9)
+    truth, plain = truth_of(mask), {"size": [2, 100], "counts": [6, 12, 182]}
+    split = {"size": [2, 100], "counts": [6, 5, 0, 7, 0, 0, 182]}
+    scores = [evaluate_rle(truth, [{"image_id": 0, "segmentation": form, "score": 1}]) for form in (plain, split)]
+    assert scores[0] == scores[1]
+    assert scores[0]["overall_iou"] == 1
+
+
 def test_inputs_are_left_as_they_were() -> None:
     truth, predictions = truth_of(row(0, 5)), [predicted(0, row(0, 4), 0.5)]
     before = json.dumps([truth, predictions])
@@ -91,6 +100,12 @@ def two() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return truth_of(row(0, 5), row(5, 9)), [predicted(0, row(0, 4), 0.5), predicted(1, row(5, 8), 0.5)]
 
 
+def forget_sizes(truth: dict[str, Any], prediction: dict[str, Any], segmentation: Any) -> None:
+    for image in truth["images"]:
+        del image["height"], image["width"]
+    prediction["segmentation"] = segmentation
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -99,7 +114,53 @@ def two() -> tuple[dict[str, Any], list[dict[str, Any]]]:
         (lambda t, p: p[0].update(image_id=7), "one prediction is of image 7, which the ground truth does not list"),
         (lambda t, p: p[0].update(image_id=None), "one prediction has no valid 'image_id'"),
         (lambda t, p: p[0].update(segmentation=None), "the prediction of image 0 has no readable segmentation"),
-        (lambda t, p: p[0].update(segmentation=encode_mask(row(0, 4)[:1])), "image 0 have different sizes"),
+        (
+            lambda t, p: p[0].update(segmentation=encode_mask(row(0, 4)[:1])),
+            "its size is 100x1, that of the image 100x2",
+        ),
+        (lambda t, p: forget_sizes(t, p[0], encode_mask(row(0, 4)[:1])), "image 0 have different sizes"),
+        (lambda t, p: forget_sizes(t, p[0], [[0, 0, 4, 0, 4, 2]]), "polygons do not tell the size of their image"),
+        (lambda t, p: t["images"][0].update(height=3), "its size is 100x2, that of the image 100x3"),
+        (lambda t, p: t["images"][0].update(height=0), "image 0 of the ground truth has no valid height and width"),
+        (lambda t, p: t["images"][0].update(height=True), "has no valid height and width"),
+        (lambda t, p: t["images"][0].update(height=2.5), "has no valid height and width"),
+        (lambda t, p: t["images"][0].pop("height"), "has no valid height and width"),
+        (lambda t, p: t["images"].append(t["images"][1]), "the ground truth lists image 1 twice"),
+        (lambda t, p: t["images"].append({"id": True}), "one image has no valid 'id'"),
+        (lambda t, p: p.append(7), "one prediction has no valid 'image_id': 7"),
+        (lambda t, p: p.append("a\nb\x1b[31m"), "one prediction has no valid 'image_id': 'a"),
+        *(
+            (
+                lambda t, p, score=score: p[0].update(score=score),
+                "a prediction of image 0 has a score that is not finite",
+            )
+            for score in (float("nan"), float("inf"), -float("inf"), 10**400)
+        ),
+        *(
+            (lambda t, p, score=score: p[0].update(score=score), "has no number 'score'")
+            for score in (True, "0.5", None)
+        ),
+        *(
+            (
+                lambda t, p, which=which, form=form: (p if which else t["annotations"])[0].update(segmentation=form),
+                words,
+            )
+            for form, words in (
+                ({"size": [2, 100], "counts": [100, 50]}, "its run lengths cover 150 pixels of 200"),
+                ({"size": [2, 100], "counts": [100, 5000]}, "a run length is negative or larger than the image"),
+                ({"size": [2, 100], "counts": [-5, 50, 155]}, "a run length is negative"),
+                ({"size": [2, 100], "counts": [105.5, 5, 89.5]}, "its run lengths are not whole numbers"),
+                ({"size": [2, 100], "counts": "zzzz~~~###"}, "its run lengths hold a foreign character"),
+                ({"size": [2, 100], "counts": ""}, "its run lengths cover 0 pixels of 200"),
+                ({"size": [10**9, 10**9], "counts": [10**18]}, "is not a height and a width in pixels"),
+                ([], "it has no polygons"),
+                ([[]], "a polygon is not a list of x and y in turn"),
+                ([[0, 0, 1e300, 0, 3, 3]], "a polygon lies far outside of the image"),
+                ([[0, 0, float("nan"), 0, 3, 3]], "a polygon lies far outside of the image"),
+                ([[0, 0, 5, 0, 3]], "a polygon is not a list of x and y in turn"),
+            )
+            for which in (False, True)
+        ),
         (lambda t, p: t["annotations"].pop(), "image 1 of the ground truth has no annotation"),
         (lambda t, p: t["annotations"].append(t["annotations"][0]), "image 0 of the ground truth has two annotations"),
         (lambda t, p: t["images"].clear(), "the ground truth has no images"),

@@ -72,6 +72,32 @@ def test_polygons_are_drawn_as_the_library_draws_them() -> None:
     assert np.array_equal(decode_mask(compress(polygons, (48, 64))), expected)
 
 
+@given(arrays(bool, SHAPES), st.data())
+def test_empty_runs_change_nothing(mask: np.ndarray, data: st.DataObject) -> None:
+    """The library itself counts wrong areas where runs are empty."""
+    plain = [*np.diff(np.flatnonzero(np.diff(mask.T.ravel(), prepend=False)), prepend=0, append=mask.size).tolist()]
+    counts = list(plain)
+    for place in data.draw(st.lists(st.integers(0, len(plain)), max_size=4)):
+        counts[place:place] = [0, 0]
+    form = {"size": list(mask.shape), "counts": counts}
+    assert np.array_equal(decode_mask(form), mask)
+    assert compress(form) == compress({"size": list(mask.shape), "counts": plain}) == encode_mask(mask)
+    assert mask_overlap(compress(form), compress(form)) == (mask.sum(), mask.sum())
+
+
+def test_runs_that_an_empty_run_splits_are_joined() -> None:
+    form = rle([5, 3, 0, 2, 0, 0, 10])
+    assert compress(form) == compress(rle([5, 5, 10]))
+    assert compress(rle([5, 0, 15, 0])) == compress(rle([20]))
+    assert compress(rle([0, 0, 0, 20])) == compress(rle([0, 20]))
+
+
+def test_polygons_of_two_points_are_no_boxes() -> None:
+    """Four numbers mean left, top, width and height to the library."""
+    for polygons in ([[1, 1, 3, 2]], [[1, 1, 3, 2], [0, 0, 3, 0, 3, 3]]):
+        assert decode_mask(polygons, (4, 5)).sum() == decode_mask(polygons[1:] or [[0, 0] * 3], (4, 5)).sum()
+
+
 @given(arrays(bool, (5, 7)), arrays(bool, (5, 7)))
 def test_areas_are_counted(first: np.ndarray, second: np.ndarray) -> None:
     codes = encode_mask(first), encode_mask(second)
@@ -100,6 +126,7 @@ def rle(counts: Any, size: Any = (4, 5)) -> dict[str, Any]:
         (rle([0], (0, 5)), "not a height and a width"),
         (rle([20], (4.0, 5)), "not a height and a width"),
         (rle([20], ("4", "5")), "not a height and a width"),
+        (rle([4], (True, 4)), "not a height and a width"),
         ({"size": "ab", "counts": "d3"}, "not a height and a width"),
         ({"size": None, "counts": "d3"}, "not a height and a width"),
         (rle([10**18], (10**9, 10**9)), "not a height and a width"),
@@ -112,6 +139,10 @@ def rle(counts: Any, size: Any = (4, 5)) -> dict[str, Any]:
         (rle([2**200]), "not whole numbers"),
         (rle([10.5, 9.5]), "not whole numbers"),
         (rle(["10", "10"]), "not whole numbers"),
+        (rle([True, 19]), "not whole numbers"),
+        (rle(np.array([10.0, 10.0])), "not whole numbers"),
+        (rle(np.array([[10, 10]])), "not whole numbers"),
+        (rle({"10": 10}), "not whole numbers"),
         (rle([None, 20]), "not whole numbers"),
         (rle([[10, 10]]), "not whole numbers"),
         (rle([[10], 10]), "not whole numbers"),
@@ -147,8 +178,11 @@ def rle(counts: Any, size: Any = (4, 5)) -> dict[str, Any]:
         ([[1, 1, float("nan"), 1, 2, 3]], "far outside"),
         ([[1, 1, float("inf"), 1, 2, 3]], "far outside"),
         ([[1, 1, 1e300, 1, 2, 3]], "far outside"),
-        ([[1, 1, -MAX_OUTLINE, 1, 2, 3]], "far outside"),
-        ([[0, 0, 1e5, 0]] * 1000, "too long"),
+        ([[1, 1, -6, 1, 2, 3]], "far outside"),
+        ([[1, 1, 3, 1, 2, 10]], "far outside"),
+        ([[1, 1, 10**400, 1, 2, 3]], "not a list of x and y"),
+        ([[1, True, 3, 1, 2, 3]], "not a list of x and y"),
+        ([[0, 0, 4, 0] * (MAX_OUTLINE // 8 + 1)], "too long"),
     ],
     ids=lambda value: f"{value!r:.30}",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -19,9 +20,10 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from vlp_rvos.arrays import Size
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.rle import Rle, compress, mask_area, mask_overlap
+from vlp_rvos.media.rle import compress, mask_area, mask_overlap
 
 __all__ = ["average_precision", "evaluate_rle", "overlap_metrics", "read_rle_files"]
 
@@ -37,9 +39,9 @@ def evaluate_rle(truth: Mapping[str, Any], predictions: Sequence[Mapping[str, An
 
     Args:
         truth: true masks in COCO's annotation format: "images" (id, width, height), and "annotations" (image_id,
-            segmentation) with one annotation for each image.
+            segmentation) with one annotation for each image. Images without polygons may leave out their size.
         predictions: predicted masks in COCO's result format (image_id, segmentation, score), one or more for each
-            image. Categories are ignored.
+            image. Scores are finite numbers. Categories are ignored.
 
     Raises:
         UserError: an entry does not have this form, or an image has no annotation or no prediction.
@@ -131,31 +133,34 @@ def _read(
     truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
     """The true entry, and the predicted entries, of each image in their order, with compressed segmentations."""
-    sizes = {_field(image, "id", "image"): image for image in _list(truth, "images")}
+    sizes: dict[int | str, Size | None] = {}
+    for entry in _list(truth, "images"):
+        image = _field(entry, "id", "image")
+        if image in sizes:
+            raise UserError(f"the ground truth lists image {image!r:.80} twice")
+        sizes[image] = _size(entry, image)
     if not sizes:
         raise UserError("the ground truth has no images")
     true: dict[Any, dict[str, Any]] = {}
     for entry in _list(truth, "annotations"):
         image = _field(entry, "image_id", "annotation")
         if image in true:
-            raise UserError(f"image {image!r} of the ground truth has two annotations; it must have one")
+            raise UserError(f"image {image!r:.80} of the ground truth has two annotations; it must have one")
         true[image] = _entry(entry, sizes, "annotation")
     predicted: dict[Any, list[dict[str, Any]]] = {image: [] for image in sizes}
     for entry in predictions:
         converted = _entry(entry, sizes, "prediction")
-        score = entry.get("score")
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            raise UserError(f"a prediction of image {entry['image_id']!r} has no number 'score'")
+        score = _score(entry.get("score"), f"a prediction of image {entry['image_id']!r:.80}")
         predicted[entry["image_id"]].append(converted | {"score": score})
     for image in sizes:
         if image not in true:
-            raise UserError(f"image {image!r} of the ground truth has no annotation")
+            raise UserError(f"image {image!r:.80} of the ground truth has no annotation")
         if not predicted[image]:
             missing = sum(not entries for entries in predicted.values())
-            raise UserError(f"no prediction for image {image!r} ({missing} of {len(sizes)} images have none)")
+            raise UserError(f"no prediction for image {image!r:.80} ({missing} of {len(sizes)} images have none)")
         heights = {tuple(entry["segmentation"]["size"]) for entry in (true[image], *predicted[image])}
         if len(heights) > 1:
-            raise UserError(f"the masks of image {image!r} have different sizes: {sorted(heights)}")
+            raise UserError(f"the masks of image {image!r:.80} have different sizes: {sorted(heights)}")
     return {image: true[image] for image in sizes}, predicted
 
 
@@ -168,24 +173,45 @@ def _list(content: Mapping[str, Any], key: str) -> list[Any]:
 
 def _field(entry: Any, key: str, what: str) -> Any:
     value = entry.get(key) if isinstance(entry, Mapping) else None
-    if not isinstance(value, int | str):
-        raise UserError(f"one {what} has no valid '{key}': {str(entry)[:80]}")
+    # In Python, true is the number 1.
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        raise UserError(f"one {what} has no valid '{key}': {entry!r:.80}")
     return value
 
 
-def _entry(entry: Any, images: Mapping[Any, Any], what: str) -> dict[str, Any]:
-    image = _field(entry, "image_id", what)
-    if image not in images:
-        raise UserError(f"one {what} is of image {image!r}, which the ground truth does not list")
-    return {"segmentation": _compressed(entry.get("segmentation"), images[image], f"{what} of image {image!r}")}
+def _size(entry: Mapping[str, Any], image: object) -> Size | None:
+    """(H, W) of an image; None where the ground truth leaves it out."""
+    height, width = entry.get("height"), entry.get("width")
+    if height is None and width is None:
+        return None
+    for side in (height, width):
+        if not isinstance(side, int) or isinstance(side, bool) or side < 1:
+            raise UserError(f"image {image!r:.80} of the ground truth has no valid height and width")
+    assert height is not None
+    assert width is not None
+    return height, width
 
 
-def _compressed(segmentation: Any, image: Mapping[str, Any], where: str) -> Rle:
+def _score(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{where} has no number 'score'")
     try:
-        # Run lengths state their own size, which is compared with that of the other masks of the image later.
-        return compress(segmentation, (image["height"], image["width"]) if isinstance(segmentation, list) else None)
-    except (KeyError, ValueError) as error:
-        raise UserError(f"the {where} has no readable segmentation ({error})") from error
+        score = float(value)
+    except OverflowError:
+        score = math.inf
+    if not math.isfinite(score):
+        raise UserError(f"{where} has a score that is not finite, by which masks cannot be ranked")
+    return score
+
+
+def _entry(entry: Any, sizes: Mapping[int | str, Size | None], what: str) -> dict[str, Any]:
+    image = _field(entry, "image_id", what)
+    if image not in sizes:
+        raise UserError(f"one {what} is of image {image!r:.80}, which the ground truth does not list")
+    try:
+        return {"segmentation": compress(entry.get("segmentation"), sizes[image])}
+    except ValueError as error:
+        raise UserError(f"the {what} of image {image!r:.80} has no readable segmentation ({error})") from error
 
 
 def _coco(images: list[dict[str, Any]], entries: Iterable[tuple[Any, dict[str, Any]]]) -> COCO:

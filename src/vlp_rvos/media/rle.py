@@ -8,7 +8,8 @@ COCO files hold the mask of an object in one of three forms:
 
 Counts are the lengths of runs of background and foreground in turn, beginning with background, down the columns of the
 image, one column after the other. `pycocotools` trusts what it is given: counts that end early or do not fill the image
-make it read and write outside of its memory. So everything that comes from a file is checked here before it is used.
+make it read and write outside of its memory, empty runs make its areas wrong, and polygons of two points become boxes.
+So everything that comes from a file is checked here, and brought into one form, before it is used.
 Source of the format: `maskApi.c` of github.com/cocodataset/cocoapi.
 """
 
@@ -125,7 +126,7 @@ def _draw_polygons(polygons: Sequence[Any], size: Size | None) -> dict[str, Any]
     if not polygons:
         raise ValueError("it has no polygons")
     height, width = _checked_size(size)
-    outlines = [_checked_outline(polygon) for polygon in polygons]
+    outlines = [_checked_outline(polygon, (height, width)) for polygon in polygons]
     if sum(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() for points in outlines) > MAX_OUTLINE:
         raise ValueError("the outline of its polygons is too long")
     rle: dict[str, Any] = coco_mask.merge(
@@ -134,19 +135,19 @@ def _draw_polygons(polygons: Sequence[Any], size: Size | None) -> dict[str, Any]
     return rle
 
 
-def _checked_outline(polygon: Any) -> NDArray[np.float64]:
-    """The corners of a polygon, (N, 2) x and y."""
-    try:
-        outline = np.asarray(polygon)
-    except ValueError:
-        outline = np.empty(0)
-    if outline.dtype.kind not in "iuf" or outline.ndim != 1 or outline.size < 4 or outline.size % 2:
+def _checked_outline(polygon: Any, size: Size) -> NDArray[np.float64]:
+    """The corners of a polygon, (N, 2) x and y, none farther outside of the image than its longer side."""
+    outline = _numbers(polygon, (int, float))
+    if outline is None or outline.dtype.kind not in "iuf" or outline.size < 4 or outline.size % 2:
         raise ValueError("a polygon is not a list of x and y in turn")
     points = outline.astype(np.float64).reshape(-1, 2)
+    beyond = max(size)
+    farthest = np.array([size[1], size[0]]) + beyond
     # Written so that it also refuses NaN.
-    if not np.abs(points).max() < MAX_OUTLINE:
+    if not ((points >= -beyond) & (points <= farthest)).all():
         raise ValueError("a polygon lies far outside of the image")
-    return points
+    # The library takes four numbers for a box. With the first point once more, the outline is the same.
+    return np.concatenate([points, points[:1]]) if len(points) == 2 else points
 
 
 def _read_rle(segmentation: Any, size: Size | None) -> tuple[NDArray[np.int64], Size]:
@@ -163,11 +164,25 @@ def _read_rle(segmentation: Any, size: Size | None) -> tuple[NDArray[np.int64], 
         raise ValueError("a run length is negative or larger than the image")
     if counts.sum() != pixels:
         raise ValueError(f"its run lengths cover {counts.sum()} pixels of {pixels}")
-    return counts, (height, width)
+    return _without_empty_runs(counts), (height, width)
+
+
+def _without_empty_runs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts of the same mask of which only the first, for background, may be 0."""
+    if counts[1:].all():
+        return counts
+    ends, times = np.unique(np.cumsum(counts)[:-1], return_counts=True)
+    # An empty run joins those around it: an even number of ends in one place changes nothing there.
+    ends = ends[(times % 2 == 1) & (ends < counts.sum())]
+    return np.asarray(np.diff(ends, prepend=0, append=counts.sum()), dtype=np.int64)
 
 
 def _checked_size(size: Any) -> Size:
-    if isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int | np.integer) for side in size):
+    if (
+        isinstance(size, Sequence)
+        and len(size) == 2
+        and all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in size)
+    ):
         height, width = (int(side) for side in size)
         if height > 0 and width > 0 and height * width <= MAX_PIXELS:
             return height, width
@@ -175,15 +190,24 @@ def _checked_size(size: Any) -> Size:
 
 
 def _checked_counts(counts: Any) -> NDArray[np.int64]:
-    try:
-        values = np.asarray(counts)
-    except ValueError:
-        values = np.empty(0)
-    if values.dtype.kind not in "iu" or values.ndim != 1:
+    values = _numbers(counts, (int,))
+    if values is None or values.dtype.kind not in "iu":
         raise ValueError("its run lengths are not whole numbers")
     # Unsigned numbers may not fit; this keeps them larger than any image.
     whole: NDArray[np.int64] = np.minimum(values, 2 * MAX_PIXELS).astype(np.int64)
     return whole
+
+
+def _numbers(values: Any, kinds: tuple[type, ...]) -> NDArray[Any] | None:
+    """A list of numbers, or an array of one dimension, as an array; None for anything else."""
+    if not isinstance(values, np.ndarray):
+        # NumPy itself would take true for 1, and the text "1" for a number.
+        if not isinstance(values, Sequence) or not all(
+            kind is not bool and issubclass(kind, (*kinds, np.number)) for kind in set(map(type, values))
+        ):
+            return None
+        values = np.asarray(values)
+    return values if values.ndim == 1 else None
 
 
 def _unpack(text: str | bytes) -> NDArray[np.int64]:
