@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from stubs import TinyBackbone, tiny_model
 
-from vlp_rvos.models.backbones.backbone import TextBatch
+from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.artifact import GRAPH_FILES, CheckpointSource, Manifest, file_hash
 from vlp_rvos.runtimes.exported_tokenizer import TOKENIZERS, find_tokenizer
@@ -21,10 +20,9 @@ class WordPieceBackbone(TinyBackbone):
 
     def __init__(self, **options: object) -> None:
         super().__init__(vocabulary=30522, **options)  # type: ignore[arg-type]
-        self.wordpiece = TOKENIZERS["wordpiece"]()
 
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        return self.wordpiece(expressions, self.max_words)
+    def default_tokenizer(self) -> ExpressionTokenizer:
+        return TOKENIZERS["wordpiece"]()
 
 
 def exportable_model(changes: dict[str, object] | None = None, **backbone: object) -> VLPRVOS:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from zlib import crc32
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
+from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
+from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer, TextBatch
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-PAD, START, END, FIRST_WORD = 0, 1, 2, 3
+START, END, FIRST_WORD = 1, 2, 3
 
 
 class TinyBackbone(Backbone):
@@ -91,35 +89,20 @@ class TinyBackbone(Backbone):
                         nn.init.normal_(parameter, parameter.mean().item(), 0.1)
         self.freeze()
 
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        rows = []
-        for expression in expressions:
-            words = [
-                FIRST_WORD + crc32(w.encode()) % (self.vocabulary - FIRST_WORD) for w in expression.lower().split()
-            ]
-            if not words:
-                raise UserError("the expression is empty: say what to find, for example 'the red car'")
-            if len(words) > self.max_words - 2:
-                warnings.warn(f"'{expression}' was cut to {self.max_words} tokens", VLPRVOSWarning, stacklevel=2)
-            rows.append([START, *words[: self.max_words - 2], END])
-        length = max(map(len, rows))
-        ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
-        return TextBatch(ids, ids != PAD)
+    def default_tokenizer(self) -> ExpressionTokenizer:
+        ids = self.vocabulary - FIRST_WORD
+        return ExpressionTokenizer(
+            lambda text: [FIRST_WORD + crc32(word.encode()) % ids for word in text.lower().split()], START, END
+        )
 
     def embed_text(self, text: TextBatch) -> Tensor:
         return self.word_embedding(text.ids) + self.word_positions[: text.ids.shape[1]]
-
-    def finish_text(self, x: Tensor) -> Tensor:
-        return self.text_norm(x)
 
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         if self.causal:
             return x[torch.arange(text.ids.shape[0]), text.mask.sum(1) - 1]
         weight = text.mask.to(x.dtype)[..., None]
         return (x * weight).sum(1) / weight.sum(1)
-
-    def project_text(self, x: Tensor) -> Tensor:
-        return self.text_projection(x)
 
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
         height, width = images.shape[-2:]
@@ -137,12 +120,6 @@ class TinyBackbone(Backbone):
         places = torch.cartesian_prod(torch.arange(grid[0]), torch.arange(grid[1])).float()
         distance = F.pad(torch.cdist(places, places), (1, extra, 1, extra))
         return -(layer + 1) * 0.1 * self.bias_scale[None, :, None, None] * distance.to(self.bias_scale.device)
-
-    def finish_vision(self, x: Tensor) -> Tensor:
-        return self.vision_norm(x)
-
-    def project_vision(self, x: Tensor) -> Tensor:
-        return self.vision_projection(x)
 
 
 def tiny_config(**changes: object) -> ModelConfig:

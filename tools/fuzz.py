@@ -307,7 +307,7 @@ def _small_model() -> Any:
     config = ModelConfig(
         width=16, prompt_width=8, shallow_layers=(1,), str_blocks=1, str_heads=2, head_width=16, prompt_heads=2
     )
-    return VLPRVOS(ClipBackbone.random(sizes, "clip-b16"), config)
+    return VLPRVOS(ClipBackbone(sizes, "clip-b16").freeze(), config)
 
 
 def checkpoint_seeds() -> list[Seed]:

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
-from vlp_rvos.models.backbones import Backbone, earlier_weights, load_backbone
+from vlp_rvos.models.backbones import Backbone, load_backbone
+from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
 from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
@@ -42,8 +43,10 @@ __all__ = [
 ]
 
 FORMAT = "vlp-rvos"
-FORMAT_VERSION = 1
-#: Header keys of files that earlier versions wrote -> what they are called now.
+#: In format 1 the fingerprint of a `mini` backbone is that with MiniLM in single precision.
+FORMAT_VERSION = 2
+READ_VERSIONS = ("1", "2")
+#: Header keys that files of earlier versions have -> what they are called now.
 RENAMED_KEYS = {"use": "inference_overrides"}
 
 _fingerprints: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
@@ -285,13 +288,14 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
 def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:
     if header.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this project; give one that `vlp-rvos train` wrote")
-    if header.get("format_version") != str(FORMAT_VERSION):
+    if header.get("format_version") not in READ_VERSIONS:
         version = header.get("format_version")
         raise UserError(f"{path}: checkpoint format {version}, this version reads {FORMAT_VERSION}; upgrade vlp-rvos")
     try:
         fields = {RENAMED_KEYS.get(name, name): value for name, value in header.items() if name != "format"}
         values = fields | {
             "format_version": int(header["format_version"]),
+            "backbone_fingerprint": current_fingerprint(header["backbone_fingerprint"]),
             "config": json.loads(header["config"]),
             "inference_overrides": json.loads(fields.get("inference_overrides", "{}")),
             "training": json.loads(header["training"]),
@@ -310,11 +314,21 @@ def _config(info: CheckpointInfo, path: Path) -> ModelConfig:
 
 def _check_backbone(info: CheckpointInfo, backbone: Backbone, path: Path) -> None:
     found = backbone_fingerprint(backbone)
-    if found != info.backbone_fingerprint:
-        raise UserError(
-            f"{path}: was trained on another '{info.backbone}' backbone (hash {info.backbone_fingerprint[:12]}, "
-            f"loaded {backbone.name} {found[:12]}); load the backbone's weights that it was trained on"
+    stated = info.backbone_fingerprint
+    if found == stated:
+        return
+    if info.format_version == 1 and not is_comparable(backbone.name, stated, found):
+        warnings.warn(
+            f"{path}: was trained by an earlier version on a vision tower of your own; whether the loaded tower is the "
+            "same cannot be checked",
+            VLPRVOSWarning,
+            stacklevel=3,
         )
+        return
+    raise UserError(
+        f"{path}: was trained on another '{info.backbone}' backbone (hash {stated[:12]}, "
+        f"loaded {backbone.name} {found[:12]}); load the backbone's weights that it was trained on"
+    )
 
 
 def _fill(model: VLPRVOS, state: Mapping[str, Tensor], path: Path) -> None:

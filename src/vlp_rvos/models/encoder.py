@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.attention import attend
-from vlp_rvos.models.backbones.backbone import Backbone, Block, TextBatch
+from vlp_rvos.models.backbones.backbone import Backbone, Block
+from vlp_rvos.models.backbones.tokenizers import TextBatch
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.prompts import (
     HistoryPrompts,

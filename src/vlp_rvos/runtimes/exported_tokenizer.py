@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
-from vlp_rvos.models.backbones.packaged import MINILM_VOCABULARY
+from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY
 from vlp_rvos.models.backbones.tokenizers import ClipTokenizer, ExpressionTokenizer, WordPieceTokenizer
 
 __all__ = ["find_tokenizer", "open_tokenizer"]
 
 TOKENIZERS: dict[str, Callable[[], ExpressionTokenizer]] = {
     "clip": ClipTokenizer.from_package,
-    "wordpiece": lambda: WordPieceTokenizer(MINILM_VOCABULARY.locate()),
+    "wordpiece": lambda: WordPieceTokenizer(BERT_VOCABULARY),
 }
 SAMPLE = "the dog's 2 balls"
 #: More tokens than the sample has in any vocabulary.

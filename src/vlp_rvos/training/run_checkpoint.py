@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint
 from vlp_rvos.models.checkpoint import backbone_fingerprint, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
@@ -106,7 +107,7 @@ class RunCheckpoint:
             ) from error
         for name, now, then in (
             ("model config", self.model.config, model_config),
-            ("backbone", backbone_fingerprint(self.model.backbone), fingerprint),
+            ("backbone", backbone_fingerprint(self.model.backbone), current_fingerprint(fingerprint)),
             ("averaging", self.ema is None, saved["average"] is None),
         ):
             if now != then:

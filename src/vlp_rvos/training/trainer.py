@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.errors import UserError, VLPRVOSError
-from vlp_rvos.models.backbones import earlier_weights, load_backbone
+from vlp_rvos.models.backbones import load_backbone
+from vlp_rvos.models.backbones.earlier_backbones import earlier_weights
 from vlp_rvos.models.checkpoint import load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput

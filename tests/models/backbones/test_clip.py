@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.backbones.backbone import Backbone, TextBatch
+from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.clip import CLIP_PRESETS, ClipBackbone, ClipConfig, load_clip
+from vlp_rvos.models.backbones.tokenizers import TextBatch
 
 TINY = ClipConfig(
     image_size=32,
@@ -142,7 +143,7 @@ def test_text_equals_transformers(tmp_path: Path, end_token: int) -> None:
 
 
 def test_padding_changes_nothing() -> None:
-    backbone = ClipBackbone.random(TINY, "tiny")
+    backbone = ClipBackbone(TINY, "tiny").freeze()
     ids = torch.tensor([[5, 9, 59]])
     padded = TextBatch(torch.tensor([[5, 9, 59, 0, 0]]), torch.tensor([[True, True, True, False, False]]))
     close(backbone.encode_text(all_real(ids)), backbone.encode_text(padded))
@@ -294,7 +295,7 @@ def test_a_loaded_backbone_is_frozen_and_stays_so(tmp_path: Path) -> None:
 
 
 def test_input_that_does_not_fit_is_refused() -> None:
-    backbone = ClipBackbone.random(TINY, "tiny")
+    backbone = ClipBackbone(TINY, "tiny").freeze()
     with pytest.raises(ValueError, match="multiples of 8"):
         backbone.embed_frames(torch.zeros(1, 3, 32, 30))
     with pytest.raises(ValueError, match="21 tokens do not fit tiny"):
@@ -314,13 +315,13 @@ def test_presets_have_the_published_sizes() -> None:
 
 def test_a_backbone_without_tokenizer_says_so() -> None:
     with pytest.raises(UserError, match="without a tokenizer for its 60 ids"):
-        ClipBackbone.random(TINY, "tiny").tokenize(["a dog"])
+        ClipBackbone(TINY, "tiny").freeze().tokenize(["a dog"])
 
 
 def test_openai_vocabulary_comes_from_the_package() -> None:
     pytest.importorskip("instant_clip_tokenizer")
     config = ClipConfig(**(vars(TINY) | {"vocab": 49408, "context": 77}))
-    text = ClipBackbone.random(config, "tiny").tokenize(["a photo of a cat", "dogs"])
+    text = ClipBackbone(config, "tiny").freeze().tokenize(["a photo of a cat", "dogs"])
     assert text.ids.tolist() == [[49406, 320, 1125, 539, 320, 2368, 49407], [49406, 3255, 49407, 0, 0, 0, 0]]
 
 
@@ -382,7 +383,7 @@ def test_a_truncated_checkpoint_is_refused(
         ({"model_type": "bert"}, "not of a CLIP"),
         ({"vision_config": {"hidden_act": "relu"}, "text_config": {"hidden_act": "relu"}}, "activation 'relu'"),
         ({"vision_config": {"hidden_act": "gelu"}, "text_config": {}}, "two values of hidden_act"),
-        ({"text_config": {"hidden_size": "wide"}}, "no number"),
+        ({"text_config": {"hidden_size": "wide"}}, "not a number"),
         ({"text_config": {"hidden_size": 100, "num_attention_heads": 7}}, "not divisible"),
     ],
 )

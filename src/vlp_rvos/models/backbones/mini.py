@@ -1,53 +1,45 @@
-"""The `mini` backbone: frozen, pretrained parts that come as ordinary packages, so that it works offline.
+"""The `mini` backbone, whose pretrained parts come with the package, so that it works offline.
 
-An ImageNet-trained EfficientNet-Lite2 is the image stem and MiniLM the text tower. On the stem's stride-16 tokens
-stands a small transformer whose patches were brought into MiniLM's sentence space by `vlp_rvos.pretraining.align`
-(contrast of image regions with words, distillation of the stem's own class head). After that it is frozen like any
-other backbone. `docs/method.md` section 0 [D].
+An EfficientNet-Lite2 trained on ImageNet is the image stem, and MiniLM is the text tower. A small transformer reads the
+maps of the stem. `vlp_rvos.pretraining.align` brought its patches into MiniLM's sentence space, by contrast of regions
+of images with words and by distillation of the stem's class head. Now it is frozen like any other backbone.
+`docs/method.md` section 0; the mark [D] there says that this backbone is our decision, not the paper's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vlp_rvos.errors import UserError
-from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
-from vlp_rvos.models.backbones.efficientnet_lite import EfficientNetLite, load_efficientnet_lite
-from vlp_rvos.models.backbones.packaged import MINILM, MINILM_VOCABULARY, STEM
-from vlp_rvos.models.backbones.pretrained_files import shape_of
-from vlp_rvos.models.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
+from vlp_rvos.models.backbones.efficientnet_lite import EfficientNetLite
+from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint, shape_of
+from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINI_TOWER, MINILM
+from vlp_rvos.models.backbones.tokenizers import TextBatch, WordPieceTokenizer
 from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["MiniBackbone", "MiniConfig", "load_mini"]
 
 STEM_CLASSES = 1000
-WEIGHTS = Path(str(resources.files("vlp_rvos") / "weights"))
-TOWER = WEIGHTS / "mini-backbone.safetensors"
-#: what was shipped before, for what was trained on it: fingerprint of the whole backbone -> its vision tower
-EARLIER_TOWERS = {
-    "39a118d7cd9bf0e02071611ba6815a7bfd9c337ff52dde01f35879ff02ce9346": WEIGHTS / "mini-backbone-wide.safetensors"
-}
+#: Beginnings of the names of the tensors that are MiniLM's.
+MINILM_PARTS = ("word_embedding.", "position_embedding.", "type_embedding.", "embedding_norm.", "text_blocks.")
 
 
 @dataclass(frozen=True)
 class MiniConfig:
-    """Sizes of the vision tower that stands on the stem.
+    """Sizes of the vision tower that reads the stem's maps.
 
     Attributes:
-        width: token width d_v.
-        layers: transformer layers.
-        heads: attention heads.
-        mlp_width: hidden width of each MLP.
-        class_temperature: of the softmax over the stem's classes.
+        width: Token width d_v.
+        layers: Number of transformer layers.
+        heads: Number of attention heads.
+        mlp_width: Hidden width of each MLP.
+        class_temperature: Temperature of the softmax over the stem's classes.
     """
 
     width: int = 256
@@ -58,13 +50,16 @@ class MiniConfig:
 
 
 def sine_positions(height: int, width: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """2-D sine and cosine position embedding over [0, 1]^2, (height * width, channels); any size, same meaning."""
+    """2-D sine and cosine position embedding, (height * width, channels).
+
+    Positions are relative to the size of the grid, in [0, 1], so that they mean the same in grids of any size.
+    """
     bands = torch.logspace(0, 6, channels // 4, base=2.0, device=device)
     y = (torch.arange(height, device=device) + 0.5) / height
     x = (torch.arange(width, device=device) + 0.5) / width
 
-    def waves(places: Tensor) -> Tensor:
-        phase = torch.pi * places[:, None] * bands
+    def waves(positions: Tensor) -> Tensor:
+        phase = torch.pi * positions[:, None] * bands
         return torch.cat([phase.sin(), phase.cos()], -1)
 
     rows = waves(y)[:, None].expand(-1, width, -1)
@@ -75,7 +70,12 @@ def sine_positions(height: int, width: int, channels: int, device: torch.device 
 class MiniBackbone(Backbone):
     """EfficientNet-Lite2 stem, small vision transformer, MiniLM text tower.
 
-    Without `load_mini` all weights are random: of use for tests and cost measurements only.
+    It starts with random weights, for tests and cost measurements; `load_mini` gives pretrained ones.
+
+    Attributes:
+        config: Sizes of the vision tower.
+        stem: Convolutional network that gives the maps of an image.
+        class_text: (1000, 384) sentence feature of the name of each of the stem's classes.
     """
 
     def __init__(self, config: MiniConfig | None = None, vocabulary_size: int = 30522) -> None:
@@ -94,7 +94,6 @@ class MiniBackbone(Backbone):
         self.stem = EfficientNetLite("lite2")
         self.pyramid_widths = {stride: self.stem.widths[stride] for stride in (16, 8, 4)}
         middle, deep = self.stem.widths[16], self.stem.widths[32]
-        #: sentence feature of each of the stem's classes
         self.class_text: Tensor
         self.register_buffer("class_text", torch.randn(STEM_CLASSES, self.text_width))
         self.norm_middle, self.norm_deep = nn.LayerNorm(middle), nn.LayerNorm(deep)
@@ -112,33 +111,28 @@ class MiniBackbone(Backbone):
         self.type_embedding = nn.Embedding(2, self.text_width)
         self.embedding_norm = nn.LayerNorm(self.text_width, eps=1e-12)
         self.text_blocks = nn.ModuleList(Block(384, 12, 1536, norm_first=False, eps=1e-12) for _ in range(6))
-        self.tokenizer: WordPieceTokenizer | None = None
+        self.text_norm = self.text_projection = nn.Identity()
 
     # --- words -----------------------------------------------------------------------------------------------------
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        if self.tokenizer is None:
-            self.tokenizer = WordPieceTokenizer(MINILM_VOCABULARY.locate())
-        return self.tokenizer(expressions, self.max_words)
+    def default_tokenizer(self) -> WordPieceTokenizer:
+        return WordPieceTokenizer(BERT_VOCABULARY)
 
     def embed_text(self, text: TextBatch) -> Tensor:
         positions = self.position_embedding.weight[: text.ids.shape[1]]
         return self.embedding_norm(self.word_embedding(text.ids) + positions + self.type_embedding.weight[0])  # type: ignore[no-any-return]
 
-    def finish_text(self, x: Tensor) -> Tensor:
-        return x
-
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         weight = text.mask.to(x.dtype)[..., None]
         return (x * weight).sum(1) / weight.sum(1)
 
-    def project_text(self, x: Tensor) -> Tensor:
-        return x
-
     # --- frames ----------------------------------------------------------------------------------------------------
     def stem_maps(self, images: Tensor) -> dict[int, Tensor]:
-        """Normalised images (N, 3, H, W) -> the stem's maps by stride; 0 holds the class map in text space."""
+        """Normalised images (N, 3, H, W) -> the stem's maps by stride.
+
+        The entry 0 is a stride-32 map of the stem's class probabilities times `class_text`, (N, 384, H/32, W/32).
+        """
         maps = self.stem.forward_features(images)
-        # Channels last, as the convolutions leave them: then nothing is copied.
+        # The convolutions leave their channels last. In this order nothing is copied.
         logits = self.stem.classify(maps[32]).permute(0, 2, 3, 1).float()
         if self.config.class_temperature != 1:
             logits = logits / self.config.class_temperature
@@ -147,7 +141,7 @@ class MiniBackbone(Backbone):
         return maps
 
     def join_maps(self, maps: dict[int, Tensor], pool: int = 1) -> FrameTokens:
-        """The stem's maps -> [CLS | patches] with positions; `pool` as in `embed_frames`."""
+        """The stem's maps (`stem_maps`) -> [CLS | patches] with positions; `pool` as in `embed_frames`."""
         middle = F.avg_pool2d(maps[16], pool) if pool > 1 else maps[16]
         height, width = middle.shape[-2:]
         parts = []
@@ -170,89 +164,46 @@ class MiniBackbone(Backbone):
         self.check_size(height, width, pool)
         return self.join_maps(self.stem_maps(images.contiguous(memory_format=torch.channels_last)), pool)
 
-    def finish_vision(self, x: Tensor) -> Tensor:
-        return self.vision_norm(x)  # type: ignore[no-any-return]
-
-    def project_vision(self, x: Tensor) -> Tensor:
-        return self.vision_projection(x)  # type: ignore[no-any-return]
-
-    # --- what is pretrained here -----------------------------------------------------------------------------------
+    # --- the part that is pretrained here --------------------------------------------------------------------------
     def aligned_state_dict(self) -> dict[str, Tensor]:
-        """The part that `pretraining.align` learned: everything but the packages' own weights."""
-        foreign = (
-            "stem.",
-            "word_embedding.",
-            "position_embedding.",
-            "type_embedding.",
-            "embedding_norm.",
-            "text_blocks.",
-        )
-        return {name: value for name, value in self.state_dict().items() if not name.startswith(foreign)}
+        """The part that `pretraining.align` trains: everything except EfficientNet-Lite2 and MiniLM."""
+        published = ("stem.", *MINILM_PARTS)
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(published)}
 
     def save_aligned(self, path: Path) -> None:
-        """Write that part in half precision, atomically, for `load_mini`."""
+        """Write `aligned_state_dict` in half precision, atomically, for `load_mini`."""
         state = {name: value.half().contiguous() for name, value in self.aligned_state_dict().items()}
         replace_file(path, lambda temporary: save_file(state, temporary))
 
 
-def _load_minilm(backbone: MiniBackbone) -> None:
-    state = load_file(MINILM.locate())
-
-    def copy(module: nn.Module, name: str) -> None:
-        for part, value in module.named_parameters():
-            value.copy_(state[f"{name}.{part}"])
-
-    with torch.no_grad():
-        copy(backbone.word_embedding, "embeddings.word_embeddings")
-        copy(backbone.position_embedding, "embeddings.position_embeddings")
-        copy(backbone.type_embedding, "embeddings.token_type_embeddings")
-        copy(backbone.embedding_norm, "embeddings.LayerNorm")
-        for index, block in enumerate(backbone.text_blocks):
-            assert isinstance(block, Block)
-            prefix = f"encoder.layer.{index}."
-            for part in ("weight", "bias"):
-                attention = [state[f"{prefix}attention.self.{name}.{part}"] for name in ("query", "key", "value")]
-                getattr(block.qkv, part).copy_(torch.cat(attention))
-            copy(block.out, prefix + "attention.output.dense")
-            copy(block.norm1, prefix + "attention.output.LayerNorm")
-            copy(block.fc1, prefix + "intermediate.dense")
-            copy(block.fc2, prefix + "output.dense")
-            copy(block.norm2, prefix + "output.LayerNorm")
-
-
 def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> MiniBackbone:
-    """The `mini` backbone with its pretrained weights, frozen.
+    """The `mini` backbone with pretrained weights, frozen, in float32.
 
     Args:
-        weights: safetensors of the aligned vision tower, its MLPs of any width; default: the shipped one.
-        aligned: False leaves the vision tower random, for `pretraining.align` to start from.
+        weights: Safetensors file of the vision tower, whose MLPs may have any width. Default: the shipped file.
+        aligned: Whether the vision tower is pretrained. False leaves it random, for `pretraining.align` to start from.
 
     Raises:
-        UserError: a package's file is missing or not the expected one, or the weights do not fit.
+        UserError: A file cannot be read, or its weights do not fit.
     """
-    path = Path(weights or TOWER)
-    state = _read_tower(path) if aligned else {}
+    path = Path(weights or MINI_TOWER)
+    tower = read_checkpoint(path) if aligned else {}
     config = MiniConfig()
     if aligned:
-        config = replace(config, mlp_width=shape_of(state, "vision_blocks.0.fc1.weight", str(path), dims=2)[0])
+        config = replace(config, mlp_width=shape_of(tower, "vision_blocks.0.fc1.weight", str(path), dims=2)[0])
     backbone = MiniBackbone(config)
-    stem_state = torch.load(STEM.locate(), map_location="cpu", weights_only=True)
-    backbone.stem = load_efficientnet_lite(stem_state).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _load_minilm(backbone)
-    if aligned:
-        own = backbone.aligned_state_dict()
-        wrong = sorted(own.keys() ^ state.keys()) or [n for n in own if own[n].shape != state[n].shape]
-        if wrong:
-            raise UserError(f"{path} does not fit mini's vision tower; first differing keys: {', '.join(wrong[:5])}")
-        with torch.no_grad():
-            for name, value in state.items():
-                own[name].copy_(value)
-    backbone.freeze()
-    return backbone
+    if not aligned:
+        tower = backbone.aligned_state_dict()
+    state = dict(tower)
+    for file in (EFFICIENTNET_LITE2, MINILM):
+        state |= {f"{file.stem}/{name}": value for name, value in read_checkpoint(file).items()}
+    load_strictly(backbone, state, _source, str(path), lambda name: False)
+    backbone.stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return backbone.freeze()
 
 
-def _read_tower(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read the weights of mini's vision tower {path}: {error}") from error
+def _source(name: str) -> Source:
+    """Where a tensor is read from: `<file>/<name>` in a shipped file, its own name in the vision tower's file."""
+    if name.startswith("stem."):
+        return Source((f"{EFFICIENTNET_LITE2.stem}/{name.removeprefix('stem.')}",))
+    return Source((f"{MINILM.stem}/{name}" if name.startswith(MINILM_PARTS) else name,))

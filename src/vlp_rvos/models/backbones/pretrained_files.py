@@ -1,7 +1,7 @@
-"""Reading published weights safely, and fitting them into our modules strictly.
+"""Reads published weights safely, and fills a module with them strictly.
 
-Nothing from a file is executed: safetensors and `torch.load(weights_only=True)` read tensors only, and of a
-TorchScript archive only the tensors are read, never its code.
+No code from a file is run: safetensors and `torch.load(weights_only=True)` read tensors only, and from a TorchScript
+archive the tensors are read without its code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -21,11 +21,20 @@ from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 
-__all__ = ["Source", "count_layers", "load_strictly", "read_checkpoint", "shape_of"]
+__all__ = [
+    "Source",
+    "build_empty",
+    "count_layers",
+    "load_strictly",
+    "published_name",
+    "read_checkpoint",
+    "shape_of",
+    "split_block_name",
+]
 
 _NAMED_IN_ERRORS = 3
-# What the readers raise on files that are broken or are something else.
-_BROKEN = (
+# The errors that the readers raise for a broken file or one of another kind.
+_READ_ERRORS = (
     OSError,
     SafetensorError,
     zipfile.BadZipFile,
@@ -37,6 +46,8 @@ _BROKEN = (
     TypeError,
     AttributeError,
 )
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
 _WRAPPERS = ("state_dict", "module", "model")
 _STORAGE_DTYPES = {
     "FloatStorage": torch.float32,
@@ -53,11 +64,11 @@ _STORAGE_DTYPES = {
 
 
 class Source(NamedTuple):
-    """Where one of our tensors comes from in a file.
+    """The place in a file that a tensor of a module is read from.
 
     Attributes:
-        keys: the file's tensors, stacked along the first dimension.
-        transposed: the file holds it with its two dimensions swapped.
+        keys: Names of the tensors in the file. Several are joined along the first dimension.
+        transposed: Whether the file holds the tensor with its two dimensions swapped.
     """
 
     keys: tuple[str, ...]
@@ -65,14 +76,14 @@ class Source(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file, by name.
+    """The tensors of a file of weights, by name.
 
     Args:
-        path: safetensors, a pickled state dict (also under "state_dict", "module" or "model"; a "module." prefix is
-            dropped) or a TorchScript archive.
+        path: Safetensors file, pickled state dict or TorchScript archive. The state dict may lie under "state_dict",
+            "module" or "model"; a prefix "module." that all names share is removed.
 
     Raises:
-        UserError: the file cannot be read, holds no tensors, or holds anything but plain data.
+        UserError: The file cannot be read, holds no tensors, or holds something other than plain data.
     """
     try:
         if path.suffix == ".safetensors":
@@ -82,7 +93,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
-    except _BROKEN as error:
+    except _READ_ERRORS as error:
         reason = str(error).strip().partition("\n")[0][:200]
         raise UserError(
             f"{path}: cannot read weights from this file ({reason}); give an unbroken checkpoint with tensors only"
@@ -104,7 +115,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    """The tensors of a TorchScript archive by attribute path. Its code is not even read."""
+    """The tensors of a TorchScript archive, by attribute path. Its code is not read."""
     with zipfile.ZipFile(path) as archive:
         pickled = next((n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")), None)
         if pickled is None:
@@ -126,11 +137,11 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 
 
 class _ScriptObject:
-    """Stands for every class that a TorchScript archive defines: attributes and no behaviour."""
+    """Stand-in for every class that a TorchScript archive defines. It has attributes and no behaviour."""
 
 
 class _ArchiveUnpickler(pickle.Unpickler):
-    """Knows tensors, plain containers and inert stand-ins; refuses every other name."""
+    """An unpickler that knows tensors, plain containers and inert stand-ins, and refuses every other name."""
 
     def __init__(self, stream: Any, read_storage: Callable[[str], bytes]) -> None:
         super().__init__(stream)
@@ -139,7 +150,7 @@ class _ArchiveUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
-            # A fresh class each time: a pickle may set attributes on the classes that it names.
+            # A new class each time, as a pickle may set attributes of the classes that it names.
             return type("ScriptObject", (_ScriptObject,), {})
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return lambda storage, offset, size, stride, *_: torch.as_strided(storage, size, stride, offset)
@@ -160,10 +171,16 @@ class _ArchiveUnpickler(pickle.Unpickler):
 
 
 def shape_of(state: Mapping[str, Tensor], key: str, origin: str, dims: int) -> tuple[int, ...]:
-    """Shape of a tensor from which a config is inferred.
+    """Shape of a tensor that tells the size of a model.
+
+    Args:
+        state: Tensors of a file, by name.
+        key: Name of the tensor.
+        origin: File or folder that the error names.
+        dims: Number of dimensions that the tensor must have.
 
     Raises:
-        UserError: the file has no such tensor, or not of that many dimensions.
+        UserError: The file has no such tensor, or the tensor has another number of dimensions.
     """
     if key not in state:
         raise UserError(f"{origin}: the weights do not fit: missing {key}; give a checkpoint of the named backbone")
@@ -173,8 +190,43 @@ def shape_of(state: Mapping[str, Tensor], key: str, origin: str, dims: int) -> t
 
 
 def count_layers(state: Iterable[str], prefix: str) -> int:
-    """How many layers a state dict holds under `prefix`, which is followed by the layer's number."""
+    """Number of layers in a state dict. Their names start with `prefix` and the layer's number."""
     return len({key[len(prefix) :].partition(".")[0] for key in state if key.startswith(prefix)})
+
+
+def split_block_name(name: str) -> tuple[str, str, str] | None:
+    """Tower, layer and the rest of the name of a tensor in a layer; None for a tensor outside the layers.
+
+    For example "vision_blocks.3.qkv.weight" gives ("vision", "3", "qkv.weight").
+    """
+    match = re.fullmatch(r"(vision|text)_blocks\.(\d+)\.(.+)", name)
+    return None if match is None else (match[1], match[2], match[3])
+
+
+def published_name(name: str, table: Mapping[str, str]) -> str:
+    """Name of a tensor in a file: what the table says for it, or for its module, with "weight" or "bias" added."""
+    if name in table:
+        return table[name]
+    module, _, kind = name.rpartition(".")
+    return f"{table[module]}.{kind}"
+
+
+def build_empty(build: Callable[[], ModuleT], family: str, origin: str) -> ModuleT:
+    """A module without memory for its weights (on the meta device), for `load_strictly` to fill.
+
+    Args:
+        build: Constructor of the module, with sizes that were read from a file.
+        family: Name of the model that the error names, for example "CLIP".
+        origin: File or folder that the error names.
+
+    Raises:
+        UserError: The sizes do not fit each other.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{origin}: its sizes make no {family} ({error}); give another checkpoint") from error
 
 
 def load_strictly(
@@ -184,18 +236,20 @@ def load_strictly(
     origin: str,
     may_stay_unused: Callable[[str], bool],
 ) -> list[str]:
-    """Fill every tensor of `module` (which may be on the meta device) from `state`, in float32.
+    """Fill every tensor of a module from a state dict, in float32.
 
     Args:
-        source_of: name of our tensor -> where it comes from.
-        origin: the file or folder, for the error.
-        may_stay_unused: whether a key of `state` that no tensor of ours uses is fine.
+        module: Module to fill; it may be on the meta device.
+        state: Tensors of a file, by name.
+        source_of: Function from the name of a tensor of the module to its place in the file.
+        origin: File or folder that the error names.
+        may_stay_unused: Function that tells whether the file may hold a tensor that the module does not use.
 
     Returns:
-        The keys of `state` that were not used.
+        The names in `state` that were not used.
 
     Raises:
-        UserError: keys are missing, unexpected or of another shape; the first of each are named.
+        UserError: Tensors are missing, unexpected or of another shape. The message names the first of each.
     """
     filled: dict[str, Tensor] = {}
     missing: dict[str, None] = {}

@@ -1,33 +1,54 @@
-"""Words to token ids: CLIP's byte-pair encoding and BERT's WordPiece (`docs/method.md` section 0)."""
+"""Expressions to token ids: CLIP's byte-pair encoding and BERT's WordPiece (`docs/method.md` section 0)."""
 
 from __future__ import annotations
 
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.models.backbones.backbone import TextBatch
 from vlp_rvos.utils.extras import import_optional
 from vlp_rvos.utils.plain_text import short_repr
 
-__all__ = ["ClipTokenizer", "ExpressionTokenizer", "WordPieceTokenizer"]
+__all__ = ["ClipTokenizer", "ExpressionTokenizer", "TextBatch", "WordPieceTokenizer"]
 
 _CLIP_START, _CLIP_END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+@dataclass(frozen=True)
+class TextBatch:
+    """Tokenized expressions.
+
+    Attributes:
+        ids: (B, S) int64 token ids. Position 0 holds the start token.
+        mask: (B, S) bool, True for tokens of the expression, its start and end token included, and False for padding.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """The same batch on another device."""
+        return TextBatch(self.ids.to(device), self.mask.to(device))
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+
 class ExpressionTokenizer:
-    """Expressions -> padded ids, with a start and an end token around each.
+    """Turns expressions into padded token ids, with a start and an end token around each expression.
 
     Args:
-        encode: one expression -> its ids without start and end token.
-        start: id of the start token.
-        end: id of the end token.
+        encode: Function from one expression to its token ids, without start and end token.
+        start: Id of the start token.
+        end: Id of the end token.
     """
 
     def __init__(self, encode: Callable[[str], list[int]], start: int, end: int) -> None:
@@ -35,16 +56,16 @@ class ExpressionTokenizer:
         self.start, self.end = start, end
 
     def __call__(self, expressions: Sequence[str], max_words: int) -> TextBatch:
-        """Tokenize a batch, padded with 0 to its longest expression.
+        """Tokenize a batch, and pad it with 0 to the length of its longest expression.
 
         Args:
             expressions: B texts.
-            max_words: longest result in tokens, start and end token included. Longer ones are cut before the end
-                token, with a `VLPRVOSWarning` that names the expression and the limit.
+            max_words: Largest number of tokens of an expression, start and end token included. A longer expression is
+                cut off before its end token, with a `VLPRVOSWarning` that names the expression and the limit.
 
         Raises:
-            UserError: an expression is empty, white space, or nothing that can be read.
-            ValueError: no expressions, or a limit that leaves no room for a word.
+            UserError: An expression is empty, is white space only, or gives no tokens.
+            ValueError: There are no expressions, or the limit leaves no room for a word.
         """
         if isinstance(expressions, str) or not expressions:
             raise ValueError("expressions must be a non-empty sequence of strings")
@@ -74,14 +95,14 @@ class ExpressionTokenizer:
 
 
 class ClipTokenizer(ExpressionTokenizer):
-    """CLIP's lower-cased byte-pair encoding."""
+    """CLIP's byte-pair encoding of the lower-cased expression."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> ClipTokenizer:
-        """Read `tokenizer.json`, else `vocab.json` with `merges.txt`, of a Hugging Face folder.
+        """The tokenizer of a folder in Hugging Face format: `tokenizer.json`, or else `vocab.json` and `merges.txt`.
 
         Raises:
-            UserError: the folder has neither, or they cannot be read.
+            UserError: The folder has neither, or they cannot be read.
         """
         whole, vocab, merges = (folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt"))
         try:
@@ -91,7 +112,7 @@ class ClipTokenizer(ExpressionTokenizer):
                 tokenizer = _clip_bpe(vocab, merges)
             else:
                 raise UserError(
-                    f"{folder}: no tokenizer.json, nor vocab.json with merges.txt; add CLIP's tokenizer files"
+                    f"{folder}: no tokenizer.json, nor vocab.json and merges.txt; add CLIP's tokenizer files"
                 )
         except UserError:
             raise
@@ -102,16 +123,16 @@ class ClipTokenizer(ExpressionTokenizer):
             raise UserError(f"{folder}: its tokenizer lacks {_CLIP_START} or {_CLIP_END}; give CLIP's tokenizer files")
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        # An expression is only words: "<|endoftext|>" typed by a user must not end the text.
+        # A user who types "<|endoftext|>" means these characters: they must not end the text.
         tokenizer.encode_special_tokens = True
         return cls(lambda text: tokenizer.encode(text, add_special_tokens=False).ids, start, end)
 
     @classmethod
     def from_package(cls) -> ClipTokenizer:
-        """OpenAI's vocabulary, as the package instant-clip-tokenizer carries it.
+        """The tokenizer of OpenAI's checkpoints, from the package instant-clip-tokenizer.
 
         Raises:
-            UserError: the package is not installed.
+            UserError: The package is not installed.
         """
         tokenizer = import_optional("instant_clip_tokenizer", extra="clip").Tokenizer()
         return cls(
@@ -144,13 +165,13 @@ def _clip_bpe(vocab: Path, merges: Path) -> Tokenizer:
 
 
 class WordPieceTokenizer(ExpressionTokenizer):
-    """BERT's uncased WordPiece.
+    """BERT's WordPiece encoding of the lower-cased expression.
 
     Args:
-        path: a `vocab.txt`, one piece a line.
+        path: Vocabulary file with one word piece a line, BERT's `vocab.txt`.
 
     Raises:
-        UserError: the file cannot be read or lacks [CLS], [SEP] or [UNK].
+        UserError: The file cannot be read, or lacks [CLS], [SEP] or [UNK].
     """
 
     def __init__(self, path: Path | str) -> None:

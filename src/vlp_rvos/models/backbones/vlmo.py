@@ -1,14 +1,14 @@
-"""VLMo on its unimodal paths, opened into its parts (`docs/method.md` section 0 [P]).
+"""VLMo on its image path and its text path, opened into its parts.
 
-One stack of attention layers serves both modalities; each layer has an image expert and a text expert. The
-vision-language experts are for joint sequences, which the method does not build, and are left out.
+One stack of attention layers serves both modalities, and each layer has an image expert and a text expert. The
+vision-language experts are for sequences of both, which the method does not build: they are left out. `docs/method.md`
+section 0 [P]; the marks [P] and [D] say whether a choice is the paper's or ours.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,10 +18,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens, TextBatch
-from vlp_rvos.models.backbones.packaged import MINILM_VOCABULARY
-from vlp_rvos.models.backbones.pretrained_files import Source, count_layers, load_strictly, read_checkpoint, shape_of
-from vlp_rvos.models.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.models.backbones.backbone import Block
+from vlp_rvos.models.backbones.patch_backbone import PatchBackbone, resize_table
+from vlp_rvos.models.backbones.pretrained_files import (
+    Source,
+    build_empty,
+    count_layers,
+    load_strictly,
+    published_name,
+    read_checkpoint,
+    shape_of,
+    split_block_name,
+)
+from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY
+from vlp_rvos.models.backbones.tokenizers import TextBatch, WordPieceTokenizer
 
 __all__ = ["VLMO_PRESETS", "VlmoBackbone", "VlmoConfig", "load_vlmo"]
 
@@ -36,14 +46,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VlmoConfig:
-    """Sizes of a VLMo. The defaults are the base model.
+    """Sizes of a VLMo. The defaults are those of the base model.
 
     Attributes:
-        image_size: side of the pretraining images in pixels.
-        patch_size: side of a patch in pixels.
-        width, layers, heads, mlp_width: of the shared transformer.
-        vocab: number of token ids.
-        text_length: longest text that the relative position bias knows.
+        image_size: Side of the pretraining images, in pixels.
+        patch_size: Side of a patch, in pixels.
+        width: Token width of both paths and of the shared space.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        mlp_width: Hidden width of the MLP of each expert.
+        vocab: Number of token ids.
+        text_length: Longest text that the relative position bias knows, in tokens.
     """
 
     image_size: int = 224
@@ -57,17 +70,17 @@ class VlmoConfig:
 
     @property
     def grid(self) -> int:
-        """Patches along a side of a pretraining image."""
+        """Number of patches along a side of a pretraining image."""
         return self.image_size // self.patch_size
 
     @property
     def image_rows(self) -> int:
-        """Rows of the bias table for two patches: one for each offset."""
+        """Number of rows of the bias table for pairs of patches: one for each offset."""
         return (2 * self.grid - 1) ** 2
 
     @property
     def bias_rows(self) -> int:
-        """Rows of the bias table: patch offsets, image CLS, image-text pairs, word offsets, text CLS."""
+        """Number of rows of the bias table: patch offsets, image CLS, image-text pairs, word offsets, text CLS."""
         return self.image_rows + _CLS_ROWS + _CROSS_ROWS + 2 * self.text_length
 
 
@@ -77,15 +90,15 @@ VLMO_PRESETS: dict[str, VlmoConfig] = {
 }
 
 
-class VlmoBackbone(Backbone):
-    """VLMo's image and text paths, which share norm, attention and layer scale of every layer.
+class VlmoBackbone(PatchBackbone):
+    """VLMo's image and text paths, whose layers share norm, attention and layer scale.
 
-    Built with the weights of a fresh initialisation and not yet frozen: use `random` or `load_vlmo`.
+    It starts with random weights; `load_vlmo` gives pretrained ones.
 
     Attributes:
-        config: the sizes.
-        tokenizer: words to ids; None until the first `tokenize`.
-        unused_keys: what the loaded checkpoint holds beyond these paths (vision-language experts, other heads).
+        config: Sizes of the model.
+        unused_keys: Names of the tensors of the loaded checkpoint that neither path uses, for example those of the
+            vision-language experts.
     """
 
     causal = False
@@ -97,9 +110,8 @@ class VlmoBackbone(Backbone):
         self.config, self.name = config, name
         self.patch_size = self.size_multiple = config.patch_size
         self.vision_width = self.text_width = self.shared_width = d = config.width
-        self.max_words = min(_MAX_WORDS, config.text_length)
+        self.text_length, self.max_words = config.text_length, min(_MAX_WORDS, config.text_length)
         self.pyramid_widths = {}
-        self.tokenizer: WordPieceTokenizer | None = None
         self.unused_keys: list[str] = []
 
         self.patch_embedding = nn.Conv2d(3, d, config.patch_size, config.patch_size)
@@ -126,37 +138,16 @@ class VlmoBackbone(Backbone):
             text.norm1, text.qkv, text.out = image.norm1, image.qkv, image.out
             text.scale1, text.scale2 = image.scale1, image.scale2
 
-    @classmethod
-    def random(cls, config: VlmoConfig, name: str) -> VlmoBackbone:
-        """A frozen backbone with random weights, for tests and for measuring speed."""
-        backbone = cls(config, name)
-        backbone.freeze()
-        return backbone
-
     # --- words -----------------------------------------------------------------------------------------------------
-    def tokenize(self, expressions: Sequence[str]) -> TextBatch:
-        """See `Backbone.tokenize`.
+    def default_tokenizer(self) -> WordPieceTokenizer:
+        if self.config.vocab != _BERT_VOCAB:
+            raise UserError(f"{self.name} has {self.config.vocab} token ids, which is not BERT's vocabulary")
+        return WordPieceTokenizer(BERT_VOCABULARY)
 
-        Raises:
-            UserError: also where no vocabulary fits or is installed.
-        """
-        if self.tokenizer is None:
-            if self.config.vocab != _BERT_VOCAB:
-                raise UserError(f"{self.name} has {self.config.vocab} token ids, which is not BERT's vocabulary")
-            self.tokenizer = WordPieceTokenizer(MINILM_VOCABULARY.locate())
-        return self.tokenizer(expressions, self.max_words)
-
-    def embed_text(self, text: TextBatch) -> Tensor:
-        """Word and type embeddings, (B, S, d_t); positions are only relative.
-
-        Raises:
-            ValueError: S is more than the relative position bias knows.
-        """
-        length = text.ids.shape[1]
-        if length > self.config.text_length:
-            raise ValueError(f"{length} tokens do not fit {self.name}: it takes {self.config.text_length}")
-        words: Tensor = self.word_norm(self.word_embedding(text.ids) + self.word_type_embedding.weight[0])
-        return words + self.modality_embedding.weight[_TEXT_TYPE]
+    def place_words(self, words: Tensor) -> Tensor:
+        """See `PatchBackbone.place_words`. Word positions are in the attention bias alone."""
+        normed: Tensor = self.word_norm(words + self.word_type_embedding.weight[0])
+        return normed + self.modality_embedding.weight[_TEXT_TYPE]
 
     def finish_text(self, x: Tensor) -> Tensor:
         normed: Tensor = self.norm(x)
@@ -165,14 +156,10 @@ class VlmoBackbone(Backbone):
     def pool_text(self, x: Tensor, text: TextBatch) -> Tensor:
         return x[:, 0]
 
-    def project_text(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.text_projection(x)
-        return projected
-
     def text_bias(self, mask: Tensor, layer: int = 0, prompts: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
         """See `Backbone.text_bias`: (B, heads, L, L). Words keep the distances that they have without prompts.
 
-        As in the original no row sees padding, not even a padding token's own.
+        As in the original, padding is hidden from every row, also from its own.
         """
         length, device = mask.shape[1], mask.device
         words = torch.cat([torch.arange(1, device=device), torch.arange(1 + prompts, length, device=device)])
@@ -182,23 +169,15 @@ class VlmoBackbone(Backbone):
         return bias[None].masked_fill(~mask[:, None, None, :], float("-inf"))
 
     # --- frames ----------------------------------------------------------------------------------------------------
-    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
-        height, width = images.shape[-2:]
-        grid = self.check_size(height, width, pool)
-        patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
-        cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
-        image_type = self.modality_embedding.weight[_IMAGE_TYPE].to(patches.dtype)
-        return FrameTokens(torch.cat([cls, patches], dim=1) + image_type, grid, patches)
+    def place_patches(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """See `PatchBackbone.place_patches`. Patch positions are in the attention bias alone."""
+        return tokens + self.modality_embedding.weight[_IMAGE_TYPE].to(tokens.dtype)
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor:
-        """See `Backbone.vision_bias`. On another grid than the pretraining one the table is resized, bicubic [D]."""
+        """See `Backbone.vision_bias`. For a grid other than the pretraining one the table is resized, bicubic [D]."""
         table, rows = self._layer_table(layer), self.config.image_rows
-        patches, cls = table[:rows], table[rows : rows + _CLS_ROWS]
-        side = self.config.grid
-        if grid != (side, side):
-            square = patches.T.reshape(1, -1, 2 * side - 1, 2 * side - 1)
-            offsets = (2 * grid[0] - 1, 2 * grid[1] - 1)
-            patches = F.interpolate(square, offsets, mode="bicubic", align_corners=False)[0].flatten(1).T
+        cls = table[rows : rows + _CLS_ROWS]
+        patches = resize_table(table[:rows], 2 * self.config.grid - 1, (2 * grid[0] - 1, 2 * grid[1] - 1))
         index = image_bias_index(grid).to(table.device)
         bias = torch.cat([patches, cls])[index].permute(2, 0, 1)
         return F.pad(bias, (0, extra, 0, extra))[None]
@@ -207,18 +186,17 @@ class VlmoBackbone(Backbone):
         normed: Tensor = self.norm(x)
         return normed
 
-    def project_vision(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.vision_projection(x)
-        return projected
-
     def _layer_table(self, layer: int) -> Tensor:
-        """(rows, heads): the part of the bias table that belongs to a layer."""
+        """The columns of the bias table that belong to a layer, (rows, heads)."""
         heads = self.config.heads
         return self.bias_table[:, layer * heads : (layer + 1) * heads]
 
 
 def _with_cls(pairs: Tensor, first_cls_row: int) -> Tensor:
-    """Frame (L, L) rows with those of the CLS token: it to any, any to it, it to itself."""
+    """(L, L) rows for pairs of tokens -> (1 + L, 1 + L) with the CLS token, which has three rows of its own.
+
+    The rows from `first_cls_row` on are for: CLS to any token, any token to CLS, CLS to itself.
+    """
     index = F.pad(pairs, (1, 0, 1, 0))
     index[0, :] = first_cls_row
     index[:, 0] = first_cls_row + 1
@@ -227,7 +205,7 @@ def _with_cls(pairs: Tensor, first_cls_row: int) -> Tensor:
 
 
 def image_bias_index(grid: tuple[int, int]) -> Tensor:
-    """(1 + h*w, 1 + h*w) int64: row of the bias table [patch offsets, CLS] for each query and key."""
+    """Row of the table [patch offsets, CLS] for each query and key of a frame, (1 + h*w, 1 + h*w) int64."""
     h, w = grid
     y, x = torch.arange(h)[:, None].expand(-1, w).flatten(), torch.arange(w).repeat(h)
     dy, dx = y[:, None] - y[None, :] + h - 1, x[:, None] - x[None, :] + w - 1
@@ -235,7 +213,7 @@ def image_bias_index(grid: tuple[int, int]) -> Tensor:
 
 
 def text_bias_index(length: int, config: VlmoConfig) -> Tensor:
-    """(length, length) int64: row of the whole bias table for each query and key of a text."""
+    """Row of the whole bias table for each query and key of a text, (length, length) int64."""
     position = torch.arange(length - 1)
     first_word_row = config.image_rows + _CLS_ROWS + _CROSS_ROWS
     rows = position[None, :] - position[:, None] + (config.text_length - 2) + first_word_row
@@ -243,14 +221,14 @@ def text_bias_index(length: int, config: VlmoConfig) -> Tensor:
 
 
 def load_vlmo(source: str | Path, name: str) -> VlmoBackbone:
-    """Load a frozen VLMo in float32 from an official checkpoint (base or large).
+    """A VLMo with pretrained weights, frozen, in float32.
 
     Args:
-        source: the checkpoint file.
-        name: what the backbone is called from then on.
+        source: File of an official checkpoint, base or large.
+        name: Name for the backbone.
 
     Raises:
-        UserError: there is no such file, it cannot be read, or the weights do not fit.
+        UserError: There is no such file, it cannot be read, or the weights do not fit.
     """
     path, origin = Path(source), str(source)
     if not path.is_file():
@@ -263,16 +241,11 @@ def load_vlmo(source: str | Path, name: str) -> VlmoBackbone:
     for key in [key for key in state if key.endswith(".attn.q_bias")]:
         # The original attention has no key bias.
         state[key.removesuffix("q_bias") + "k_bias"] = torch.zeros_like(state[key])
-    try:
-        with torch.device("meta"):
-            backbone = VlmoBackbone(config, name)
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{origin}: its sizes make no VLMo ({error}); give another checkpoint") from error
+    backbone = build_empty(lambda: VlmoBackbone(config, name), "VLMo", origin)
     backbone.unused_keys = load_strictly(backbone, state, _source, origin, lambda key: True)
     backbone._share_attention()
-    _log.info("%s: %d keys of the checkpoint are not used", origin, len(backbone.unused_keys))
-    backbone.freeze()
-    return backbone
+    _log.info("%s: %d tensors of the checkpoint are not used", origin, len(backbone.unused_keys))
+    return backbone.freeze()
 
 
 def _infer_config(state: Mapping[str, Tensor], origin: str) -> VlmoConfig:
@@ -302,7 +275,7 @@ def _infer_config(state: Mapping[str, Tensor], origin: str) -> VlmoConfig:
 
 
 def _check_index(state: Mapping[str, Tensor], key: str, ours: Tensor, origin: str) -> None:
-    """Refuse a checkpoint whose bias table is laid out in another way: it would load and be wrong."""
+    """Refuse a checkpoint whose bias table has another layout, which would load and give wrong features."""
     if key in state and not torch.equal(state[key].long(), ours):
         raise UserError(f"{origin}: the weights do not fit: {key} is not the official one; give an official VLMo")
 
@@ -319,7 +292,7 @@ _OUTSIDE = {
     "vision_projection": "itc_image_proj.fc",
     "text_projection": "itc_text_proj.fc",
 }
-_SHARED_PARTS = {
+_BLOCK = {
     "norm1.weight": ("norm1.weight",),
     "norm1.bias": ("norm1.bias",),
     "qkv.weight": ("attn.qkv.weight",),
@@ -332,12 +305,10 @@ _SHARED_PARTS = {
 
 
 def _source(name: str) -> Source:
-    if block := re.fullmatch(r"(vision|text)_blocks\.(\d+)\.(.+)", name):
-        tower, layer, part = block.groups()
-        expert = "imag" if tower == "vision" else "text"
-        module, _, kind = part.partition(".")
+    if block := split_block_name(name):
+        tower, layer, part = block
+        expert = {"vision": "imag", "text": "text"}[tower]
         own = {"norm2": f"norm2_{expert}", "fc1": f"mlp_{expert}.fc1", "fc2": f"mlp_{expert}.fc2"}
-        keys = _SHARED_PARTS[part] if part in _SHARED_PARTS else (f"{own[module]}.{kind}",)
+        keys = _BLOCK[part] if part in _BLOCK else (published_name(part, own),)
         return Source(tuple(f"transformer.blocks.{layer}.{key}" for key in keys))
-    module, _, kind = name.partition(".")
-    return Source((".".join(filter(None, (_OUTSIDE[module], kind))),))
+    return Source((published_name(name, _OUTSIDE),))
