@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from clips import frames, write_video
 
 from vlp_rvos import __version__
 from vlp_rvos.cli import app as cli
@@ -42,7 +44,7 @@ def test_mistakes_in_options_are_found_without_torch() -> None:
     code = f"import sys; from vlp_rvos.cli import app; print(app.main({arguments}), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2 False\n"
-    assert done.stderr == "error: threshold must be between 0 and 1 (both excluded), not 2\n"
+    assert done.stderr == "error: threshold must be greater than 0 and less than 1, not 2\n"
 
 
 @pytest.mark.parametrize(
@@ -137,3 +139,80 @@ def test_warnings_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
     monkeypatch.setattr("vlp_rvos.models.checkpoint.shipped_models", warn)
     assert cli.main(["models"]) == 0
     assert capsys.readouterr().err == "warning: two lines\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "bench overhead --threads 0",
+        "bench overhead --threads 1000000000",
+        "bench overhead --rounds 0",
+        "bench overhead --rounds 1e9",
+        "data preview mevis folder --count 0",
+        "data preview mevis folder --seed -1",
+        f"data preview mevis folder --seed {10**30}",
+        "evaluate grounding folder --pairs 0",
+        "evaluate grounding folder --samples 1000000000",
+        "evaluate mevis folder --workers 1000000000",
+        "evaluate run folder --size 1000000000",
+        "evaluate run folder --threshold nan",
+        "evaluate run folder --presence-threshold inf",
+        "evaluate run folder --min-part nan",
+        "evaluate run folder --memory-frames 1000000000",
+        f"evaluate run folder --memory-frames {'9' * 5000}",
+        "ablate -o out --steps 0",
+        f"ablate -o out --steps {10**30}",
+        "ablate -o out --seeds -1",
+        f"ablate -o out --seeds {10**30}",
+        f"ablate -o out --seeds {'9' * 5000}",
+        "train mini -o out --set steps=.inf",
+        "train mini -o out --set lr=.nan",
+        "train mini -o out --set data.clip_length=1000000000",
+        f"train mini -o out --set threads={10**30}",
+        "pretrain -o out --set minutes=.inf",
+    ],
+)
+def test_every_number_has_a_range(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert len(printed.err.splitlines()) == 1
+    assert len(printed.err) < 1500
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "segment {} dog -o out",
+        "segment frames dog -o out",
+        "segment video.mp4 dog -o out --model {}",
+        "train {}",
+        "ablate {} -o out",
+        "pretrain {} -o out",
+        "evaluate rle {} {}",
+        "evaluate compare {} {}",
+        "evaluate grounding folder --config {}",
+        "export {} -o out",
+    ],
+)
+@pytest.mark.parametrize("kind", ["a named pipe", "a device"])
+def test_pipes_and_devices_are_named_and_not_opened(
+    command: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    special = Path("pipe.mp4") if kind == "a named pipe" else Path("/dev/zero")
+    if kind == "a named pipe":
+        os.mkfifo(special)
+    Path("frames").mkdir()
+    (Path("frames") / "0.png").symlink_to(special.absolute())
+    write_video(tmp_path / "video.mp4", frames(1))
+    assert cli.main(command.format(*[special] * 2).split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert f"is {kind}, not a file" in printed.err
+    assert not Path("out").exists()

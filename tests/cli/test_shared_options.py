@@ -40,7 +40,7 @@ def test_values_reach_the_record() -> None:
     assert found == InferenceOptions(
         size=64, threshold=0.3, memory_frames=2, overrides={"history": False, "mlp_ratio": 2}
     )
-    with pytest.raises(UserError, match="presence threshold must be between 0 and 1"):
+    with pytest.raises(UserError, match="presence_threshold must be from 0 to 1, not 2"):
         inference_options(presence_threshold=2)
     with pytest.raises(UserError, match="write key=value"):
         inference_options(overrides=["history"])
@@ -61,8 +61,8 @@ def test_every_command_that_runs_a_model_has_all_of_them(command: str, capsys: p
     [
         ("--precision fp8", "'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16', 'int8'"),
         ("--runtime jit", "'jit' is not one of 'auto', 'torch', 'onnx', 'openvino'"),
-        ("--threshold 1", "threshold must be between 0 and 1"),
-        ("--size 0", "size must be greater than 0"),
+        ("--threshold 1", "threshold must be greater than 0 and less than 1, not 1"),
+        ("--size 0", "size must be from 1 to 4096, not 0"),
         ("--set a=1 --set a=2", "the setting 'a' is given twice"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_checkpoint_runs_on_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"threshold": 0.0}, "threshold"),
         ({"threshold": 1.0}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"presence_threshold": 1.5}, "presence threshold"),
+        ({"presence_threshold": 1.5}, "presence_threshold"),
         ({"size": 0}, "size"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"device": "cuda:x"}, "unknown device"),

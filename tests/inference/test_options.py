@@ -12,12 +12,12 @@ from vlp_rvos.models.model_config import ModelConfig
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"threshold": 0.0}, "threshold must be between 0 and 1"),
-        ({"threshold": 1.0}, "threshold must be between 0 and 1"),
+        ({"threshold": 0.0}, "threshold must be greater than 0 and less than 1"),
+        ({"threshold": 1.0}, "threshold must be greater than 0 and less than 1"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"presence_threshold": 1.5}, "presence threshold must be between 0 and 1, not 1.5"),
-        ({"presence_threshold": -0.1}, "presence threshold"),
-        ({"size": 0}, "size must be greater than 0"),
+        ({"presence_threshold": 1.5}, "presence_threshold must be from 0 to 1, not 1.5"),
+        ({"presence_threshold": -0.1}, "presence_threshold"),
+        ({"size": 0}, "size must be from 1 to 4096, not 0"),
     ],
 )
 def test_values_out_of_range(values: dict[str, float], words: str) -> None:

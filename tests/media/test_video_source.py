@@ -50,13 +50,19 @@ def test_selection(tmp_path: Path, kind: str, options: dict[str, float], expecte
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"every": 0}, "every must be at least 1"),
+        ({"every": 0}, "every must be from 1"),
+        ({"every": 10**30}, "every must be from 1"),
         ({"start": -1.0}, "start must be"),
         ({"start": math.nan}, "start must be"),
         ({"start": 2.0, "end": 1.0}, "end .* later than start"),
         ({"end": 0.0}, "end .* later than start"),
-        ({"end": math.nan}, "end .* later than start"),
+        ({"end": math.nan}, "end must be"),
+        ({"end": math.inf}, "end must be"),
+        ({"start": 1e15}, "start must be from 0 to 1000000000, not 1e\\+15"),
         ({"fps": 0.0}, "fps must be"),
+        ({"fps": math.inf}, "fps must be"),
+        ({"fps": math.nan}, "fps must be"),
+        ({"fps": 1e300}, "fps must be"),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, float], words: str) -> None:

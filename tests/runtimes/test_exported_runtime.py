@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(folder: Path) -> None:
         ({"hashes": {"text.onnx": "0", "clip.onnx": "0"}}, "text.onnx: not what was exported"),
         ({"tokenizer": ["other", [1]]}, "unknown tokenizer 'other'"),
         ({"tokenizer": ["wordpiece", [1, 2, 3]]}, "another vocabulary"),
-        ({"config": {"width": 0}}, "width is 0"),
+        ({"config": {"width": 0}}, "width must be from 1 to 4096, not 0"),
     ):
         change_manifest(folder, **values)
         with pytest.raises(UserError, match=words) as caught:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -85,3 +86,18 @@ def test_none_where_allowed() -> None:
 def test_mistakes_name_the_key(values: object, message: str) -> None:
     with pytest.raises(UserError, match=f"^file: {message}"):
         record_from(Outer, values, "file")
+
+
+def test_values_in_messages_are_short() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    for values in ({"name": deep}, {"name": ["x" * 50_000]}, {"y" * 50_000: 1}, deep):
+        with pytest.raises(UserError) as caught:
+            record_from(Outer, values, "file")
+        assert len(str(caught.value)) < 500
+
+
+def test_a_number_beyond_all_floats_is_infinite() -> None:
+    assert record_from(Outer, {"name": "x", "rate": 10**400}, "file").rate == math.inf
+    assert record_from(Outer, {"name": "x", "rate": -(10**400)}, "file").rate == -math.inf

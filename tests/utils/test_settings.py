@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,3 +96,19 @@ def test_mistakes_in_overrides() -> None:
         read_settings(Settings, None, ["nam=a"])
     with pytest.raises(UserError, match="'name' is given twice"):
         read_settings(Settings, None, ["name=a", "name=b"])
+
+
+def test_what_is_no_file_of_settings(tmp_path: Path) -> None:
+    large, latin, pipe = (tmp_path / name for name in ("large.yaml", "latin.yaml", "pipe.yaml"))
+    large.write_text("#" * 2**20 + "\n")
+    latin.write_bytes(b"name: caf\xe9\n")
+    os.mkfifo(pipe)
+    for file, message in (
+        (large, "has more than 1024 KiB"),
+        (latin, "cannot be read"),
+        (pipe, "is a named pipe, not a file"),
+        (tmp_path, "cannot be read"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            read_settings(Settings, file)
+        assert str(file) in str(caught.value)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 import pytest
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.utils.text_files import read_text
 
 TEXT = 'cat 1 "ein schöner Käfer"\n'
@@ -49,3 +51,9 @@ def test_line_breaks_of_all_systems(tmp_path: Path) -> None:
 def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         read_text(tmp_path / "nowhere")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UserError, match="is a named pipe"):
+        read_text(tmp_path / "pipe.json")

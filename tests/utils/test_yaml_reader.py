@@ -87,9 +87,47 @@ def test_mappings_may_be_merged() -> None:
         ("{[1]: 2}", "unhashable key"),
         ("!!python/object:os.system x", "could not determine a constructor"),
         ("a: \x01", "special characters are not allowed"),
+        ("a: \ud800", "special characters are not allowed"),
+        ("!!int x", r"'x' is not a number .* \(line 1, column 1\)"),
+        ("!!int ''", "'' is not a number"),
+        ("1" * 5000, "is not a number of up to 4300 digits"),
+        ("a: !!float x", r"'x' is not a number \(line 1, column 4\)"),
+        ("!!float ''", "'' is not a number"),
+        ("!!bool x", "'x' is not true or false"),
+        ("!!timestamp 2026-99-99", "could not determine a constructor"),
+        ("!!binary aGk=", "could not determine a constructor"),
+        ("!!set {a}", "could not determine a constructor"),
+        ("!own x", "could not determine a constructor"),
+        ("!!map x", "expected a mapping node"),
+        ("!!str [x]", "expected a scalar node"),
+        ("<<: 1", "expected a mapping or list of mappings for merging"),
+        ("&a [*a]", "an alias stands for what it is itself a part of"),
+        ("&a {b: [1, *a]}", "an alias stands for what it is itself a part of"),
+        ("*a", "found undefined alias"),
+        ("[" * 60 + "]" * 60, "nested more than 50 levels deep"),
+        ("[" * 100_000, "nested more than 50 levels deep"),
+        ("a: " + "{b: " * 5000, "nested more than 50 levels deep"),
+        ("- " * 5000, "nested more than 50 levels deep"),
+        ('"a\\0b"', "holds NUL"),
+        ('"\\ud800"', "half a character"),
+        ("k" * 900 + ": 1\n" + "k" * 900 + ": 2", r"kkk\.\.\. \(820 characters left out\) \.\.\.kkk.* is given twice"),
     ],
 )
 def test_what_is_not_valid(text: str, message: str) -> None:
     with pytest.raises(UserError, match=f"^file: not valid YAML: .*{message}") as caught:
         read_yaml(text, "file")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["[{}]", "{{<<: [{}]}}"])
+def test_small_texts_that_stand_for_large_ones_are_refused(form: str) -> None:
+    lines = ["k0: &k0 {x: 1}"]
+    for i in range(1, 10):
+        lines.append(f"k{i}: &k{i} {form.format(', '.join([f'*k{i - 1}'] * 10))}")
+    with pytest.raises(UserError, match="more than 100000 values") as caught:
+        read_yaml("\n".join(lines), "file")
+    assert len(str(caught.value)) < 200
+
+
+def test_an_alias_may_be_used_again() -> None:
+    assert read_yaml("a: &a [1, 2]\nb: [*a, *a]", "file") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}

@@ -10,6 +10,8 @@ import typer
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
 from vlp_rvos.errors import INTERRUPTED, UserError
+from vlp_rvos.utils.plain_text import shorten
+from vlp_rvos.utils.ranges import MAX_SEED, Range
 
 __all__ = ["ablate"]
 
@@ -65,6 +67,9 @@ def _items(text: str | None) -> list[str]:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise UserError(f"--seeds: '{text}' is not a number; write for example 0,1")
-    return int(text)
+    # Python refuses to read numbers of thousands of digits.
+    if not text.isdecimal() or len(text) > 1000:
+        raise UserError(f"--seeds: '{shorten(text, 80)}' is not a number; write for example 0,1")
+    seed = int(text)
+    Range(0, MAX_SEED).check("--seeds", seed, UserError)
+    return seed

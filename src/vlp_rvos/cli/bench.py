@@ -27,8 +27,10 @@ def overhead(
     precision: Annotated[
         Literal["fp32", "bf16"], typer.Option(help="Number format of the model and of the tower.")
     ] = "fp32",
-    threads: Annotated[int | None, typer.Option(help="CPU threads of PyTorch.", show_default="its own choice")] = None,
-    rounds: Annotated[int, typer.Option(help="Number of timed runs; the median counts.")] = 7,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="CPU threads of PyTorch.", show_default="its own choice")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of timed runs; the median counts.")] = 7,
     training: Annotated[bool, typer.Option("--training/--no-training", help="Time a training step too.")] = True,
 ) -> None:
     """Time the whole model against its bare frozen vision tower, on this machine."""

@@ -11,6 +11,7 @@ import typer
 from vlp_rvos.cli.messages import echo, safe_text
 from vlp_rvos.cli.shared_options import JsonFile
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.ranges import MAX_SEED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -82,7 +83,7 @@ def preview(
         "sheet.png"
     ),
     count: Annotated[int, typer.Option(min=1, max=200, help="Number of samples.")] = 12,
-    seed: Annotated[int, typer.Option(help="Seed of the random choice of samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the random choice of samples.")] = 0,
 ) -> None:
     """Draw random samples of a data set, with their masks and expressions, into one image."""
     from vlp_rvos.data.benchmarks.preview import contact_sheet, to_png

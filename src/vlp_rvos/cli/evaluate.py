@@ -119,7 +119,8 @@ def benchmark(
         typer.Option(metavar="FOLDER", help="Score the masks in this folder, whoever made them, and run no model."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of processes that score.", show_default="one for each core")
+        int | None,
+        typer.Option(min=1, max=256, help="Number of processes that score.", show_default="one for each core"),
     ] = None,
     output: MaskFolder = None,
     files: ScoreFileOptions,

@@ -23,8 +23,8 @@ def grounding(
             metavar="CONFIG", help="Training configuration, a YAML file or a shipped name, whose held-out part is used."
         ),
     ] = Path("mini"),
-    pairs: Annotated[int, typer.Option(help="Number of clips for each kind of object pair.")] = 100,
-    samples: Annotated[int, typer.Option(help="Number of clips for presence.")] = 200,
+    pairs: Annotated[int, typer.Option(min=1, max=10**5, help="Number of clips for each kind of object pair.")] = 100,
+    samples: Annotated[int, typer.Option(min=1, max=10**5, help="Number of clips for presence.")] = 200,
     json_file: JsonFile = None,
     model: Model = "mini",
     options: InferenceOptionGroup,

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from vlp_rvos.data.benchmarks import benchmark_names
+from vlp_rvos.utils.ranges import MAX_SEED, SHARE, Range, check_ranges
 
-__all__ = ["MixtureConfig", "Source"]
+__all__ = ["MAX_FRAMES", "MAX_SIDE", "MIN_SIDE", "MixtureConfig", "Source", "check_pixels"]
+
+MIN_SIDE, MAX_SIDE = 32, 8192
+"""Smallest and largest height and width of a frame in pixels."""
+MAX_FRAMES = 1000
+"""Largest number of frames of a clip, and of clips of a sample."""
+MAX_PIXELS = 2**31
+"""Largest number of pixels of a batch: 6 GiB before anything is computed."""
+
+
+def check_pixels(height: int, width: int, frames: int) -> None:
+    """Refuse sizes that no memory holds.
+
+    Args:
+        height: Height of a frame in pixels.
+        width: Width of a frame in pixels.
+        frames: Number of frames of a batch, or of a sample.
+
+    Raises:
+        ValueError: Together they have more than `MAX_PIXELS` pixels.
+    """
+    if (pixels := height * width * frames) > MAX_PIXELS:
+        raise ValueError(f"{frames} frames of {width}x{height} have {pixels:.2g} pixels, more than {MAX_PIXELS:.2g}")
 
 
 @dataclass(frozen=True)
@@ -27,14 +50,13 @@ class Source:
 
     kind: Literal["videos", "stills", "benchmark"]
     folder: str
-    weight: float = 1.0
+    weight: Annotated[float, Range(0, 10**6, above_low=True)] = 1.0
     name: str | None = None
     split: str = "train"
     images: str | None = None
 
     def __post_init__(self) -> None:
-        if self.weight <= 0:
-            raise ValueError(f"weight of {self.folder} must be greater than 0, not {self.weight}")
+        check_ranges(self)
         if self.images is not None and self.kind != "videos":
             raise ValueError(f"images of {self.folder}: only sources of the kind videos take pictures from elsewhere")
         if self.kind == "benchmark" and self.name not in benchmark_names():
@@ -71,31 +93,29 @@ class MixtureConfig:
 
     root: str = "data"
     sources: tuple[Source, ...] = (Source("videos", "davis16/train", 0.45), Source("stills", "stills", 0.55))
-    clip_length: int = 4
-    clips: int = 2
-    height: int = 224
-    width: int = 384
+    clip_length: Annotated[int, Range(1, MAX_FRAMES)] = 4
+    clips: Annotated[int, Range(1, MAX_FRAMES)] = 2
+    height: Annotated[int, Range(0, MAX_SIDE)] = 224
+    width: Annotated[int, Range(0, MAX_SIDE)] = 384
     keep_aspect: bool = False
-    expressions: int = 3
-    absent: float = 0.18
-    paste_on_stills: float = 0.7
-    paste_on_videos: float = 0.5
-    twins: float = 0.0
-    mounted: float = 0.0
-    portrait: float = 0.0
+    expressions: Annotated[int, Range(1, 100)] = 3
+    absent: Annotated[float, SHARE] = 0.18
+    paste_on_stills: Annotated[float, SHARE] = 0.7
+    paste_on_videos: Annotated[float, SHARE] = 0.5
+    twins: Annotated[float, SHARE] = 0.0
+    mounted: Annotated[float, SHARE] = 0.0
+    portrait: Annotated[float, SHARE] = 0.0
     hold_out: tuple[str, ...] = ()
-    hold_out_share: float = 0.08
-    seed: int = 0
+    hold_out_share: Annotated[float, SHARE] = 0.08
+    seed: Annotated[int, Range(0, MAX_SEED)] = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if not self.sources:
             raise ValueError("sources must name at least one data set")
-        sides = [side for side in (self.height, self.width) if side != 0]
-        if min(self.clip_length, self.clips, self.expressions) < 1 or min(sides, default=32) < 32:
-            raise ValueError("clip_length, clips and expressions must be at least 1, height and width at least 32")
-        for name in ("absent", "paste_on_stills", "paste_on_videos", "twins", "mounted", "portrait", "hold_out_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        if any(0 < side < MIN_SIDE for side in (self.height, self.width)):
+            raise ValueError(f"height and width must be at least {MIN_SIDE}, or 0 for the model's input size")
+        check_pixels(self.height, self.width, self.frames)
 
     @property
     def frames(self) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import Precision, RuntimeName
+from vlp_rvos.utils.ranges import SHARE, Range, check_ranges
 
 if TYPE_CHECKING:
     from vlp_rvos.models.model_config import ModelConfig
@@ -39,20 +40,15 @@ class InferenceOptions:
     device: str = "auto"
     precision: Precision = "auto"
     runtime: RuntimeName = "auto"
-    size: int | None = None
-    threshold: float = 0.5
-    presence_threshold: float = 0.0
-    min_part: float | None = None
-    memory_frames: int | None = None
+    size: Annotated[int, Range(1, 4096)] | None = None
+    threshold: Annotated[float, Range(0, 1, above_low=True, below_high=True)] = 0.5
+    presence_threshold: Annotated[float, SHARE] = 0.0
+    min_part: Annotated[float, SHARE] | None = None
+    memory_frames: Annotated[int, Range(0, 1000)] | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise UserError(f"size must be greater than 0 pixels, not {self.size}")
-        if not 0 < self.threshold < 1:
-            raise UserError(f"threshold must be between 0 and 1 (both excluded), not {self.threshold:g}")
-        if not 0 <= self.presence_threshold <= 1:
-            raise UserError(f"presence threshold must be between 0 and 1, not {self.presence_threshold:g}")
+        check_ranges(self, UserError)
 
     def applied_to(self, config: ModelConfig) -> ModelConfig:
         """The model's config with the fields that these options change.

@@ -23,7 +23,7 @@ from vlp_rvos.inference.components import remove_small_components
 from vlp_rvos.inference.mask_memory import MaskMemory
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.upsampling import dependent_box, resize_image, upsample_box
-from vlp_rvos.media.video_source import DEFAULT_FPS, VideoFrame
+from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoFrame
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.runtime import Runtime
@@ -70,7 +70,7 @@ class Stream:
         fps: frame rate of a live source, which gives the results their times.
 
     Raises:
-        UserError: an expression is empty, or there is none.
+        UserError: an expression is empty, there is none, or the frame rate is out of its range.
 
     Example:
         >>> stream = segmenter.start("the red car")
@@ -91,6 +91,7 @@ class Stream:
         self.expressions = tuple(map(escape_surrogates, given))
         if not self.expressions:
             raise UserError("no expression: say what to find, for example 'the red car'")
+        FRAME_RATES.check("fps", fps, UserError)
         self.fps = fps
         self._text = runtime.encode_text(self.expressions)
         self._logit_threshold = math.log(options.threshold / (1 - options.threshold))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from vlp_rvos.arrays import Image, Size
-from vlp_rvos.media.video_source import DEFAULT_FPS, PendingFrame, VideoInfo, VideoSource
+from vlp_rvos.errors import UserError
+from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, PendingFrame, VideoInfo, VideoSource
 
 __all__ = ["ArraySource"]
 
@@ -20,6 +21,9 @@ class ArraySource(VideoSource):
         every: Take every Nth frame.
         start: Take frames from this time on, in seconds.
         end: Take frames before this time, in seconds.
+
+    Raises:
+        UserError: `fps`, `every`, `start` or `end` is out of its range.
     """
 
     # The iterable is the caller's: it stays in the caller's thread, and nothing is taken from it ahead of need.
@@ -34,6 +38,7 @@ class ArraySource(VideoSource):
         end: float | None = None,
     ) -> None:
         super().__init__(every, start, end)
+        FRAME_RATES.check("fps", fps, UserError)
         self.frames = frames
         self.info = VideoInfo("frames", 0, 0, fps, None, None)
 

@@ -19,6 +19,7 @@ from PIL import UnidentifiedImageError
 
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = [
     "MAX_OBJECT_ID",
@@ -258,6 +259,8 @@ def _orientation(image: PillowImage.Image) -> int:
 @contextmanager
 def _reading(path: Path) -> Iterator[PillowImage.Image]:
     """An image that is not decoded yet. The many exceptions of Pillow for broken files become one `UserError`."""
+    # Opening a pipe waits until somebody writes into it.
+    refuse_special_file(path)
     try:
         with PillowImage.open(path) as image:
             yield image

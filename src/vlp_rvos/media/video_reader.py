@@ -7,7 +7,8 @@ from pathlib import Path
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.frame_folder import FrameFolder
 from vlp_rvos.media.video_file import VideoFile
-from vlp_rvos.media.video_source import DEFAULT_FPS, VideoSource
+from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoSource
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = ["open_video"]
 
@@ -31,18 +32,18 @@ def open_video(
         fps: Frame rate of a folder; a file states its own.
 
     Raises:
-        UserError: There is no such file or folder, it is not a video, it has no video stream, no frames or frames of
-            different sizes, or an option is wrong.
+        UserError: There is no such file or folder, it is a pipe or a device, it is not a video, it has no video stream,
+            no frames or frames of different sizes, or an option is wrong.
 
     Example:
         >>> for frame in open_video("dog.mp4", every=2):                           # doctest: +SKIP
         ...     print(frame.time, frame.image.shape)
     """
     path = Path(path)
-    if not fps > 0:
-        raise UserError(f"fps must be greater than 0, not {fps:g}")
+    FRAME_RATES.check("fps", fps, UserError)
     if path.is_dir():
         return FrameFolder(path, fps, every, start, end)
+    refuse_special_file(path)
     if not path.exists():
         raise UserError(f"no such file or folder: {path}")
     return VideoFile(path, every, start, end)

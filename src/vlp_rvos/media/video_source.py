@@ -19,14 +19,30 @@ import av
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.prefetch import prefetch
+from vlp_rvos.utils.ranges import ANY_COUNT, Range
 
-__all__ = ["DEFAULT_FPS", "PREFETCH_DEPTH", "PendingFrame", "TruncatedVideo", "VideoFrame", "VideoInfo", "VideoSource"]
+__all__ = [
+    "DEFAULT_FPS",
+    "FRAME_RATES",
+    "PREFETCH_DEPTH",
+    "PendingFrame",
+    "TruncatedVideo",
+    "VideoFrame",
+    "VideoInfo",
+    "VideoSource",
+]
 
 #: Frame rate of what states none.
 DEFAULT_FPS = 24.0
 
 #: Frames that are decoded ahead: one clip of the presets, so that the next clip is ready when the model needs it.
 PREFETCH_DEPTH = 6
+
+#: Times in seconds that `start` and `end` may name: no video has 30 years.
+SECONDS = Range(0, 10**9)
+
+#: Frame rates that a video can be read and written with.
+FRAME_RATES = Range(0.001, 10**5)
 
 #: Container times are rounded to the file's time base: a frame at 2.0 s may read 1.99999 s.
 TIME_TOLERANCE = 1e-3
@@ -123,10 +139,10 @@ class VideoSource(ABC):
     prefetch_depth = PREFETCH_DEPTH
 
     def __init__(self, every: int = 1, start: float | None = None, end: float | None = None) -> None:
-        if every < 1:
-            raise UserError(f"every must be at least 1, not {every}")
-        if start is not None and not 0 <= start < math.inf:
-            raise UserError(f"start must be 0 seconds or later, not {start:g}")
+        ANY_COUNT.check("every", every, UserError)
+        for name, time in (("start", start), ("end", end)):
+            if time is not None:
+                SECONDS.check(name, time, UserError)
         if end is not None and not end > (start or 0):
             raise UserError(f"end ({end:g} s) must be later than start ({start or 0:g} s)")
         self.every, self.start, self.end = every, start, end

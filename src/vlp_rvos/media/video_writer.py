@@ -98,7 +98,7 @@ class VideoWriter(AtomicWriter):
         height, width = shape[:2]
         self._shape, self._first_time, self.padded = shape, time, bool(height % 2 or width % 2)
         self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
-        rate = Fraction(self.fps).limit_denominator(1001)
+        rate = max(Fraction(self.fps).limit_denominator(1001), Fraction(1, 1001))
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
         # All frames have one quantizer: to find one for each frame, x264 would look at it once more.
         if "libx264" in av.codecs_available:

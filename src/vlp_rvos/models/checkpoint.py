@@ -30,6 +30,7 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.plain_text import shorten
 from vlp_rvos.utils.records import record_from
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = [
     "CheckpointInfo",
@@ -259,6 +260,7 @@ def resolve(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    refuse_special_file(path)
     shipped = _shipped()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
@@ -300,7 +302,7 @@ def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:
             "inference_overrides": json.loads(fields.get("inference_overrides", "{}")),
             "training": json.loads(header["training"]),
         }
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: broken checkpoint header ({error}); download or train it again") from error
     return record_from(CheckpointInfo, {"backbone_weights": None} | values, f"{path}: checkpoint header")
 

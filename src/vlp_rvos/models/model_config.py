@@ -8,15 +8,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.ranges import SHARE, Range, check_ranges
 from vlp_rvos.utils.records import record_from
 
 __all__ = ["PRESETS", "AttentionKind", "CaptureKind", "ModelConfig"]
 
 AttentionKind = Literal["cube_frame", "cube", "frame", "full"]
 CaptureKind = Literal["plain", "shared"]
+
+#: Longest side of the network input in pixels. Attention takes memory that grows with its fourth power.
+MAX_INPUT_SIZE = 4096
+#: Largest number of trained parameters, roughly counted; 2**30 of them take 4 GiB.
+MAX_PARAMETERS = 2**30
 
 
 @dataclass(frozen=True)
@@ -70,59 +76,56 @@ class ModelConfig:
             Smaller components are dropped, at inference only; 0 keeps all. [D]
     """
 
-    width: int = 256
-    clip_length: int = 6
-    input_size: int = 352
+    width: Annotated[int, Range(1, 4096)] = 256
+    clip_length: Annotated[int, Range(1, 1000)] = 6
+    input_size: Annotated[int, Range(1, MAX_INPUT_SIZE)] = 352
     keep_aspect: bool = False
-    patch_pool: int = 1
-    language_prompts: int = 37
-    vision_prompts: int = 10
-    temporal_prompts: int = 4
-    prompt_width: int = 384
-    prompt_layers: int = 2
-    prompt_heads: int = 6
+    patch_pool: Annotated[int, Range(1, 64)] = 1
+    language_prompts: Annotated[int, Range(0, 1000)] = 37
+    vision_prompts: Annotated[int, Range(0, 1000)] = 10
+    temporal_prompts: Annotated[int, Range(0, 1000)] = 4
+    prompt_width: Annotated[int, Range(1, 4096)] = 384
+    prompt_layers: Annotated[int, Range(1, 64)] = 2
+    prompt_heads: Annotated[int, Range(1, 256)] = 6
     history: bool = True
     temporal_capture: bool = True
     capture: CaptureKind = "shared"
     motion: bool = False
-    shared_layers: int = 0
+    shared_layers: Annotated[int, Range(0, 100)] = 0
     reference_guided: bool = True
     vlff: bool = True
     score_map: bool = True
     shallow: bool = True
-    shallow_layers: tuple[int, ...] = (10, 8, 4)
-    str_blocks: int = 3
-    str_heads: int = 8
+    shallow_layers: tuple[Annotated[int, Range(1, 100)], ...] = (10, 8, 4)
+    str_blocks: Annotated[int, Range(0, 64)] = 3
+    str_heads: Annotated[int, Range(1, 256)] = 8
     attention: AttentionKind = "cube_frame"
-    cube_size: int = 4
-    mlp_ratio: float = 4.0
-    head_width: int = 128
+    cube_size: Annotated[int, Range(1, 1000)] = 4
+    mlp_ratio: Annotated[float, Range(0, 64, above_low=True)] = 4.0
+    head_width: Annotated[int, Range(1, 4096)] = 128
     pyramid: bool = True
     presence: bool = True
-    presence_width: int = 0
+    presence_width: Annotated[int, Range(0, 4096)] = 0
     tune_backbone: bool = False
-    memory_frames: int = 0
-    memory_weight: float = 2.0
-    small_size: int = 0
-    small_area: float = 0.04
-    min_part: float = 0.0
+    memory_frames: Annotated[int, Range(0, 1000)] = 0
+    memory_weight: Annotated[float, Range(0, 10**6, above_low=True)] = 2.0
+    small_size: Annotated[int, Range(0, MAX_INPUT_SIZE)] = 0
+    small_area: Annotated[float, Range(0, 1, above_low=True)] = 0.04
+    min_part: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:
-        sizes = ("width", "clip_length", "input_size", "patch_pool", "str_heads", "cube_size", "head_width")
-        prompt_sizes = ("prompt_width", "prompt_layers", "prompt_heads")
-        counts = ("language_prompts", "vision_prompts", "temporal_prompts", "str_blocks", "shared_layers")
-        for name in (*sizes, *prompt_sizes, "mlp_ratio", "memory_weight", "small_area"):
-            _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be positive")
-        for name in (*counts, "presence_width", "memory_frames", "small_size"):
-            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must not be negative")
-        _require(0 <= self.min_part <= 1, f"min_part is {self.min_part}: it is a share from 0 to 1")
+        check_ranges(self)
         _require(self.width % self.str_heads == 0, f"width {self.width} must be a multiple of str_heads")
         _require(self.prompt_width % self.prompt_heads == 0, "prompt_width must be a multiple of prompt_heads")
         _require(self.head_width % 16 == 0, f"head_width {self.head_width} must be a multiple of 16")
+        # So that a config from outside cannot ask for more than the memory holds.
+        blocks = self.str_blocks * self.width**2 * (8 + 2 * self.mlp_ratio)
+        parameters = blocks + 12 * self.prompt_layers * self.prompt_width**2
+        _require(
+            parameters <= MAX_PARAMETERS, f"about {parameters:.2g} trained parameters, more than {MAX_PARAMETERS:.2g}"
+        )
         even = self.attention != "cube_frame" or self.str_heads % 2 == 0
         _require(even, f"str_heads is {self.str_heads}: cube_frame attention splits the heads, so it must be even")
-        layers = self.shallow_layers
-        _require(all(layer > 0 for layer in layers), f"shallow_layers {layers} must count layers from 1")
         if self.shallow:
             fits = len(self.shallow_layers) == self.str_blocks
             _require(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from vlp_rvos.utils.ranges import ANY_COUNT, MAX_SEED, Range, check_ranges
 
 __all__ = ["AlignConfig"]
 
@@ -27,10 +30,13 @@ class AlignConfig:
     stills: str = "../shared/data/stills"
     videos: str = "../shared/data/davis16/train"
     hold_out: tuple[str, ...] = ("rhino", "dance-jump", "scooter-gray")
-    crops: int = 2
-    video_stride: int = 4
-    minutes: float = 16.0
-    batch: int = 24
-    lr: float = 1e-3
-    distil: float = 0.5
-    seed: int = 0
+    crops: Annotated[int, Range(1, 1000)] = 2
+    video_stride: Annotated[int, ANY_COUNT] = 4
+    minutes: Annotated[float, Range(0, 10**7, above_low=True)] = 16.0
+    batch: Annotated[int, Range(1, 4096)] = 24
+    lr: Annotated[float, Range(0, 100, above_low=True)] = 1e-3
+    distil: Annotated[float, Range(0, 10**6)] = 0.5
+    seed: Annotated[int, Range(0, MAX_SEED - 1)] = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

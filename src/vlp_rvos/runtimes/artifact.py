@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
 from vlp_rvos.utils.atomic import folder_failure, part_path, replace_folder
+from vlp_rvos.utils.ranges import Range, check_ranges
 from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.text_files import read_text
 
@@ -84,13 +85,16 @@ class Manifest:
     backbone: str
     config: dict[str, Any]
     tokenizer: tuple[str, list[int]]
-    max_words: int
-    size_multiple: int
+    max_words: Annotated[int, Range(3, 10**5)]
+    size_multiple: Annotated[int, Range(1, 4096)]
     hashes: dict[str, str]
     source: CheckpointSource | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     package_version: str = __version__
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a folder."""
@@ -118,7 +122,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         values = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder}: no readable {MANIFEST} in it ({error}); export the model again") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: not the manifest of an exported model; give a folder that `vlp-rvos export` wrote")

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.ranges import MAX_SEED, Range, check_ranges
 from vlp_rvos.utils.settings import read_settings
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = ["AblationConfig", "AblationRow", "load_ablation"]
 
@@ -53,17 +55,16 @@ class AblationConfig:
     base: str
     rows: tuple[AblationRow, ...]
     train: dict[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0, 1)
-    pairs: int = 0
+    seeds: tuple[Annotated[int, Range(0, MAX_SEED)], ...] = (0, 1)
+    pairs: Annotated[int, Range(0, 10**5)] = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         names = [row.name for row in self.rows]
         if not names or not self.seeds:
             raise ValueError("there must be at least one row and one seed")
         if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("no row and no seed may come twice")
-        if self.pairs < 0:
-            raise ValueError("pairs must not be negative")
 
     def select(self, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> AblationConfig:
         """The table with some of its rows and seeds.
@@ -94,6 +95,7 @@ def load_ablation(source: Path, overrides: Sequence[str] = ()) -> AblationConfig
     """
     folder = Path(str(resources.files("vlp_rvos") / "training" / "recipes" / "ablation"))
     shipped = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    refuse_special_file(source)
     file = source if source.is_file() else shipped.get(str(source))
     if file is None:
         raise UserError(f"{source}: no such ablation; give a YAML file or a shipped name ({', '.join(shipped)})")

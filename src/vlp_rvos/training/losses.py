@@ -7,16 +7,20 @@ input, (h, w) patch grid.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlp_rvos.utils.ranges import Range, check_ranges
+
 if TYPE_CHECKING:
     from vlp_rvos.models.vlp_rvos import ClipOutput
 
 __all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
+
+WEIGHT = Range(0, 10**6)
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,15 @@ class LossWeights:
             1, it is mainly presence that learns whether the target is there, and the mask where it would be.
     """
 
-    bce: float = 2.0
-    dice: float = 5.0
-    score_bce: float = 2.0
-    score_dice: float = 5.0
-    presence: float = 1.0
-    absent: float = 1.0
+    bce: Annotated[float, WEIGHT] = 2.0
+    dice: Annotated[float, WEIGHT] = 5.0
+    score_bce: Annotated[float, WEIGHT] = 2.0
+    score_dice: Annotated[float, WEIGHT] = 5.0
+    presence: Annotated[float, WEIGHT] = 1.0
+    absent: Annotated[float, WEIGHT] = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.mixture_config import MAX_FRAMES, MAX_SIDE, MIN_SIDE, MixtureConfig, check_pixels
 from vlp_rvos.errors import UserError
 from vlp_rvos.training.losses import LossWeights
+from vlp_rvos.utils.ranges import ANY_COUNT, MAX_SEED, SHARE, Range, check_ranges
 from vlp_rvos.utils.settings import read_settings
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "shipped_recipes"]
+
+MAX_BATCH = 4096
+RATE = Range(0, 100, above_low=True)
+MINUTES = Range(0, 10**7, above_low=True)
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,13 @@ class Schedule:
     """
 
     kind: Literal["step", "cosine", "constant"] = "step"
-    warmup_steps: int = 0
-    milestones: tuple[float, ...] = (0.6, 0.8)
-    gamma: float = 0.1
-    floor: float = 0.01
+    warmup_steps: Annotated[int, Range(0, 10**9)] = 0
+    milestones: tuple[Annotated[float, Range(0, 1, above_low=True, below_high=True)], ...] = (0.6, 0.8)
+    gamma: Annotated[float, SHARE] = 0.1
+    floor: Annotated[float, SHARE] = 0.01
 
     def __post_init__(self) -> None:
-        _check(self.warmup_steps >= 0, "warmup_steps must not be negative")
-        _check(all(0 < point < 1 for point in self.milestones), "milestones must lie between 0 and 1")
+        check_ranges(self)
 
     def factor(self, step: int, progress: float) -> float:
         """Factor on the learning rates.
@@ -87,17 +92,15 @@ class Stage:
         clips: number of consecutive clips of a sample; two in the paper. One clip of one frame trains on single images.
     """
 
-    until: float
-    height: int
-    width: int
-    clip_length: int
-    batch: int | None = None
-    clips: int = 2
+    until: Annotated[float, Range(0, 1, above_low=True)]
+    height: Annotated[int, Range(MIN_SIDE, MAX_SIDE)]
+    width: Annotated[int, Range(MIN_SIDE, MAX_SIDE)]
+    clip_length: Annotated[int, Range(1, MAX_FRAMES)]
+    batch: Annotated[int, Range(1, MAX_BATCH)] | None = None
+    clips: Annotated[int, Range(1, MAX_FRAMES)] = 2
 
     def __post_init__(self) -> None:
-        _check(0 < self.until <= 1, "until must lie in (0, 1]")
-        sizes = (self.height, self.width, self.clip_length, self.clips, self.batch or 1)
-        _check(min(sizes) > 0, "sizes must be positive")
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -145,43 +148,37 @@ class TrainConfig:
     model: ModelChoice = field(default_factory=ModelChoice)
     init_from: str | None = None
     data: MixtureConfig = field(default_factory=MixtureConfig)
-    steps: int = 100_000
-    batch: int = 2
-    accumulate: int = 1
-    lr: float = 5e-5
-    lr_new: float = 1e-4
-    lr_backbone: float = 1e-5
-    weight_decay: float = 5e-4
-    grad_clip: float = 0.1
+    steps: Annotated[int, ANY_COUNT] = 100_000
+    batch: Annotated[int, Range(1, MAX_BATCH)] = 2
+    accumulate: Annotated[int, Range(1, 10**4)] = 1
+    lr: Annotated[float, RATE] = 5e-5
+    lr_new: Annotated[float, RATE] = 1e-4
+    lr_backbone: Annotated[float, RATE] = 1e-5
+    weight_decay: Annotated[float, Range(0, 100)] = 5e-4
+    grad_clip: Annotated[float, Range(0, 10**6, above_low=True)] = 0.1
     schedule: Schedule = field(default_factory=Schedule)
     loss: LossWeights = field(default_factory=LossWeights)
-    history_dropout: float = 0.0
-    ema: float | None = None
+    history_dropout: Annotated[float, SHARE] = 0.0
+    ema: Annotated[float, Range(0, 1, below_high=True)] | None = None
     precision: Literal["fp32", "bf16-mixed"] = "fp32"
-    seed: int = 0
-    devices: int = 1
-    workers: int = 1
-    threads: int | None = None
-    log_every: int = 20
-    checkpoint_every: int | None = 1000
-    checkpoint_minutes: float | None = 10.0
-    time_limit_minutes: float | None = None
-    val_every: int | None = 1000
-    val_samples: int = 64
+    seed: Annotated[int, Range(0, MAX_SEED)] = 0
+    devices: Annotated[int, Range(1, 1024)] = 1
+    workers: Annotated[int, Range(0, 256)] = 1
+    threads: Annotated[int, Range(1, 1024)] | None = None
+    log_every: Annotated[int, ANY_COUNT] = 20
+    checkpoint_every: Annotated[int, ANY_COUNT] | None = 1000
+    checkpoint_minutes: Annotated[float, MINUTES] | None = 10.0
+    time_limit_minutes: Annotated[float, MINUTES] | None = None
+    val_every: Annotated[int, ANY_COUNT] | None = 1000
+    val_samples: Annotated[int, Range(0, 10**6)] = 64
     half_weights: bool = False
     stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "devices", "log_every"):
-            _check(getattr(self, name) > 0, f"{name} must be positive")
-        for name in ("threads", "checkpoint_every", "checkpoint_minutes", "time_limit_minutes", "val_every"):
-            value = getattr(self, name)
-            _check(value is None or value > 0, f"{name} must be positive or null")
-        _check(self.workers >= 0, "workers must not be negative")
-        rates = (self.lr, self.lr_new, self.lr_backbone)
-        _check(min(*rates, self.grad_clip) > 0, "lr, lr_new, lr_backbone and grad_clip must be positive")
-        _check(0 <= self.history_dropout <= 1, "history_dropout must lie between 0 and 1")
-        _check(self.ema is None or 0 <= self.ema < 1, "ema must lie in [0, 1) or be null")
+        check_ranges(self)
+        check_pixels(self.data.height, self.data.width, self.data.frames * self.batch)
+        for stage in self.stages:
+            check_pixels(stage.height, stage.width, stage.clips * stage.clip_length * (stage.batch or self.batch))
         if self.data.portrait:
             sizes = (self.batch, *(stage.batch or 1 for stage in self.stages))
             _check(all(8 % size == 0 for size in sizes), "batch must be 1, 2, 4 or 8 where data.portrait is above 0")
@@ -220,6 +217,7 @@ def load_config(source: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         UserError: no such file, not YAML, an unknown key, a value of the wrong type or out of range.
     """
+    refuse_special_file(source)
     file = source if source.is_file() else shipped_recipes().get(str(source))
     if file is None:
         known = ", ".join(shipped_recipes()) or "none"

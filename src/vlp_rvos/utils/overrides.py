@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import shorten
 from vlp_rvos.utils.yaml_reader import read_yaml
 
 __all__ = ["apply_overrides"]
@@ -29,8 +30,9 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
     """
     result = dict(values)
     given: set[tuple[str, ...]] = set()
-    for text in overrides:
-        path, _, value = text.partition("=")
+    for override in overrides:
+        path, _, value = override.partition("=")
+        text = shorten(override, 80)
         keys = tuple(key.strip() for key in path.split("."))
         if not all(keys) or not value.strip():
             raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import short_repr, shorten
 
 __all__ = ["record_from"]
 
@@ -39,7 +41,8 @@ def _record(kind: Any, values: object, where: str, key: str) -> Any:
     known = {field.name: field for field in fields(kind) if field.init}
     for name in values:
         if name not in known:
-            raise UserError(f"{where}: unknown key '{_join(key, name)}'; known here: {', '.join(known)}")
+            unknown = shorten(_join(key, name), 80)
+            raise UserError(f"{where}: unknown key '{unknown}'; known here: {', '.join(known)}")
     for name, field in known.items():
         if name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise UserError(f"{where}: key '{_join(key, name)}' is missing")
@@ -106,7 +109,10 @@ def _scalar(kind: Any, value: object, where: str, key: str) -> Any:
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
     if kind in (bool, int, str) and type(value) is kind:
         return value
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
@@ -118,4 +124,4 @@ def _join(key: str, name: object) -> str:
 
 
 def _wrong(where: str, key: str, wanted: str, value: object) -> UserError:
-    return UserError(f"{where}: {f'key {key!r}' if key else 'the top level'} must be {wanted}, not {value!r}")
+    return UserError(f"{where}: {f'key {key!r}' if key else 'the top level'} must be {wanted}, not {short_repr(value)}")

@@ -20,6 +20,8 @@ __all__ = ["read_settings"]
 Record = TypeVar("Record")
 
 EXTENDS = "extends"
+MAX_SIZE = 2**20
+"""Largest file of settings, in bytes."""
 
 
 def read_settings(
@@ -47,8 +49,13 @@ def read_settings(
 def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     where = str(file)
     try:
+        # Settings of a person have a few kilobytes.
+        if file.stat().st_size > MAX_SIZE:
+            raise UserError(f"{where}: has more than {MAX_SIZE // 1024} KiB; is it a file of settings?")
         text = read_text(file)
-    except (OSError, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
         raise UserError(f"{where}: cannot be read ({error})") from error
     content = read_yaml(text, where)
     values = {} if content is None else _as_mapping(content, where)

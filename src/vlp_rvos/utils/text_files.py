@@ -6,6 +6,8 @@ import codecs
 import io
 from pathlib import Path
 
+from vlp_rvos.utils.special_files import refuse_special_file
+
 __all__ = ["read_text"]
 
 #: Mark -> the encoding that it announces. A mark of UTF-32 begins with one of UTF-16, so it is looked for first.
@@ -29,8 +31,10 @@ def read_text(file: Path, encoding: str = "utf-8") -> str:
 
     Raises:
         OSError: The file cannot be read.
+        UserError: It is a named pipe or a device, whose end may never come. The pipes of a shell may be read.
         UnicodeDecodeError: It does not have this encoding.
     """
+    refuse_special_file(file, process_substitution=True)
     data = file.read_bytes()
     for mark, announced in _MARKS.items():
         if data.startswith(mark):

@@ -48,5 +48,7 @@ def read_json(file: Path) -> Any:
         return json.loads(read_text(file))
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
+    except UserError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {file}: {error}") from error
