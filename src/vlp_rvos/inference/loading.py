@@ -74,7 +74,7 @@ def load_exported(model: str | Path, options: InferenceOptions) -> ExportedRunti
         resolve_precision(runtime, options.precision)
         return ExportedRuntime(ensure_exported(model, runtime, options.overrides), options.precision)
     if options.overrides:
-        raise UserError(f"{model}: settings of an exported model cannot be changed; export it with them")
+        raise UserError(f"{model}: the settings of an exported model are fixed; load its checkpoint to change them")
     own = read_manifest(Path(model)).runtime
     if runtime not in ("auto", own):
         raise UserError(f"{model}: was exported for {own}, not for {runtime}; leave --runtime out, or export it again")
