@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from squares import box, save_mask, write_mask_folders, write_object_folders
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
@@ -47,6 +49,33 @@ def test_the_ends_can_be_skipped(folders: tuple[Path, Path]) -> None:
     assert (inner.j, inner.f) == (whole.j[1:-1], whole.f[1:-1])
     (folders[0] / "dog" / "00000.png").unlink()
     assert score_mask_folders(*folders, skip_ends=True).videos["dog"] == inner
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """As the frames of a video are: text would put 10 before 2, and 9 last."""
+    for t in range(12):
+        save_mask(tmp_path / "gt" / "v" / f"{t}.png", box(5, 5))
+        # Only the first and the last frame are wrong.
+        save_mask(tmp_path / "pred" / "v" / f"{t}.png", box(5, 5 if 0 < t < 11 else 20))
+    scores = score_mask_folders(tmp_path / "pred", tmp_path / "gt")
+    assert scores.videos["v"].j == [0, *[1] * 10, 0]
+    assert score_mask_folders(tmp_path / "pred", tmp_path / "gt", skip_ends=True).j_mean == 1
+
+
+def test_the_first_frame_by_number_names_the_objects(tmp_path: Path) -> None:
+    for t in range(2, 12):
+        ids = box(2, 2) * 1 + (box(15, 15) * 2 if t > 2 else 0)
+        for kind in ("gt", "pred"):
+            save_mask(tmp_path / kind / "v" / f"{t}.png", ids, 1)
+    scores = score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True)
+    assert list(scores.videos["v"].objects) == [1]
+
+
+def test_videos_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for video in ("v10", "v9", "v1"):
+        for kind in ("gt", "pred"):
+            save_mask(tmp_path / kind / video / "0.png", box(5, 5))
+    assert list(score_mask_folders(tmp_path / "pred", tmp_path / "gt").videos) == ["v1", "v9", "v10"]
 
 
 def test_processes_do_not_change_the_result(folders: tuple[Path, Path]) -> None:
@@ -123,6 +152,55 @@ def test_objects_are_scored_apart(objects: tuple[Path, Path]) -> None:
     report = scores.to_json()
     assert list(report["videos"]["two"]) == ["1", "2"]
     assert [(row.video, row.id) for row in to_rows(report)] == [("one", "1"), ("two", "1"), ("two", "2")]
+
+
+def test_black_and_white_masks_are_of_one_object(tmp_path: Path) -> None:
+    """In them, 255 is no void: that would leave nothing to score."""
+    for t in range(3):
+        save_mask(tmp_path / "gt" / "white" / f"{t}.png", box(5, 5))
+        save_mask(tmp_path / "pred" / "white" / f"{t}.png", box(5, 7), 1)
+        save_mask(tmp_path / "gt" / "ids" / f"{t}.png", box(5, 5), 1)
+        save_mask(tmp_path / "pred" / "ids" / f"{t}.png", box(5, 7))
+    with pytest.warns(VLPRVOSWarning) as warned:
+        scores = score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True)
+    for video in ("white", "ids"):
+        assert scores.videos[video].objects.keys() == {1}
+        assert scores.videos[video].j == pytest.approx([80 / 120] * 3)
+    messages = [str(warning.message) for warning in warned]
+    assert messages == [
+        f"the masks of 1 video(s) hold only 0 and 255, which is read as object 1 and not as void (first: {file})"
+        for file in (tmp_path / "pred" / "ids" / "0.png", tmp_path / "gt" / "white" / "0.png")
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_void_alone_is_no_object(tmp_path: Path) -> None:
+    """The later frames show nothing but void: its 255 is no object in them, as it is none in the first one."""
+    for t in range(3):
+        save_mask(tmp_path / "gt" / "v" / f"{t}.png", box(2, 2) * (t == 0) * 1 + box(15, 15) * 255, 1)
+        save_mask(tmp_path / "pred" / "v" / f"{t}.png", box(2, 2) * (t == 0), 1)
+    scores = score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True)
+    assert scores.videos["v"].objects[1].j == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint16, 1), (np.uint16, 65535), (np.int32, 1)])
+def test_deep_masks(tmp_path: Path, dtype: type, value: int) -> None:
+    for kind, kept in (("gt", np.uint8), ("pred", dtype)):
+        (tmp_path / kind / "v").mkdir(parents=True)
+        image = Image.fromarray(box(5, 5).astype(kept) * kept(1 if kept is np.uint8 else value))
+        image.save(tmp_path / kind / "v" / "0.png", "TIFF" if kept is np.int32 else "PNG")
+    assert score_mask_folders(tmp_path / "pred", tmp_path / "gt").j_and_f == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VLPRVOSWarning)
+        assert score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True).j_and_f == 1
+
+
+def test_masks_of_more_objects_than_a_byte_holds(tmp_path: Path) -> None:
+    for kind, value in (("gt", 1), ("pred", 300)):
+        (tmp_path / kind / "v").mkdir(parents=True)
+        Image.fromarray(box(5, 5).astype(np.uint16) * np.uint16(value)).save(tmp_path / kind / "v" / "0.png")
+    with pytest.raises(UserError, match=r"pred/v/0\.png holds the object id 300"):
+        score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True)
 
 
 def test_a_video_without_objects(objects: tuple[Path, Path]) -> None:

@@ -12,6 +12,7 @@ from png_files import GRAY_ALPHA, RGB, RGBA, chunk, write_png
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.image_files import (
+    is_black_and_white,
     open_image,
     read_mask,
     read_object_ids,
@@ -88,12 +89,18 @@ def test_white_among_ids_is_no_object(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1, 255]], np.uint8)).save(first)
     Image.fromarray(np.array([[0, 0, 255]], np.uint8)).save(later)
     assert not white_is_object(first)
+    assert not is_black_and_white(first)
     assert white_is_object(later)
+    assert is_black_and_white(later)
     assert read_object_ids(later).tolist() == [[0, 0, 1]]
     assert read_object_ids(later, white_is_object=False).tolist() == [[0, 0, 255]]
     Image.fromarray(np.array([[0, 0, 65535]], np.uint16)).save(later)
     assert read_object_ids(later, white_is_object=False).tolist() == [[0, 0, 255]]
+    Image.new("L", (3, 1)).save(later)
+    assert not is_black_and_white(later)
     # In a palette 255 is a number like any other.
+    palette(np.array([[0, 0, 255]], np.uint8)).save(later)
+    assert not is_black_and_white(later)
     palette(np.array([[0, 0, 1]], np.uint8)).save(later)
     assert not white_is_object(later)
 

@@ -5,6 +5,7 @@ Shapes: (H, W) pixels.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.ref_davis import merge_objects
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringExpression, ReferringVideo
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import Mask, TrueMask
 from vlp_rvos.evaluation.frame_jobs import FrameJob
 from vlp_rvos.evaluation.frame_scorer import FrameScorer
 from vlp_rvos.evaluation.frame_scores import FrameScores, ScoreMatrix
 from vlp_rvos.evaluation.mask_paths import annotator_mask_path
-from vlp_rvos.media.image_files import read_object_ids
+from vlp_rvos.media.image_files import is_black_and_white, read_object_ids
 from vlp_rvos.media.palette import palette_png
 from vlp_rvos.results import MAX_OBJECTS
 from vlp_rvos.utils.atomic import write_bytes
@@ -82,10 +83,12 @@ class AnnotatorScorer(FrameScorer):
         groups = _by_annotator(video)
         if job.masks is None:
             assert self.predictions is not None
-            return {
-                key: read_object_ids(self.predictions / annotator_mask_path(key, video.name, job.frame))
-                for key in groups
-            }
+            files = {key: self.predictions / annotator_mask_path(key, video.name, job.frame) for key in groups}
+            if job.frame == video.frames[0]:
+                for file in filter(is_black_and_white, files.values()):
+                    message = f"{file} holds only 0 and 255: in such masks of a video, 255 is read as object 1"
+                    warnings.warn(message, VLPRVOSWarning, stacklevel=3)
+            return {key: read_object_ids(file) for key, file in files.items()}
         masks = job.masks.unpack()
         merged = {}
         for annotator, positions in groups.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.evaluation.davis import MaskScore, TrueMask
 from vlp_rvos.evaluation.folder_scores import FolderScores, VideoScores
 from vlp_rvos.evaluation.protocols import frames_to_score
-from vlp_rvos.media.image_files import read_mask, read_object_ids
+from vlp_rvos.media.image_files import is_black_and_white, read_mask, read_object_ids, white_is_object
+from vlp_rvos.utils.natural_order import natural_order
 from vlp_rvos.utils.processes import available_cores, ordered_map
 
 __all__ = ["score_mask_folders"]
@@ -36,15 +37,17 @@ def score_mask_folders(
 ) -> FolderScores:
     """Score `<prediction>/<video>/<frame>.png` against `<truth>/<video>/<frame>.png`.
 
-    The true masks decide which videos and frames are scored. Every value above 0 belongs to a mask; with `objects`
-    every value is the id of an object. The number of processes does not change the result.
+    The true masks decide which videos and frames are scored. Frames are in the order of the numbers in their names.
+    Every value above 0 belongs to a mask; with `objects` every value is the id of an object. The number of processes
+    does not change the result.
 
     Args:
         prediction: folder of the predicted masks.
         truth: folder of the true masks.
         skip_ends: leave out the first and the last frame of every video, as DAVIS-2017 does.
         objects: score each object of a video apart, as DAVIS-2017 does. The objects of a video are all ids up to the
-            largest one in its first true mask. The id 255 is void and does not count.
+            largest one in its first true mask. The id 255 is void and does not count; but where the first mask of a
+            video is a gray image of 0 and 255 alone, 255 is object 1.
         workers: number of processes; None for all cores if there are more than a few videos. With more than one
             process, a script that calls this function needs the usual `if __name__ == "__main__"`.
         on_frame: called after every frame with the number of frames done and their total.
@@ -57,12 +60,18 @@ def score_mask_folders(
             it.
 
     Warns:
-        VLPRVOSWarning: predicted masks without true masks, which are ignored.
+        VLPRVOSWarning: predicted masks without true masks, which are ignored; masks whose 255 is object 1.
     """
     frames = _list_frames(prediction, truth, skip_ends)
-    ids = {video: _object_ids(truth / video) if objects else () for video in frames}
+    ids: dict[str, tuple[int, ...]] = dict.fromkeys(frames, ())
+    whites = dict.fromkeys(frames, (True, True))
+    if objects:
+        ids = {video: _object_ids(truth / video) for video in frames}
+        predicted = _find_white_objects({video: prediction / video / names[0] for video, names in frames.items()})
+        true = _find_white_objects({video: truth / video / _mask_files(truth / video)[0] for video in frames})
+        whites = {video: (predicted[video], true[video]) for video in frames}
     jobs = [
-        _Job(prediction / video / name, truth / video / name, ids[video])
+        _Job(prediction / video / name, truth / video / name, ids[video], *whites[video])
         for video, names in frames.items()
         for name in names
     ]
@@ -83,17 +92,28 @@ def score_mask_folders(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Two files to compare, and the ids of the objects to score apart; without ids the whole masks are compared."""
+    """Two files to compare.
+
+    Attributes:
+        prediction: file of the predicted mask.
+        truth: file of the true mask.
+        objects: ids of the objects to score apart; without ids the whole masks are compared.
+        predicted_white: whether 255 is object 1 in the predicted mask, should it hold nothing else.
+        true_white: the same of the true mask.
+    """
 
     prediction: Path
     truth: Path
     objects: tuple[int, ...]
+    predicted_white: bool
+    true_white: bool
 
 
 def _score_frame(job: _Job) -> list[MaskScore]:
     """One score, or one for each object."""
     if job.objects:
-        ids, true_ids = read_object_ids(job.prediction), read_object_ids(job.truth)
+        ids = read_object_ids(job.prediction, white_is_object=job.predicted_white)
+        true_ids = read_object_ids(job.truth, white_is_object=job.true_white)
         _check_sizes(job, ids.shape, true_ids.shape)
         return [TrueMask(true_ids == i).compare(ids == i) for i in job.objects]
     mask, true_mask = read_mask(job.prediction), read_mask(job.truth)
@@ -140,11 +160,13 @@ def _list_frames(prediction: Path, truth: Path, skip_ends: bool) -> dict[str, li
 
 
 def _video_folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(names, key=natural_order)
 
 
 def _mask_files(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.glob("*.png") if not file.name.startswith("."))
+    files = (file for file in folder.glob("*.png") if not file.name.startswith("."))
+    return [file.name for file in sorted(files, key=lambda file: natural_order(file.stem))]
 
 
 def _object_ids(folder: Path) -> tuple[int, ...]:
@@ -154,3 +176,17 @@ def _object_ids(folder: Path) -> tuple[int, ...]:
     if not largest:
         raise UserError(f"{first} has no object: its ids say which objects of the video are scored")
     return tuple(range(1, largest + 1))
+
+
+def _find_white_objects(first_masks: Mapping[str, Path]) -> dict[str, bool]:
+    """Video -> whether 255 is an object in its masks and not void. Those in which it is are told."""
+    whites = {video: white_is_object(file) for video, file in first_masks.items()}
+    told = [file for file in first_masks.values() if is_black_and_white(file)]
+    if told:
+        warnings.warn(
+            f"the masks of {len(told)} video(s) hold only 0 and 255, which is read as object 1 and not as void"
+            f" (first: {told[0]})",
+            VLPRVOSWarning,
+            stacklevel=3,
+        )
+    return whites

@@ -23,6 +23,7 @@ from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = [
     "MAX_OBJECT_ID",
+    "is_black_and_white",
     "open_image",
     "read_mask",
     "read_object_ids",
@@ -162,6 +163,15 @@ def white_is_object(first: Path) -> bool:
     """
     ids = read_object_ids(first, white_is_object=False)
     return not ((ids > 0) & (ids < MAX_OBJECT_ID)).any()
+
+
+def is_black_and_white(path: Path) -> bool:
+    """Whether `read_object_ids` takes white for object 1: a gray image that holds white, and else nothing but black.
+
+    Raises:
+        UserError: See `read_object_ids`.
+    """
+    return bool((read_object_ids(path) != read_object_ids(path, white_is_object=False)).any())
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:

@@ -6,13 +6,14 @@ import itertools
 import multiprocessing
 import os
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.errors import VLPRVOSError, VLPRVOSWarning
 
 __all__ = ["available_cores", "ordered_map"]
 
@@ -39,7 +40,8 @@ def ordered_map(
     """Apply a function to jobs in several processes, and yield pairs of job and result in the order of the jobs.
 
     Jobs are taken from their iterator only a few chunks ahead of the results, so there may be many and large ones. A
-    failure or an interruption stops the processes, which print nothing themselves.
+    failure or an interruption stops the processes, which print nothing themselves. A `VLPRVOSWarning` of a process is
+    given again in this one.
 
     Args:
         function: The function. It is sent to every process once; with more than one worker it must be picklable.
@@ -57,7 +59,7 @@ def ordered_map(
         return
     # Fresh processes: a forked copy of a process that runs threads, such as PyTorch's, may hang.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
-    waiting: deque[tuple[list[Job], Future[list[Result]]]] = deque()
+    waiting: deque[tuple[list[Job], Future[tuple[list[Result], list[str]]]]] = deque()
     remaining = iter(jobs)
     try:
         while True:
@@ -66,7 +68,10 @@ def ordered_map(
             if not waiting:
                 return
             done, future = waiting.popleft()
-            yield from zip(done, future.result(), strict=True)
+            results, messages = future.result()
+            for message in messages:
+                warnings.warn(message, VLPRVOSWarning, stacklevel=2)
+            yield from zip(done, results, strict=True)
     except BrokenProcessPool as error:
         raise VLPRVOSError("a worker process died, perhaps for lack of memory; try fewer workers") from error
     finally:
@@ -80,6 +85,11 @@ def _prepare(function: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _apply(jobs: Sequence[Any]) -> list[Any]:
+def _apply(jobs: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """The results, and the texts of the warnings."""
     assert _function is not None
-    return [_function(job) for job in jobs]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", VLPRVOSWarning)
+        results = [_function(job) for job in jobs]
+    return results, [str(warning.message) for warning in caught]

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, try_to_read
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
-from vlp_rvos.data.sources.files import plain_name
+from vlp_rvos.data.sources.files import check_videos, plain_name, warn_of_lost_expressions
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import VideoFrame
@@ -92,7 +92,11 @@ class A2DSentences(ReferringDataset):
             raise UserError(f"no instance masks at {self._masks}; {SENTENCES_SOURCE}")
         missed = _missed_videos(text / MISSED_FILE)
         sentences = _sentences(text / SENTENCES_FILE)
-        listed = [video for video in _listed_videos(folder) if video.split == split and video.name not in missed]
+        all_listed = _listed_videos(folder)
+        known = {video.name for video in all_listed} | missed
+        warn_of_lost_expressions({x: said for x, said in sentences.items() if x not in known}, text / SENTENCES_FILE)
+        listed = [video for video in all_listed if video.split == split and video.name not in missed]
+        check_videos((ReferringVideo(x.name, (), sentences.get(x.name, ())) for x in listed), text / SENTENCES_FILE)
         listed = [video for video in listed if video.name in sentences]
         self._annotated = {video.name: _annotated_frames(self._masks / video.name) for video in listed}
         without = [video for video, frames in self._annotated.items() if not frames]

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, try_to_read
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
-from vlp_rvos.data.sources.files import plain_name, read_json
+from vlp_rvos.data.sources.files import check_videos, plain_name, read_json
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_rgb
 from vlp_rvos.utils.extras import import_optional
+from vlp_rvos.utils.natural_order import natural_order
 
 __all__ = ["SPLITS", "JHMDBSentences", "check", "open_split"]
 
@@ -79,6 +80,9 @@ class JHMDBSentences(ReferringDataset):
                 raise UserError(f"no frames of video '{video}' in {folder / 'Rename_Images'}; {VIDEOS_SOURCE}")
             expression = ReferringExpression("0", " ".join(query.split()), (1,))
             self.videos.append(ReferringVideo(video, _frames(self._folders[video]), [expression]))
+        described = {video.name for video in self.videos}
+        others = [ReferringVideo(video, (), ()) for video in self._folders if video not in described]
+        check_videos([*self.videos, *others], folder / SENTENCES_FILE)
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
         return read_rgb(self._folders[video] / f"{frame}.png")
@@ -156,7 +160,7 @@ def _video_folders(folder: Path) -> dict[str, Path]:
 
 
 def _frames(folder: Path) -> list[str]:
-    names = sorted(file.stem for file in folder.glob("*.png") if file.stem.isdecimal())
+    names = sorted((file.stem for file in folder.glob("*.png") if file.stem.isdecimal()), key=natural_order)
     if not names:
         raise UserError(f"no frames in {folder}; unpack them again")
     return names

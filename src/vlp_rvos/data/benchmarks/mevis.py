@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
 from vlp_rvos.data.benchmarks.mevis_masks import MaskFile
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.sources.files import plain_name, read_json
+from vlp_rvos.data.sources.files import check_videos, plain_name, read_json
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_rgb
 
@@ -52,6 +52,7 @@ class Mevis(ReferringDataset):
         self.name, self.split = name, split
         self._folder = folder
         self.videos = _read_meta(folder / "meta_expressions.json")
+        check_videos(self.videos, folder / "meta_expressions.json")
         self._by_name = {video.name: video for video in self.videos}
         self._masks = None if split == "valid" else MaskFile(folder / "mask_dict.json")
 

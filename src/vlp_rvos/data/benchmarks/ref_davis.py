@@ -15,6 +15,7 @@ Caelles et al., "The 2019 DAVIS Challenge on VOS" (2019).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.sources.files import plain_name
-from vlp_rvos.errors import UserError
-from vlp_rvos.media.image_files import read_object_ids, read_rgb
+from vlp_rvos.data.sources.files import check_videos, plain_name, warn_of_lost_expressions
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.media.image_files import is_black_and_white, read_object_ids, read_rgb, white_is_object
+from vlp_rvos.utils.natural_order import natural_order
 from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["ANNOTATORS", "SPLITS", "RefDavis", "check", "merge_objects", "open_split"]
@@ -36,6 +38,7 @@ SPLITS = ("train", "val")
 ANNOTATORS = {"1": "utf-8", "1_full_video": "utf-8", "2": "latin-1", "2_full_video": "latin-1"}
 """Annotator, in the official order -> encoding of the annotator's file."""
 
+TEXT_FOLDER = "davis_text_annotations"
 VOID = 255
 MAX_OBJECT_ID = 254
 ANNOTATION_FOLDERS = ("Annotations_unsupervised", "Annotations")
@@ -77,8 +80,15 @@ class RefDavis(ReferringDataset):
             ReferringVideo(video, _frames(self._images / video), _of_video(expressions, video))
             for video in _video_names(folder, split)
         ]
+        texts = folder / TEXT_FOLDER
+        check_videos(self.videos, texts)
+        # Without one of the lists, nobody knows which videos the other expressions are about.
+        if all(_video_list(folder, other).is_file() for other in SPLITS):
+            known = {video for other in SPLITS for video in _video_names(folder, other)}
+            warn_of_lost_expressions({video: x for video, x in expressions.items() if video not in known}, texts)
         self._first = {video.name: video.frames[0] for video in self.videos}
         self._objects: dict[str, range] = {}
+        self._white: dict[str, bool] = {}
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
         return read_rgb(self._images / video / f"{frame}.jpg")
@@ -97,7 +107,15 @@ class RefDavis(ReferringDataset):
         return void
 
     def _load_ids(self, video: str, frame: str) -> NDArray[np.uint8]:
-        return read_object_ids(self.annotations / video / f"{frame}.png")
+        if video not in self._white:
+            first = self.annotations / video / f"{self._first[video]}.png"
+            self._white[video] = white_is_object(first)
+            if is_black_and_white(first):
+                message = (
+                    f"{first} holds only 0 and 255: in the annotations of this video, 255 is object 1 and not void"
+                )
+                warnings.warn(message, VLPRVOSWarning, stacklevel=4)
+        return read_object_ids(self.annotations / video / f"{frame}.png", white_is_object=self._white[video])
 
     def _object_ids(self, video: str) -> range:
         """Ids of the objects of a video: all ids up to the largest one in the first frame, as in the official code."""
@@ -169,15 +187,20 @@ def _annotation_folder(folder: Path) -> Path:
 
 
 def _video_names(folder: Path, split: str) -> list[str]:
-    file = folder / "DAVIS" / "ImageSets" / "2017" / f"{split}.txt"
+    file = _video_list(folder, split)
     names = [plain_name(line, file) for line in _lines(file, "utf-8")]
     if not names:
         raise UserError(f"{file} lists no videos; fetch it again")
     return names
 
 
+def _video_list(folder: Path, split: str) -> Path:
+    return folder / "DAVIS" / "ImageSets" / "2017" / f"{split}.txt"
+
+
 def _frames(folder: Path) -> list[str]:
-    frames = sorted(file.stem for file in folder.glob("*.jpg") if not file.name.startswith("."))
+    names = (file.stem for file in folder.glob("*.jpg") if not file.name.startswith("."))
+    frames = sorted(names, key=natural_order)
     if not frames:
         raise UserError(f"no frames in {folder}; unpack DAVIS again")
     return frames
@@ -205,7 +228,7 @@ def _of_video(expressions: dict[str, list[tuple[int, str, str]]], video: str) ->
 
 
 def _text_file(folder: Path, annotator: str) -> Path:
-    return folder / "davis_text_annotations" / f"Davis17_annot{annotator}.txt"
+    return folder / TEXT_FOLDER / f"Davis17_annot{annotator}.txt"
 
 
 def _lines(file: Path, encoding: str) -> Iterator[str]:

@@ -38,6 +38,7 @@ from vlp_rvos.data.benchmarks.refcoco_annotations import (
     converted_images,
 )
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringVideo
+from vlp_rvos.data.sources.files import check_videos
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_rgb
 
@@ -100,6 +101,7 @@ class RefCOCO(ReferringDataset):
         )
         self._annotated = {Path(image.file_name).stem: image for image in images}
         self.videos = [ReferringVideo(key, [FRAME], image.expressions) for key, image in self._annotated.items()]
+        check_videos(self.videos, annotations, "images")
 
     def load_frame(self, video: str, frame: str) -> NDArray[np.uint8]:
         image = self._annotated[video]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlp_rvos.arrays import Image
-from vlp_rvos.data.sources.files import existing_folder, plain_name, read_json
+from vlp_rvos.data.sources.files import check_videos, existing_folder, plain_name, read_json
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import MAX_OBJECT_ID, read_object_ids, read_rgb
 
@@ -84,6 +84,7 @@ class YTVOSDataset:
         self.folder, self.meta_file = _locate(Path(folder))
         self.images = self.folder if images is None else Path(images)
         self.videos: list[VideoEntry] = _read_meta(self.meta_file)
+        check_videos(self.videos, self.meta_file)
 
     def frame_path(self, video: str, frame: str) -> Path:
         """Path of a frame's image file."""
