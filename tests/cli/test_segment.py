@@ -178,7 +178,7 @@ def _make_bad_inputs(folder: Path) -> None:
         ("good.mp4 dog --start 2 --end 1", "end .* must be later than start"),
         ("good.mp4 dog --start 9", "no frame between 9 s and the end"),
         ("good.mp4 dog --start nan", "start must be"),
-        ("good.mp4 dog --size 0", "size must be from 1 to 4096, not 0"),
+        ("good.mp4 dog --size 0", "size must be from 1 to 2048, not 0"),
         ("good.mp4 dog --threshold 1", "threshold must be greater than 0 and less than 1"),
         ("good.mp4 dog --presence-threshold 2", "presence_threshold must be from 0 to 1"),
         ("good.mp4 dog --device tpu", "unknown device 'tpu'"),

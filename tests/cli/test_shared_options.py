@@ -62,7 +62,7 @@ def test_every_command_that_runs_a_model_has_all_of_them(command: str, capsys: p
         ("--precision fp8", "'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16', 'int8'"),
         ("--runtime jit", "'jit' is not one of 'auto', 'torch', 'onnx', 'openvino'"),
         ("--threshold 1", "threshold must be greater than 0 and less than 1, not 1"),
-        ("--size 0", "size must be from 1 to 4096, not 0"),
+        ("--size 0", "size must be from 1 to 2048, not 0"),
         ("--set a=1 --set a=2", "the setting 'a' is given twice"),
     ],
 )

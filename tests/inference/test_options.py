@@ -6,7 +6,7 @@ import pytest
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.inference.options import InferenceOptions
-from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.model_config import MAX_INPUT_SIZE, ModelConfig
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from vlp_rvos.models.model_config import ModelConfig
         ({"threshold": float("nan")}, "threshold"),
         ({"presence_threshold": 1.5}, "presence_threshold must be from 0 to 1, not 1.5"),
         ({"presence_threshold": -0.1}, "presence_threshold"),
-        ({"size": 0}, "size must be from 1 to 4096, not 0"),
+        ({"size": 0}, "size must be from 1 to 2048, not 0"),
     ],
 )
 def test_values_out_of_range(values: dict[str, float], words: str) -> None:
@@ -37,3 +37,8 @@ def test_what_is_set_replaces_the_models() -> None:
     assert changed == config.replace(input_size=96, small_size=0, min_part=0.0, memory_frames=0)
     with pytest.raises(UserError, match="min_part"):
         InferenceOptions(min_part=2.0).applied_to(config)
+
+
+def test_every_size_fits_a_config() -> None:
+    largest = InferenceOptions(size=2048).applied_to(ModelConfig.preset("mini"))
+    assert largest.input_size == MAX_INPUT_SIZE

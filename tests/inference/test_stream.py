@@ -61,7 +61,12 @@ def test_wrong_expressions(segmenter: Segmenter) -> None:
 
 
 def test_wrong_frames(segmenter: Segmenter) -> None:
-    for picture in (np.zeros((48, 64, 3)), np.zeros((48, 64), np.uint8), np.zeros((48, 64, 4), np.uint8)):
+    for picture in (
+        np.zeros((48, 64, 3)),
+        np.zeros((0, 64, 3), np.uint8),
+        np.zeros((48, 64), np.uint8),
+        np.zeros((48, 64, 4), np.uint8),
+    ):
         with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8"):
             segmenter.start("a dog").step([picture])
     with pytest.raises(ValueError, match="one size"):
@@ -76,6 +81,29 @@ def test_a_wrong_frame_leaves_the_stream_as_it_was() -> None:
             stream.step([*frames(3), *last])
     assert runtime.clips == 0
     assert [result.index for result in stream.step(frames(2))] == [0, 1]
+
+
+def test_the_size_of_frames_stays_until_a_reset() -> None:
+    runtime = CountingRuntime()
+    stream = Segmenter(runtime).start("a dog")
+    stream.step(frames(2))
+    for wrong in (frames(1, (32, 32)), frames(1, (48, 64)), [*frames(1), *frames(1, (64, 64))]):
+        with pytest.raises(
+            ValueError, match=r"frames must be of one size: this one is .*, the first was 64x48"
+        ) as caught:
+            stream.step(wrong)
+        assert "\n" not in str(caught.value)
+    assert runtime.clips == 1
+    assert [result.index for result in stream.step(frames(1))] == [2]
+    stream.reset()
+    assert [result.mask.shape for result in stream.step(frames(1, (32, 32)))] == [(32, 32)]
+
+
+def test_images_of_another_size_in_a_later_clip() -> None:
+    found = []
+    with pytest.raises(ValueError, match="of one size"):
+        found.extend(Segmenter(tiny_model()).segment([*frames(3), *frames(3, (32, 32))], "a dog"))
+    assert len(found) == 3
 
 
 # --- the size of the input -----------------------------------------------------------------------------------------

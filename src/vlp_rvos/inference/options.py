@@ -40,7 +40,7 @@ class InferenceOptions:
     device: str = "auto"
     precision: Precision = "auto"
     runtime: RuntimeName = "auto"
-    size: Annotated[int, Range(1, 4096)] | None = None
+    size: Annotated[int, Range(1, 2048)] | None = None
     threshold: Annotated[float, Range(0, 1, above_low=True, below_high=True)] = 0.5
     presence_threshold: Annotated[float, SHARE] = 0.0
     min_part: Annotated[float, SHARE] | None = None

@@ -104,6 +104,7 @@ class Stream:
         self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
         self._input_size = self.config.input_size
         self._next_index = 0
+        self._shape: tuple[int, ...] | None = None
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
         """Segment the next frames.
@@ -112,15 +113,15 @@ class Stream:
         predicted if one of them is wrong.
 
         Args:
-            frames: any number of (H, W, 3) uint8 RGB images, all of one size.
+            frames: any number of (H, W, 3) uint8 RGB images, all of one size, which later calls keep to.
 
         Returns:
             One result for each frame; their indices go on from the last call.
 
         Raises:
-            ValueError: an image has another shape or type, or the images differ in size.
+            ValueError: an image has another shape or type, or another size than the others or than earlier frames.
         """
-        _check_images(frames)
+        self._check_images(frames)
         results: list[FrameResult] = []
         for first in range(0, len(frames), self.config.clip_length):
             images = frames[first : first + self.config.clip_length]
@@ -132,7 +133,7 @@ class Stream:
 
     def network_size(self, clip: Sequence[VideoFrame], size: Size | None = None) -> Size:
         """The (h, w) input size of the network for the next clip; arguments and errors as for `predict`."""
-        _check_images([frame.image for frame in clip])
+        self._check_images([frame.image for frame in clip])
         height, width = size or clip[0].image.shape[:2]
         return self.config.frame_size(height, width, self.runtime.size_multiple, self._input_size)
 
@@ -224,8 +225,17 @@ class Stream:
                     scores[i] = np.mean(1 / (1 + np.exp(-part[inside]))) * presence
         return masks, scores
 
-
-def _check_images(images: Sequence[Image]) -> None:
-    for image in images:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
-            raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
+    def _check_images(self, images: Sequence[Image]) -> None:
+        """Check images, and note the size that all later ones must have."""
+        for image in images:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise ValueError(f"frames must be (H, W, 3) uint8 of one size, not {image.shape} {image.dtype}")
+            shape = self._shape or images[0].shape
+            if image.shape != shape:
+                (height, width), (first_height, first_width) = image.shape[:2], shape[:2]
+                raise ValueError(
+                    f"frames must be of one size: this one is {width}x{height}, the first was "
+                    f"{first_width}x{first_height}; after `reset` a stream takes frames of another size"
+                )
+        if len(images):
+            self._shape = images[0].shape

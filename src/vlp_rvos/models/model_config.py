@@ -20,7 +20,7 @@ AttentionKind = Literal["cube_frame", "cube", "frame", "full"]
 CaptureKind = Literal["plain", "shared"]
 
 #: Longest side of the network input in pixels. Attention takes memory that grows with its fourth power.
-MAX_INPUT_SIZE = 4096
+MAX_INPUT_SIZE = 2048
 #: Largest number of trained parameters, roughly counted; 2**30 of them take 4 GiB.
 MAX_PARAMETERS = 2**30
 
