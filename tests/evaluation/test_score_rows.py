@@ -45,6 +45,31 @@ def test_expressions_that_were_changed_are_not_compared(report: dict[str, Any]) 
     assert (len(pairs), alone) == (14, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("J_mean", value)
+            for value in (float("nan"), float("inf"), -float("inf"), 10**400, 55.0, "0.5", True, [0.5])
+        ),
+        *(("J", value) for value in (0.5, "12", None, [None], [0.5, float("nan")], [["0.5"]])),
+        *(("presence", value) for value in (float("nan"), "0.5", 2)),
+    ],
+)
+def test_values_that_are_no_scores(report: dict[str, Any], tmp_path: Path, name: str, value: Any) -> None:
+    report["videos"]["v0"]["1"][name] = value
+    (tmp_path / "a.json").write_text(json.dumps(report))
+    with pytest.raises(UserError, match=r"a\.json: this is not a score file"):
+        read_score_file(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("metrics", [[0.5], "0.5", {"J": float("nan")}, {"J": "0.5"}, {"J": 1e300}])
+def test_metrics_that_are_no_scores(report: dict[str, Any], tmp_path: Path, metrics: Any) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(report | {"metrics": metrics}))
+    with pytest.raises(UserError, match=r"a\.json: this is not a score file"):
+        read_score_file(tmp_path / "a.json")
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", '{"videos": {"v": {"0": {"expression": "x"}}}}', "{", '{"videos": 3}'])
 def test_files_that_are_no_score_files(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(content)

@@ -6,11 +6,12 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from vlp_rvos.errors import UserError, VLPRVOSError
+from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.utils.processes import CHUNKS_AHEAD, available_cores, ordered_map
 
 
@@ -32,6 +33,20 @@ def test_results_in_order(workers: int, chunk: int) -> None:
     assert [(job, result) for job, (result, _) in pairs] == [(i, i * i) for i in range(10)]
     assert (os.getpid() in {process for _, (_, process) in pairs}) == (workers == 1)
     assert not multiprocessing.active_children()
+
+
+def warn(number: int) -> int:
+    warnings.warn(VLPRVOSWarning(f"{number} is odd"), stacklevel=1) if number % 2 else None
+    warnings.warn("of somebody else", stacklevel=1)
+    return number
+
+
+@pytest.mark.filterwarnings("ignore:of somebody else")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_warnings_come_from_every_process(workers: int) -> None:
+    with pytest.warns(VLPRVOSWarning) as warned:
+        assert [result for _, result in ordered_map(warn, range(4), workers=workers)] == [0, 1, 2, 3]
+    assert [str(x.message) for x in warned if x.category is VLPRVOSWarning] == ["1 is odd", "3 is odd"]
 
 
 def test_few_jobs_are_taken_ahead() -> None:

@@ -22,6 +22,7 @@ SCORE_NAMES = ("J_mean", "J_recall", "J_decay", "F_mean", "F_recall", "F_decay",
 """Names of the scores of an expression; the last one is `J_AND_F`."""
 
 J_AND_F = "J&F"
+MEAN_NAMES = ("J_mean", "F_mean", J_AND_F, "N_acc", "T_acc")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def to_rows(content: Mapping[str, Any]) -> list[ScoreRow]:
         UserError: the content is of another kind.
     """
     try:
+        for value in (*(content.get("metrics") or {}).values(), *(content.get(name) for name in MEAN_NAMES)):
+            _known_number(value)
         return [row for video, entry in content["videos"].items() for row in _rows_of_video(video, entry)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError("this is not a score file: write one with vlp-rvos evaluate ... --json") from error
@@ -128,7 +131,7 @@ def _rows_of_video(video: str, entry: Mapping[str, Any]) -> list[ScoreRow]:
 
 
 def _row(video: str, key: str, entry: Mapping[str, Any]) -> ScoreRow:
-    scores = {name: None if entry[name] is None else float(entry[name]) for name in SCORE_NAMES if name in entry}
+    scores = {name: _known_number(entry[name]) for name in SCORE_NAMES if name in entry}
     if J_AND_F not in scores:
         # Scores of mask folders do not hold it.
         j, f = scores["J_mean"], scores["F_mean"]
@@ -138,7 +141,24 @@ def _row(video: str, key: str, entry: Mapping[str, Any]) -> ScoreRow:
         id=str(key),
         expression=str(entry.get("expression", "")),
         kind=str(entry.get("kind") or ""),
-        j=tuple(map(float, entry.get("J", ()))),
+        j=tuple(map(_number, _list(entry.get("J", [])))),
         scores=scores,
-        presence=entry.get("presence"),
+        presence=_known_number(entry.get("presence")),
     )
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("the scores of the frames are not a list")
+    return value
+
+
+def _known_number(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _number(value: Any) -> float:
+    """A score, which is a share or the difference of two. The comparison also refuses NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
+        raise ValueError(f"{value!r:.80} is no score")
+    return float(value)

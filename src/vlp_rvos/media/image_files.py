@@ -29,6 +29,7 @@ __all__ = [
     "read_object_ids",
     "read_rgb",
     "read_upright_rgb",
+    "stored_size",
     "upright_size",
     "white_is_object",
 ]
@@ -99,6 +100,16 @@ def read_upright_rgb(path: Path) -> Image:
         turn = TURNS.get(_orientation(image))
         picture = _to_rgb(image)
         return np.array(picture if turn is None else picture.transpose(turn))
+
+
+def stored_size(path: Path) -> Size:
+    """(H, W) of `read_rgb`, read from the file's header without decoding the pixels.
+
+    Raises:
+        UserError: The file is missing or is not an image that Pillow can read.
+    """
+    with _reading(path) as image:
+        return image.height, image.width
 
 
 def upright_size(path: Path) -> Size:
@@ -268,13 +279,16 @@ def _orientation(image: PillowImage.Image) -> int:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[PillowImage.Image]:
-    """An image that is not decoded yet. The many exceptions of Pillow for broken files become one `UserError`."""
+    """An image that is not decoded yet. The many exceptions of Pillow for broken files become one `UserError`.
+
+    They have no common base, and some say how a decoder was called.
+    """
     # Opening a pipe waits until somebody writes into it.
     refuse_special_file(path)
     try:
         with PillowImage.open(path) as image:
             yield image
-    except UserError:
+    except (UserError, VLPRVOSWarning):
         raise
     except FileNotFoundError:
         raise UserError(f"no such image: {path}") from None
@@ -282,5 +296,5 @@ def _reading(path: Path) -> Iterator[PillowImage.Image]:
         raise UserError(f"cannot read the image {path}: it has no known format") from None
     except MemoryError:
         raise UserError(f"cannot read the image {path}: it is too large for the memory") from None
-    except (OSError, SyntaxError, ValueError, OverflowError, PillowImage.DecompressionBombError) as error:
+    except Exception as error:
         raise UserError(f"cannot read the image {path}: {' '.join(str(error).split())}") from error

@@ -154,6 +154,17 @@ def test_broken_masks(a2d_folder: Path, content: dict[str, Any] | None, message:
         dataset.load_objects("testVideo-2", "00007")
 
 
+def test_lost_sentences_are_told(a2d_folder: Path) -> None:
+    file = a2d_folder / "text_annotations" / "a2d_annotation.txt"
+    file.write_text(file.read_text().replace("testVideo-2", "testVideo-3"))
+    with pytest.warns(VLPRVOSWarning) as warned:
+        assert not a2d.open_split(a2d_folder, "test", "a2d-sentences").videos
+    assert [str(warning.message).partition(": ")[2] for warning in warned] == [
+        "2 expressions are lost, the data set has no videos of these names: 'testVideo-3'",
+        "1 of 1 videos have no expressions and are left out: 'testVideo-2'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [

@@ -15,7 +15,7 @@ from data_checks import found_counts
 from scipy.io import savemat
 
 from vlp_rvos.data.benchmarks import jhmdb
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 @pytest.fixture
@@ -113,6 +113,36 @@ def test_broken_lists(jhmdb_folder: Path, file: str, content: str, message: str)
     (jhmdb_folder / file).write_text(content)
     with pytest.raises(UserError, match=message):
         jhmdb.open_split(jhmdb_folder, "test", "jhmdb-sentences")
+
+
+def test_a_frame_before_the_first_has_no_mask(jhmdb_folder: Path) -> None:
+    """Frames are numbered from 1; for 0, Python would take the last mask."""
+    video, (class_name, *_) = next(iter(mini.JHMDB_VIDEOS.items()))
+    frames = jhmdb_folder / "Rename_Images" / class_name / video
+    (frames / "00001.png").rename(frames / "00000.png")
+    samples = json.dumps([[video, f"{video}/00000.png", "", 4, ""]])
+    (jhmdb_folder / "jhmdb_sentences_samples_metadata.json").write_text(samples)
+    dataset = jhmdb.open_split(jhmdb_folder, "test", "jhmdb-sentences")
+    with pytest.raises(UserError, match="scores frame 0"):
+        dataset.load_objects(video, "00000")
+
+
+def test_frames_are_in_the_order_of_their_numbers(jhmdb_folder: Path) -> None:
+    video, (class_name, count, *_) = next(iter(mini.JHMDB_VIDEOS.items()))
+    frames = jhmdb_folder / "Rename_Images" / class_name / video
+    for number in range(1, count + 1):
+        (frames / f"{number:05d}.png").rename(frames / f"{number + 7}.png")
+    dataset = jhmdb.open_split(jhmdb_folder, "test", "jhmdb-sentences")
+    assert list(dataset.videos[0].frames) == [str(number + 7) for number in range(1, count + 1)]
+
+
+def test_videos_without_sentence_are_told(jhmdb_folder: Path) -> None:
+    file = jhmdb_folder / "jhmdb_annotation.txt"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    total = len(mini.JHMDB_VIDEOS)
+    with pytest.warns(VLPRVOSWarning, match=f"1 of {total} videos have no expressions and are left out"):
+        assert len(jhmdb.open_split(jhmdb_folder, "test", "jhmdb-sentences").videos) == total - 1
 
 
 def test_check(jhmdb_folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from vlp_rvos.data.benchmarks import (
     check_benchmark,
     open_benchmark,
 )
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 @pytest.fixture
@@ -47,6 +47,30 @@ def test_frames_without_any_object(mevis: Path) -> None:
     assert_objects(dataset, video.name, "00000", np.zeros_like(ids_of(0, 3)), {0: 1, 1: 2, 2: 3})
 
 
+def test_masks_have_the_size_of_their_frame(mevis: Path) -> None:
+    def change(masks: Any) -> None:
+        masks["0"][0] = miniatures.encode(np.ones((miniatures.WIDTH, miniatures.HEIGHT), bool))
+
+    edit_json(mevis / "train" / "mask_dict.json", change)
+    dataset = open_benchmark("mevis", mevis, "train")
+    video = dataset.videos[0]
+    with pytest.raises(UserError, match=r"do not have the size of frame 00000 \(48x64, 64x48\)"):
+        dataset.load_objects(video.name, "00000")
+    assert dataset.load_objects(video.name, "00001") is not None
+    # Without the frames, the masks of one frame must still agree.
+    (mevis / "train" / "JPEGImages" / video.name / "00000.jpg").unlink()
+    with pytest.raises(UserError, match="do not have the size"):
+        dataset.load_objects(video.name, "00000")
+
+
+def test_videos_without_expressions_are_told(mevis: Path) -> None:
+    edit_json(
+        mevis / "valid" / "meta_expressions.json", lambda x: x["videos"].update(v={"expressions": {}, "frames": ["0"]})
+    )
+    with pytest.warns(VLPRVOSWarning, match="1 of 2 videos have no expressions and are left out: 'v'"):
+        assert len(open_benchmark("mevis", mevis, "valid").videos) == 2
+
+
 def test_test_split_has_no_truth(mevis: Path) -> None:
     dataset = open_benchmark("mevis", mevis, "valid")
     video = dataset.videos[0]
@@ -70,6 +94,14 @@ def test_test_split_has_no_truth(mevis: Path) -> None:
             lambda x: next(iter(x["videos"].values()))["expressions"]["0"].update(anno_id="7"),
             "must be a list of numbers",
         ),
+        *(
+            (
+                lambda x, wrong=wrong: next(iter(x["videos"].values()))["expressions"]["0"].update(anno_id=[wrong]),
+                "must be a list of numbers",
+            )
+            for wrong in (1.5, True, "x", None, float("inf"), float("nan"), [1])
+        ),
+        (lambda x: next(iter(x["videos"].values())).update(expressions=[]), "does not follow the MeViS layout"),
         (lambda x: x["videos"].clear(), "has no videos"),
         (lambda x: x.pop("videos"), "does not follow the MeViS layout"),
     ],

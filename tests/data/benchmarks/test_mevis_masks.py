@@ -48,6 +48,15 @@ def test_annotations_are_found_whatever_the_white_space(tmp_path: Path, indent: 
         ('{"0": [{"size": [48, 64], "coun', "cannot read .* at byte"),
         ('{"0": [{"size": [48, 64]}]}', "is broken"),
         ('{"0": ["run lengths"]}', "is broken"),
+        # What the runs of a mask do not cover, the library leaves as it finds it in the memory.
+        ('{"0": [{"size": [20, 30], "counts": "Y35?00000000000000000"}]}', "cover 290 pixels of 600"),
+        ('{"0": [{"size": [20, 30], "counts": [105, 5]}]}', "cover 110 pixels of 600"),
+        ('{"0": [{"size": [30, 30], "counts": "Y35?00000000000000000W9"}]}', "cover 600 pixels of 900"),
+        ('{"0": [{"size": [20, 30], "counts": ""}]}', "cover 0 pixels of 600"),
+        ('{"0": [{"size": [20, 30], "counts": "zzzz~~~###"}]}', "foreign character"),
+        ('{"0": [[]]}', "polygons do not tell the size"),
+        ('{"0": [[[1, 1, 5, 1, 5, 5]]]}', "polygons do not tell the size"),
+        ('{"0": [{"size": [1000000000, 1000000000], "counts": [1000000000000000000]}]}', "not a height and a width"),
     ],
 )
 def test_broken_files(tmp_path: Path, content: str, message: str) -> None:

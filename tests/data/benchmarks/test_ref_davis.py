@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import video_miniatures as miniatures
 from data_checks import assert_objects
+from PIL import Image
 from video_miniatures import TEXTS, ids_of
 
 from vlp_rvos.data.benchmarks import (
@@ -17,7 +19,7 @@ from vlp_rvos.data.benchmarks import (
     open_benchmark,
 )
 from vlp_rvos.data.benchmarks.ref_davis import RefDavis, merge_objects
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 @pytest.fixture
@@ -53,6 +55,70 @@ def test_masks_and_void(davis: Path) -> None:
     void = dataset.load_void("classic-car", "00000")
     assert void[:, -2:].all()
     assert not void[:, :-2].any()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_lose_no_expression(davis: Path, encoding: str) -> None:
+    expected = [open_benchmark("ref-davis17", davis, split).videos for split in ("train", "val")]
+    for folder in (davis / "davis_text_annotations", davis / "DAVIS" / "ImageSets" / "2017"):
+        for file in folder.iterdir():
+            original = "latin-1" if "annot2" in file.name else "utf-8"
+            file.write_text(file.read_text(original), encoding)
+    assert [open_benchmark("ref-davis17", davis, split).videos for split in ("train", "val")] == expected
+
+
+def test_lost_expressions_are_told(davis: Path) -> None:
+    file = davis / "davis_text_annotations" / "Davis17_annot1.txt"
+    file.write_text(file.read_text().replace("bear", "baer"))
+    with pytest.warns(VLPRVOSWarning) as warned:
+        open_benchmark("ref-davis17", davis, "train")
+    assert [str(warning.message).partition(": ")[2] for warning in warned] == [
+        "1 expressions are lost, the data set has no videos of these names: 'baer'"
+    ]
+    for file in (davis / "davis_text_annotations").iterdir():
+        file.write_bytes(b"".join(line for line in file.read_bytes().splitlines(True) if b"bear" not in line))
+    (davis / "davis_text_annotations" / "Davis17_annot1.txt").write_text('bmx-trees 1 "a person"')
+    with pytest.warns(VLPRVOSWarning, match="1 of 2 videos have no expressions and are left out: 'bear'"):
+        assert len(open_benchmark("ref-davis17", davis, "train").videos) == 2
+
+
+def test_frames_are_in_the_order_of_their_numbers(davis: Path) -> None:
+    for kind, suffix in (("JPEGImages", "jpg"), ("Annotations_unsupervised", "png")):
+        folder = davis / "DAVIS" / kind / "480p" / "bmx-trees"
+        for number in range(4):
+            (folder / f"{number:05}.{suffix}").rename(folder / f"{number * 4}.{suffix}")
+    dataset = open_benchmark("ref-davis17", davis, "val")
+    assert list(dataset.videos[0].frames) == ["0", "4", "8", "12"]
+    assert_objects(dataset, "bmx-trees", "12", ids_of(3, 2), {1: 1, 2: 2})
+
+
+def to_gray(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for file in folder.iterdir():
+        Image.fromarray(change(np.asarray(Image.open(file))).astype(np.uint8)).save(file)
+
+
+def test_void_alone_is_no_object(davis: Path) -> None:
+    """Annotations that somebody stored in gray: frames that show nothing but void are of 0 and 255."""
+    folder = davis / "DAVIS" / "Annotations_unsupervised" / "480p" / "bmx-trees"
+    to_gray(folder, lambda ids: ids)
+    last = folder / "00003.png"
+    Image.fromarray(np.where(np.asarray(Image.open(last)) == 255, 255, 0).astype(np.uint8)).save(last)
+    dataset = open_benchmark("ref-davis17", davis, "val")
+    assert isinstance(dataset, RefDavis)
+    assert_objects(dataset, "bmx-trees", "00003", np.zeros_like(ids_of(3, 2)), {1: 1, 2: 2})
+    assert dataset.load_void("bmx-trees", "00003").any()
+
+
+def test_black_and_white_annotations_are_of_one_object(davis: Path) -> None:
+    to_gray(davis / "DAVIS" / "Annotations_unsupervised" / "480p" / "bear", lambda ids: (ids == 1) * 255)
+    dataset = open_benchmark("ref-davis17", davis, "train")
+    assert isinstance(dataset, RefDavis)
+    with pytest.warns(VLPRVOSWarning, match=r"bear/00000\.png holds only 0 and 255") as warned:
+        for number in range(4):
+            assert_objects(dataset, "bear", f"{number:05}", ids_of(number, 1), {1: 1})
+            assert not dataset.load_void("bear", f"{number:05}").any()
+    assert len(warned) == 1
 
 
 def test_annotations_of_2017_have_no_void(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_folder import Shape, write_coco
+from PIL import Image
 
 from vlp_rvos.data.sources.coco import CocoFolder
 from vlp_rvos.errors import UserError
@@ -83,6 +84,18 @@ def test_other_forms_of_masks(folder: Path, segmentation: Any) -> None:
         (lambda c: c["annotations"][0].update(bbox=[1, 2]), "not in the COCO format"),
         (lambda c: c["annotations"][0].update(category_id=77), "not in the COCO format"),
         (lambda c: c.update(images=5), "not in the COCO format"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, float("nan"), 3]), "nan is not a number"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3, 10**400]), "is not a number"),
+        (lambda c: c["annotations"][0].update(area=float("inf")), "inf is not a number"),
+        (lambda c: c["annotations"][0].update(iscrowd=float("inf")), "not in the COCO format"),
+        (lambda c: c["images"][0].update(width=float("inf")), "inf is not a whole number"),
+        (lambda c: c["images"][0].update(width=160.5), "160.5 is not a whole number"),
+        (lambda c: c["images"][0].update(width=0), "0 is no width or height"),
+        (lambda c: c["images"].append(c["images"][0]), "two images have the same id"),
+        (lambda c: c["categories"].append(c["categories"][0]), "two categories have the id 1"),
+        (lambda c: c["images"][0].update(file_name="../../etc/passwd"), "plain name"),
+        (lambda c: c["images"][0].update(file_name="/etc/passwd"), "plain name"),
+        (lambda c: c["images"][0].update(file_name="a\0b"), "plain name"),
     ],
 )
 def test_broken_lists_get_one_line(folder: Path, edit: Callable[[dict[str, Any]], None], message: str) -> None:
@@ -108,12 +121,38 @@ def test_missing_and_unreadable_files(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "segmentation",
-    [{"size": [10, 10], "counts": "d3"}, {"size": [90, 160]}, "text", {"size": "ab", "counts": "d3"}],
+    [
+        {"size": [10, 10], "counts": "d3"},
+        {"size": [90, 160]},
+        "text",
+        {"size": "ab", "counts": "d3"},
+        {"size": [90, 160], "counts": [100, 50]},
+        {"size": [90, 160], "counts": [7200.5, 7199.5]},
+        {"size": [160, 90], "counts": [7200, 7200]},
+        [],
+        [[]],
+        [[1, 2, 3]],
+        [[0, 0, 1e9, 0, 5, 5]],
+        [[0, 0, float("nan"), 0, 5, 5]],
+    ],
 )
 def test_broken_masks_get_one_line(folder: Path, segmentation: Any) -> None:
     coco = CocoFolder(change(folder, lambda content: content["annotations"][0].update(segmentation=segmentation)))
     with pytest.raises(UserError, match="annotation 1 "):
         coco.mask(coco.annotations_of(coco.images[0])[0])
+
+
+def test_files_in_folders(folder: Path) -> None:
+    (folder / "images" / "a").mkdir()
+    (folder / "images" / "picture1.png").rename(folder / "images" / "a" / "b.png")
+    coco = CocoFolder(change(folder, lambda content: content["images"][0].update(file_name="a/b.png")))
+    assert coco.load_image(coco.images[0]).shape == (90, 160, 3)
+
+
+def test_deep_pictures(folder: Path) -> None:
+    coco = CocoFolder(folder)
+    Image.fromarray(np.full((90, 160), 40000, np.uint16)).save(folder / "images" / "picture1.png")
+    assert (coco.load_image(coco.images[0]) == 40000 >> 8).all()
 
 
 def test_an_image_of_another_size(folder: Path) -> None:

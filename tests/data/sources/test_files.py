@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
-from vlp_rvos.data.sources.files import existing_folder, plain_name, read_json
-from vlp_rvos.errors import UserError
+from vlp_rvos.data.benchmarks import ReferringExpression, ReferringVideo
+from vlp_rvos.data.sources.files import (
+    check_videos,
+    existing_folder,
+    finite_number,
+    plain_name,
+    read_json,
+    warn_of_lost_expressions,
+    whole_number,
+)
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 def test_folders(tmp_path: Path) -> None:
@@ -23,7 +33,10 @@ def test_plain_names(name: str) -> None:
     assert plain_name(name, Path("meta.json")) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "..\\x", "C:x", "a\0", 3, None, ["dog"]])
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "a/b", "/etc", "..\\x", "C:x", "a\0", "a\nb", "\x1b[31m", "\x9b", "\ud800", 3, None, ["dog"]],
+)
 def test_names_that_could_lead_elsewhere(name: object) -> None:
     with pytest.raises(UserError, match=r"meta\.json has .* plain name"):
         plain_name(name, Path("meta.json"))
@@ -54,3 +67,66 @@ def test_missing_json(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
     with pytest.raises(UserError, match="cannot read"):
         read_json(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "number"), [(7, 7), (-7, -7), ("7", 7), (7.0, 7), ("007", 7), (10**30, 10**30)])
+def test_whole_numbers(value: object, number: int) -> None:
+    found = whole_number(value)
+    assert (found, type(found)) == (number, int)
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1.5, "1.5", "", " 7", "1_0", "\u0663", math.nan, math.inf, "9" * 5000, None, [7], {"a": 1}]
+)
+def test_what_is_no_whole_number(value: object) -> None:
+    with pytest.raises(ValueError, match="whole number|Exceeds the limit") as caught:
+        whole_number(value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("value", "number"), [(7, 7), ("7.5", 7.5), (-0.5, -0.5)])
+def test_finite_numbers(value: object, number: float) -> None:
+    assert finite_number(value) == number
+
+
+@pytest.mark.parametrize("value", [True, math.nan, math.inf, "nan", "1e999", 10**400, "", "x", None, [7]])
+def test_what_is_no_finite_number(value: object) -> None:
+    with pytest.raises(ValueError, match="number|could not convert"):
+        finite_number(value)
+
+
+def video(name: str, frames: list[str], expressions: int = 1) -> ReferringVideo:
+    return ReferringVideo(name, frames, [ReferringExpression(str(i), "a dog", (1,)) for i in range(expressions)])
+
+
+def test_videos_without_expressions_are_counted() -> None:
+    videos = [video("v\ufeff", ["0"], 0), video("w", ["0"]), *(video(f"x{i}", ["0"], 0) for i in range(4))]
+    with pytest.warns(VLPRVOSWarning) as warned:
+        check_videos(videos, Path("meta.json"))
+    assert [str(warning.message) for warning in warned] == [
+        "meta.json: 5 of 6 videos have no expressions and are left out: 'v\\ufeff', 'x0', 'x1', ..."
+    ]
+
+
+def test_frames_that_were_sorted_as_text_are_told() -> None:
+    videos = [video("v", ["1", "10", "2"]), video("w", ["1", "2", "10"])]
+    with pytest.warns(VLPRVOSWarning) as warned:
+        check_videos(videos, Path("meta.json"))
+    assert [str(warning.message) for warning in warned] == [
+        "meta.json: the frames of 1 of 2 videos are not listed in the order of their numbers, but taken as listed: 'v'"
+    ]
+
+
+def test_lost_expressions_are_counted() -> None:
+    with pytest.warns(VLPRVOSWarning) as warned:
+        warn_of_lost_expressions({"\ufeffcat": [1, 2], "dgo": [3]}, Path("a.txt"))
+    assert [str(warning.message) for warning in warned] == [
+        "a.txt: 3 expressions are lost, the data set has no videos of these names: '\\ufeffcat', 'dgo'"
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_what_is_whole() -> None:
+    check_videos([video("v", ["1", "2", "10"])], Path("meta.json"))
+    check_videos([], Path("meta.json"))
+    warn_of_lost_expressions({}, Path("a.txt"))

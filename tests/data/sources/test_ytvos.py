@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 META: dict[str, Any] = {
     "videos": {
@@ -74,6 +74,39 @@ def test_the_background_is_no_object(folder: Path, object_id: int) -> None:
 def test_gray_frames_become_rgb(folder: Path) -> None:
     Image.new("L", (3, 2), 90).save(folder / "JPEGImages" / "dog" / "00000.jpg")
     assert YTVOSDataset(folder).load_frame("dog", "00000").tolist() == [[[90] * 3] * 3] * 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_left_out(folder: Path, encoding: str) -> None:
+    expected = YTVOSDataset(folder).videos
+    (folder / "meta_expressions.json").write_text(json.dumps(META), encoding)
+    assert YTVOSDataset(folder).videos == expected
+
+
+def test_deep_frames_and_masks(folder: Path) -> None:
+    dataset = YTVOSDataset(folder)
+    # Pillow goes by the content of a file.
+    Image.fromarray(np.full((2, 3), 40000, np.uint16)).save(dataset.frame_path("dog", "00000"), "PNG")
+    assert (dataset.load_frame("dog", "00000") == 40000 >> 8).all()
+    Image.fromarray(IDS.astype(np.uint16)).save(dataset.annotation_path("dog", "00000"))
+    np.testing.assert_array_equal(dataset.load_ids("dog", "00000"), IDS)
+    Image.fromarray(IDS.astype(np.uint16) * 200).save(dataset.annotation_path("dog", "00000"))
+    with pytest.raises(UserError, match="holds the object id 400"):
+        dataset.load_ids("dog", "00000")
+
+
+def test_videos_without_expressions_and_mixed_frames_are_told(folder: Path) -> None:
+    frames = [str(i) for i in range(12)]
+    meta = {"videos": {**META["videos"], "bird": {"expressions": {}, "frames": sorted(frames)}}}
+    (folder / "meta_expressions.json").write_text(json.dumps(meta))
+    with pytest.warns(VLPRVOSWarning) as warned:
+        videos = YTVOSDataset(folder).videos
+    assert videos[-1].frames == sorted(frames)
+    assert [str(warning.message).partition(": ")[2] for warning in warned] == [
+        "1 of 3 videos have no expressions and are left out: 'bird'",
+        "the frames of 1 of 3 videos are not listed in the order of their numbers, but taken as listed: 'bird'",
+    ]
 
 
 def published(folder: Path) -> Path:

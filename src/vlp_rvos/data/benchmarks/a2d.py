@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, try_to_read
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.data.benchmarks.tables import read_table
-from vlp_rvos.data.sources.files import check_videos, plain_name, warn_of_lost_expressions
+from vlp_rvos.data.sources.files import LAYOUT_ERRORS, check_videos, plain_name, warn_of_lost_expressions, whole_number
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import VideoFrame
@@ -262,9 +262,9 @@ def _read_instances(file: Path) -> dict[int, NDArray[np.bool_]]:
     h5py = import_optional("h5py", extra="benchmarks")
     try:
         with h5py.File(file, "r") as content:
-            ids = np.ravel(content["instance"][()]).tolist()
+            ids = [whole_number(i) for i in np.ravel(content["instance"][()]).tolist()]
             stored = np.asarray(content["reMask"][()])
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (*LAYOUT_ERRORS, OSError, RuntimeError) as error:
         raise UserError(f"cannot read the masks of {file}: {error}; unpack it again") from error
     if stored.ndim == 2:
         stored = stored[None]
@@ -272,7 +272,7 @@ def _read_instances(file: Path) -> dict[int, NDArray[np.bool_]]:
         raise UserError(f"{file} has {len(ids)} instances, but masks of shape {stored.shape}; unpack it again")
     objects: dict[int, NDArray[np.bool_]] = {}
     for instance, mask in zip(ids, stored, strict=False):
-        objects.setdefault(int(instance), np.ascontiguousarray(mask.T != 0))
+        objects.setdefault(instance, np.ascontiguousarray(mask.T != 0))
     return objects
 
 

@@ -99,7 +99,7 @@ class JHMDBSentences(ReferringDataset):
         masks = self._load_masks(video)
         if self._samples is None and number not in _sample(video, len(masks)):
             return None
-        if number > len(masks):
+        if not 1 <= number <= len(masks):
             raise UserError(
                 f"{self._mask_file(video)} has {len(masks)} masks, but {SAMPLES_FILE} scores frame {number}: they come"
                 " from different data sets; download both again"

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
 from vlp_rvos.data.benchmarks.mevis_masks import MaskFile
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.sources.files import check_videos, plain_name, read_json
+from vlp_rvos.data.sources.files import LAYOUT_ERRORS, check_videos, plain_name, read_json, whole_number
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.image_files import read_rgb
+from vlp_rvos.media.image_files import read_rgb, stored_size
 
 __all__ = ["SPLITS", "Mevis", "check", "open_split"]
 
@@ -64,8 +64,17 @@ class Mevis(ReferringDataset):
             return None
         index = self._by_name[video].frames.index(frame)
         masks = {i: self._masks.load(i, index) for i in annotation_ids(self._by_name[video])}
-        shapes = (mask.shape for mask in masks.values() if mask is not None)
-        shape = next(shapes, None) or self.load_frame(video, frame).shape[:2]
+        file = self._folder / "JPEGImages" / video / f"{frame}.jpg"
+        shapes = {mask.shape for mask in masks.values() if mask is not None}
+        # Masks can be scored without the frames.
+        if file.is_file() or not shapes:
+            shapes.add(stored_size(file))
+        if len(shapes) > 1:
+            sizes = ", ".join(sorted(f"{width}x{height}" for height, width in shapes))
+            raise UserError(
+                f"masks of video '{video}' do not have the size of frame {frame} ({sizes}); fetch both again"
+            )
+        (shape,) = shapes
         return {i: np.zeros(shape, bool) if mask is None else mask for i, mask in masks.items()}
 
 
@@ -107,7 +116,9 @@ def _read_meta(file: Path) -> list[ReferringVideo]:
     content = read_json(file)
     try:
         videos = [_read_video(name, video, file) for name, video in content["videos"].items()]
-    except (AttributeError, KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except LAYOUT_ERRORS as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{file} does not follow the MeViS layout ({reason}); fetch it again") from error
     if not videos:
@@ -134,7 +145,7 @@ def _ids(value: Any, where: str) -> tuple[int, ...] | None:
         return None
     try:
         if isinstance(value, list):
-            return tuple(int(i) for i in value)
-    except (TypeError, ValueError):
+            return tuple(whole_number(i) for i in value)
+    except LAYOUT_ERRORS:
         pass
-    raise UserError(f"{where} has the anno_id {value!r}; it must be a list of numbers")
+    raise UserError(f"{where} has the anno_id {value!r:.80}; it must be a list of numbers")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.completeness import CheckItem, check_item, count_frames, try_to_read
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
-from vlp_rvos.data.sources.files import read_json
+from vlp_rvos.data.sources.files import LAYOUT_ERRORS, read_json, whole_number
 from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_object_ids
@@ -167,6 +167,6 @@ def _referring_video(video: VideoEntry) -> ReferringVideo:
 def _listed_objects(file: Path) -> dict[str, set[int]]:
     content = read_json(file)
     try:
-        return {name: {int(i) for i in video["objects"]} for name, video in content["videos"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return {name: {whole_number(i) for i in video["objects"]} for name, video in content["videos"].items()}
+    except LAYOUT_ERRORS as error:
         raise UserError(f"{file} does not list the objects of each video; fetch it again") from error

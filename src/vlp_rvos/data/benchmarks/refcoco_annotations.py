@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringExpression
 from vlp_rvos.data.benchmarks.unpickle import load_plain
-from vlp_rvos.data.sources.files import plain_name, read_json
+from vlp_rvos.data.sources.files import LAYOUT_ERRORS, plain_name, read_json, whole_number
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.rle import decode_mask
 
@@ -111,7 +111,7 @@ class OriginalAnnotations:
                     )
                 if image_id not in images:
                     images[image_id] = _annotated_image(self._images[image_id], self._instances_file)
-                image, object_id = images[image_id], int(annotation_id)
+                image, object_id = images[image_id], whole_number(annotation_id)
                 image.segmentations[object_id] = self._segmentations[annotation_id]
                 image.expressions += (
                     _expression(sentence["sent_id"], sentence["sent"], (object_id,)) for sentence in ref["sentences"]
@@ -119,7 +119,7 @@ class OriginalAnnotations:
         return list(images.values())
 
     def _refs_of(self, split: str) -> list[dict[str, Any]]:
-        names = [name for name in self._refs if name == split or (split == "test" and name.startswith("test"))]
+        names = [name for name in self._refs if name == split or (split == "test" and str(name).startswith("test"))]
         return [ref for name in names for ref in self._refs[name]]
 
 
@@ -145,11 +145,13 @@ def converted_images(annotations: Path, name: str, split: str) -> list[Annotated
         objects: defaultdict[Any, dict[int, Any]] = defaultdict(dict)
         for annotation in content["annotations"]:
             # Every expression has a copy of its object; copies of one object have the same original id.
-            key = int(annotation.get("original_id", annotation["id"]))
+            key = whole_number(annotation.get("original_id", annotation["id"]))
             objects[annotation["image_id"]][key] = annotation["segmentation"]
         for entry in content["images"]:
             image = images.setdefault(entry["file_name"], _annotated_image(entry, file))
             referred = objects[entry["id"]]
+            if not referred:
+                raise ValueError(f"image {entry['id']!r:.80} has no annotation, so its expression refers to nothing")
             image.expressions.append(_expression(entry["id"], entry["caption"], tuple(referred)))
             for key in referred.keys() - image.segmentations.keys():
                 image.segmentations[key] = _compact(referred[key])
@@ -157,7 +159,10 @@ def converted_images(annotations: Path, name: str, split: str) -> list[Annotated
 
 
 def _annotated_image(entry: Mapping[str, Any], file: Path) -> AnnotatedImage:
-    return AnnotatedImage(plain_name(entry["file_name"], file), int(entry["height"]), int(entry["width"]))
+    with _following_the_layout(file):
+        return AnnotatedImage(
+            plain_name(entry["file_name"], file), whole_number(entry["height"]), whole_number(entry["width"])
+        )
 
 
 def _expression(key: object, text: object, object_ids: tuple[int, ...]) -> ReferringExpression:
@@ -169,8 +174,14 @@ def _expression(key: object, text: object, object_ids: tuple[int, ...]) -> Refer
 def _compact(segmentation: Any) -> Any:
     """The same with polygons as arrays: lists of numbers take four times the memory."""
     if isinstance(segmentation, list):
-        return [np.asarray(polygon, np.float64) for polygon in segmentation]
+        return [_compact_polygon(polygon) for polygon in segmentation]
     return segmentation
+
+
+def _compact_polygon(polygon: Any) -> Any:
+    """Of anything but numbers, NumPy would make numbers where it can."""
+    is_plain = isinstance(polygon, list) and {*map(type, polygon)} <= {int, float}
+    return np.asarray(polygon, np.float64) if is_plain else polygon
 
 
 @contextmanager
@@ -179,6 +190,6 @@ def _following_the_layout(file: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except LAYOUT_ERRORS as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{file} does not follow the layout of RefCOCO ({reason}); download it again") from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlp_rvos.arrays import Image
-from vlp_rvos.data.sources.files import read_json
+from vlp_rvos.data.sources.files import LAYOUT_ERRORS, finite_number, plain_name, read_json, whole_number
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.image_files import read_rgb
 from vlp_rvos.media.rle import decode_mask
@@ -93,7 +93,9 @@ class CocoFolder:
         self._annotations: dict[str, list[CocoAnnotation]] = {}
         try:
             self._read(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except UserError:
+            raise
+        except LAYOUT_ERRORS as error:
             reason = f"{type(error).__name__}: {error}"
             raise UserError(
                 f"{self.file} is not in the COCO format ({reason}): it needs images, annotations, categories"
@@ -143,33 +145,44 @@ class CocoFolder:
         names: dict[str, tuple[str, str]] = {}
         for category in content["categories"]:
             name, supercategory = str(category["name"]), str(category.get("supercategory", ""))
+            if str(category["id"]) in names:
+                raise ValueError(f"two categories have the id {category['id']!r:.80}")
             names[str(category["id"])] = (name, supercategory)
             self.categories[name] = supercategory
         for image in content["images"]:
             self.images.append(
                 CocoImage(
                     id=str(image["id"]),
-                    file_name=str(image["file_name"]),
-                    width=int(image["width"]),
-                    height=int(image["height"]),
+                    file_name="/".join(plain_name(part, self.file) for part in str(image["file_name"]).split("/")),
+                    width=_side(image["width"]),
+                    height=_side(image["height"]),
                     source=str(image.get("source", "")),
                 )
             )
         known = {image.id for image in self.images}
+        if len(known) < len(self.images):
+            raise ValueError("two images have the same id")
         for entry in content["annotations"]:
             image_id = str(entry["image_id"])
             if image_id not in known:
                 raise ValueError(f"annotation {entry['id']} names the image {image_id}, which is not listed")
             category, supercategory = names[str(entry["category_id"])]
-            left, top, width, height = (float(value) for value in entry["bbox"])
+            left, top, width, height = (finite_number(value) for value in entry["bbox"])
             annotation = CocoAnnotation(
                 id=str(entry["id"]),
                 image_id=image_id,
                 category=category,
                 supercategory=supercategory,
-                area=float(entry.get("area", width * height)),
+                area=finite_number(entry.get("area", width * height)),
                 box=(left, top, width, height),
                 crowd=bool(int(entry.get("iscrowd", 0))),
                 segmentation=entry["segmentation"],
             )
             self._annotations.setdefault(image_id, []).append(annotation)
+
+
+def _side(value: object) -> int:
+    """Width or height of an image."""
+    if (side := whole_number(value)) < 1:
+        raise ValueError(f"{value!r} is no width or height")
+    return side

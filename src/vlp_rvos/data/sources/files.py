@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +15,23 @@ from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.natural_order import natural_order
 from vlp_rvos.utils.text_files import read_text
 
-__all__ = ["check_videos", "existing_folder", "plain_name", "read_json", "warn_of_lost_expressions"]
+__all__ = [
+    "LAYOUT_ERRORS",
+    "check_videos",
+    "existing_folder",
+    "finite_number",
+    "plain_name",
+    "read_json",
+    "warn_of_lost_expressions",
+    "whole_number",
+]
+
+#: What taking apart a value raises that has another form than its layout says.
+LAYOUT_ERRORS = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+
+
+#: Characters that lead to another folder, control characters, and halves of characters, which no file name can hold.
+_UNFIT = re.compile(r"[/\\:\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class ListedVideo(Protocol):
@@ -50,11 +69,39 @@ def plain_name(name: object, file: Path) -> str:
         file: The file, for the message.
 
     Raises:
-        UserError: The value is not text, or is text that would lead to another folder.
+        UserError: The value is not text, or is text that would lead to another folder or that no file can be called.
     """
-    if not isinstance(name, str) or name in {"", ".", ".."} or set(name) & set("/\\:\0"):
-        raise UserError(f"{file} has {name!r} where the plain name of a video, frame or expression must stand")
+    if not isinstance(name, str) or name in {"", ".", ".."} or _UNFIT.search(name):
+        raise UserError(
+            f"{file} has {name!r:.80} where the plain name of a video, frame, image or expression must stand"
+        )
     return name
+
+
+def whole_number(value: object) -> int:
+    """A whole number that a file may also hold as text, or with a decimal point and nothing behind it.
+
+    Raises:
+        ValueError: The value is anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
+        return int(value)
+    raise ValueError(f"{value!r:.80} is not a whole number")
+
+
+def finite_number(value: object) -> float:
+    """A number that a file may also hold as text.
+
+    Raises:
+        ValueError: The value is anything else, NaN or infinite.
+    """
+    with suppress(OverflowError):
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+        if math.isfinite(number):
+            return number
+    raise ValueError(f"{value!r:.80} is not a number")
 
 
 def read_json(file: Path) -> Any:
@@ -76,8 +123,8 @@ def read_json(file: Path) -> Any:
 def check_videos(videos: Iterable[ListedVideo], file: Path, what: str = "videos") -> None:
     """Warn of videos without expressions, and of videos whose frames are not in the order of their numbers.
 
-    Of the former nothing is predicted or learned. The latter are often lists that a program sorted as text, 10 before 2;
-    they are taken as they are.
+    Of the former nothing is predicted or learned. The latter are often lists that a program sorted as text, 10 before
+    2; they are taken as they are.
 
     Args:
         videos: All videos of a data set.
@@ -92,8 +139,8 @@ def check_videos(videos: Iterable[ListedVideo], file: Path, what: str = "videos"
     mixed = [video.name for video in videos if list(video.frames) != sorted(video.frames, key=natural_order)]
     if mixed:
         message = (
-            f"{file}: of {len(mixed)} of {len(videos)} {what}, frames are not listed in the order of their numbers; they"
-            f" are taken as listed: {_few(mixed)}"
+            f"{file}: the frames of {len(mixed)} of {len(videos)} {what} are not listed in the order of their numbers,"
+            f" but taken as listed: {_few(mixed)}"
         )
         warnings.warn(message, VLPRVOSWarning, stacklevel=3)
 
