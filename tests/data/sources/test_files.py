@@ -79,7 +79,7 @@ def test_whole_numbers(value: object, number: int) -> None:
     "value", [True, 1.5, "1.5", "", " 7", "1_0", "\u0663", math.nan, math.inf, "9" * 5000, None, [7], {"a": 1}]
 )
 def test_what_is_no_whole_number(value: object) -> None:
-    with pytest.raises(ValueError, match="whole number|Exceeds the limit") as caught:
+    with pytest.raises(ValueError, match=r"whole number|Exceeds the limit") as caught:
         whole_number(value)
     assert len(str(caught.value)) < 200
 
@@ -91,7 +91,7 @@ def test_finite_numbers(value: object, number: float) -> None:
 
 @pytest.mark.parametrize("value", [True, math.nan, math.inf, "nan", "1e999", 10**400, "", "x", None, [7]])
 def test_what_is_no_finite_number(value: object) -> None:
-    with pytest.raises(ValueError, match="number|could not convert"):
+    with pytest.raises(ValueError, match=r"number|could not convert"):
         finite_number(value)
 
 
