@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from stubs import TinyBackbone, tiny_model
 
-from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer
+from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.artifact import GRAPH_FILES, CheckpointSource, Manifest, file_hash
 from vlp_rvos.runtimes.exported_tokenizer import TOKENIZERS, find_tokenizer

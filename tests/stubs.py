@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
-from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer, TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer, TextBatch
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 

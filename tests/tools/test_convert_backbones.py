@@ -19,7 +19,7 @@ from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import shipped_weights
 from vlp_rvos.models.backbones.efficientnet_lite import EfficientNetLite
 from vlp_rvos.models.backbones.mini import MINILM_PARTS, MiniBackbone
-from vlp_rvos.models.backbones.tokenizers import WordPieceTokenizer
+from vlp_rvos.models.backbones.wordpiece_tokenizer import WordPieceTokenizer
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.encoder import TextFeatures
 from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.prompts import Prompts

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.attention import attend
 from vlp_rvos.models.backbones.backbone import Backbone, Block
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.prompts import (
     HistoryPrompts,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.encoder import EmbeddedFrames, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead

@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
+from vlp_rvos.models.backbones.clip_tokenizer import ClipTokenizer
+from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer
 from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY
-from vlp_rvos.models.backbones.tokenizers import ClipTokenizer, ExpressionTokenizer, WordPieceTokenizer
+from vlp_rvos.models.backbones.wordpiece_tokenizer import WordPieceTokenizer
 
 __all__ = ["find_tokenizer", "open_tokenizer"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.clip import CLIP_PRESETS, ClipBackbone, ClipConfig, load_clip
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 
 TINY = ClipConfig(
     image_size=32,
@@ -406,6 +407,12 @@ def test_an_unknown_source_gives_one_line(source: str, monkeypatch: pytest.Monke
     with pytest.raises(UserError, match="no such file or folder") as error:
         load_clip(source, "tiny")
     assert "\n" not in str(error.value)
+
+
+def test_a_hub_id_needs_the_hubs_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match=r"huggingface_hub is not installed; .*vlp-rvos\[clip\]"):
+        load_clip("owner/clip", "tiny")
 
 
 @pytest.mark.parametrize("pickled", [False, True])

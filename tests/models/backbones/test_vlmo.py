@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.backbones.vlmo import VLMO_PRESETS, VlmoBackbone, VlmoConfig, load_vlmo
 
 TINY = VlmoConfig(image_size=24, patch_size=8, width=16, layers=3, heads=2, mlp_width=32, vocab=50, text_length=12)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 
 __all__ = [
     "BACKBONES",

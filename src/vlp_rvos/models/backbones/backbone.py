@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.attention import attend
-from vlp_rvos.models.backbones.tokenizers import ExpressionTokenizer, TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer, TextBatch
 
 __all__ = ["Activation", "Backbone", "Block", "FrameTokens"]
 

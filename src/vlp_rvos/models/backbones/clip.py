@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import huggingface_hub
 import torch
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Activation, Block
+from vlp_rvos.models.backbones.clip_tokenizer import ClipTokenizer
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.backbones.patch_backbone import PatchBackbone, resize_table
 from vlp_rvos.models.backbones.pretrained_files import (
     Source,
@@ -30,7 +31,7 @@ from vlp_rvos.models.backbones.pretrained_files import (
     shape_of,
     split_block_name,
 )
-from vlp_rvos.models.backbones.tokenizers import ClipTokenizer, TextBatch
+from vlp_rvos.utils.extras import import_optional
 from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["CLIP_PRESETS", "ClipBackbone", "ClipConfig", "load_clip"]
@@ -269,11 +270,12 @@ def _load_hugging_face(folder: Path, name: str, origin: str) -> ClipBackbone:
 
 def _download(hub_id: str) -> Path:
     """Folder with the files of a hub id, which are downloaded unless the hub's cache has them."""
+    hub = import_optional("huggingface_hub", extra="clip")
     small = ["config.json", "tokenizer.json", "vocab.json", "merges.txt"]
     try:
-        folder = Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*small, "model*.safetensors*"]))
+        folder = Path(hub.snapshot_download(hub_id, allow_patterns=[*small, "model*.safetensors*"]))
         if not any(folder.glob("model*.safetensors*")):
-            folder = Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*small, "pytorch_model.bin"]))
+            folder = Path(hub.snapshot_download(hub_id, allow_patterns=[*small, "pytorch_model.bin"]))
     except Exception as error:  # the client's errors differ between its versions
         raise UserError(
             f"{hub_id}: no such file or folder, and it cannot be downloaded from the Hugging Face hub "

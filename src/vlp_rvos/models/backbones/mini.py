@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
 from vlp_rvos.models.backbones.efficientnet_lite import EfficientNetLite
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint, shape_of
 from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINI_TOWER, MINILM
-from vlp_rvos.models.backbones.tokenizers import TextBatch, WordPieceTokenizer
+from vlp_rvos.models.backbones.wordpiece_tokenizer import WordPieceTokenizer
 from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["MiniBackbone", "MiniConfig", "load_mini"]

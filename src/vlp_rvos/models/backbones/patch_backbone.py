@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone, FrameTokens
-from vlp_rvos.models.backbones.tokenizers import TextBatch
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 
 __all__ = ["PatchBackbone", "resize_table"]
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Block
+from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.backbones.patch_backbone import PatchBackbone, resize_table
 from vlp_rvos.models.backbones.pretrained_files import (
     Source,
@@ -31,7 +32,7 @@ from vlp_rvos.models.backbones.pretrained_files import (
     split_block_name,
 )
 from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY
-from vlp_rvos.models.backbones.tokenizers import TextBatch, WordPieceTokenizer
+from vlp_rvos.models.backbones.wordpiece_tokenizer import WordPieceTokenizer
 
 __all__ = ["VLMO_PRESETS", "VlmoBackbone", "VlmoConfig", "load_vlmo"]
 
