@@ -38,15 +38,14 @@ class TextBatch:
 class ExpressionTokenizer:
     """Turns expressions into padded token ids, with a start and an end token around each expression.
 
-    Args:
+    Attributes:
         encode: Function from one expression to its token ids, without start and end token.
         start: Id of the start token.
         end: Id of the end token.
     """
 
     def __init__(self, encode: Callable[[str], list[int]], start: int, end: int) -> None:
-        self._encode = encode
-        self.start, self.end = start, end
+        self.encode, self.start, self.end = encode, start, end
 
     def __call__(self, expressions: Sequence[str], max_words: int) -> TextBatch:
         """Tokenize a batch, and pad it with 0 to the length of its longest expression.
@@ -74,7 +73,7 @@ class ExpressionTokenizer:
 
     def _tokenize(self, expression: str, max_words: int) -> list[int]:
         # The tokenizers refuse what UTF-8 cannot hold, such as a byte of another encoding typed into a terminal.
-        words = self._encode(expression.encode("utf-8", "replace").decode())
+        words = self.encode(expression.encode("utf-8", "replace").decode())
         if not words:
             raise UserError(f"the expression {short_repr(expression)} is empty; say in words what to find")
         if len(words) > max_words - 2:
