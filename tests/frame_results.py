@@ -21,7 +21,7 @@ def result(index: int = 0, scores: tuple[float, ...] = (0.9, 0.4), name: str | N
     values = np.array(scores, np.float32)
     image = np.full((height, width, 3), 100, np.uint8)
     expressions = EXPRESSIONS[: len(scores)]
-    return FrameResult(index, index / 10, image, masks, values, values, expressions, name or f"{index:05d}")
+    return FrameResult(index, index / 10, image, masks, values, (1 + values) / 2, expressions, name or f"{index:05d}")
 
 
 #: Upper left corners of the masks of `result_at`: no mask, masks at two borders, in the middle, cut by two borders.
@@ -38,4 +38,4 @@ def result_at(place: tuple[int, int] | None) -> FrameResult:
         masks[1, y + 2 : y + 12, x + 3 : x + 14] = rng.random(masks[1, y + 2 : y + 12, x + 3 : x + 14].shape) < 0.5
     image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
     scores = np.array([0.3, 0.6], np.float32)
-    return FrameResult(0, 0.0, image, masks, scores, scores, EXPRESSIONS, "00000")
+    return FrameResult(0, 0.0, image, masks, scores, (1 + scores) / 2, EXPRESSIONS, "00000")

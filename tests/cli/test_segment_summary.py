@@ -15,6 +15,17 @@ def frame(index: int, areas: tuple[int, int], scores: tuple[float, float]) -> Fr
     return FrameResult(index, index / 24, image, masks, numbers, numbers / 2, ("dog", "cat"), f"{index:05d}")
 
 
+def test_what_was_found_in_words() -> None:
+    summary = SegmentSummary(["dog", "c" * 200])
+    for index, areas in enumerate([(0, 0), (8, 0), (0, 0), (4, 0), (0, 0)]):
+        summary.add(frame(24 * index, areas, (0.5 + index / 10 if areas[0] else 0.0, 0.0 if index else 0.06)))
+    dog, cat = summary.describe().split("; ")
+    assert dog == "dog: in 2 of 5 frames, 1.00 s to 3.00 s, mean score 0.70"
+    assert cat.startswith("cccc")
+    assert cat.endswith("cccc: not found (highest presence 0.03)")
+    assert len(cat) < 200
+
+
 def test_means_over_frames() -> None:
     summary = SegmentSummary(["dog", "cat"])
     summary.add(frame(0, (8, 0), (1.0, 0.0)))

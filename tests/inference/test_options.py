@@ -33,8 +33,8 @@ def test_what_is_not_set_is_the_models() -> None:
 
 def test_what_is_set_replaces_the_models() -> None:
     config = ModelConfig.preset("mini").replace(small_size=704)
-    changed = InferenceOptions(size=96, min_part=0.0, memory_frames=0).applied_to(config)
-    assert changed == config.replace(input_size=96, small_size=0, min_part=0.0, memory_frames=0)
+    changed = InferenceOptions(size=96, min_part=0.0, memory_frames=0, presence_threshold=0.3).applied_to(config)
+    assert changed == config.replace(input_size=96, small_size=0, min_part=0.0, memory_frames=0, presence_threshold=0.3)
     with pytest.raises(UserError, match="min_part"):
         InferenceOptions(min_part=2.0).applied_to(config)
 

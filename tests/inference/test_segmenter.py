@@ -226,7 +226,7 @@ def test_from_pretrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setattr(checkpoint, "load_model", lambda *args: calls.append(args) or tiny_model())
     segmenter = Segmenter.from_pretrained("mini", device="cpu", threshold=0.4, overrides={"history": False})
     assert calls == [("mini", {"history": False}, torch.device("cpu"))]
-    assert (segmenter.name, segmenter.options.threshold, segmenter.options.presence_threshold) == ("mini", 0.4, 0.0)
+    assert (segmenter.name, segmenter.options.threshold, segmenter.options.presence_threshold) == ("mini", 0.4, None)
     assert isinstance(segmenter.runtime, TorchRuntime)
     assert not segmenter.runtime.model.training
     file = tmp_path / "mine.safetensors"

@@ -15,6 +15,7 @@ from stubs import tiny_model
 from vlp_rvos import Segmenter
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.video_source import VideoFrame
+from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import ClipOutput
 
 
@@ -184,6 +185,16 @@ def test_masks_of_absent_targets_are_empty_below_the_presence_threshold() -> Non
         (result,) = segmenter.start(WORDS).step(frames(1))
         assert result.masks.any(axis=(1, 2)).tolist() == expected
         assert (result.scores > 0).tolist() == expected
+
+
+def test_the_models_own_presence_threshold_holds_unless_another_is_set() -> None:
+    model = tiny_model(presence_threshold=1.0)
+    for options, expected in (({}, False), ({"presence_threshold": 0.0}, True)):
+        segmenter = Segmenter(model, threshold=0.01, **options)
+        (result,) = segmenter.start("x").step(frames(1))
+        assert bool(result.masks.any()) is expected
+    assert ModelConfig().presence_threshold == 0
+    assert 0 < Segmenter.from_pretrained("mini").config.presence_threshold < 0.1
 
 
 def test_a_model_without_presence() -> None:

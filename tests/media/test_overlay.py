@@ -10,7 +10,7 @@ import pytest
 from frame_results import EXPRESSIONS, PLACES, result, result_at
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.overlay import OverlayRenderer, outline, overlay_colours
+from vlp_rvos.media.overlay import LOW_PRESENCE, OverlayRenderer, outline, overlay_colours
 from vlp_rvos.results import FrameResult, label_map
 
 
@@ -92,6 +92,21 @@ def test_drawing_on_planes_is_drawing_on_the_image(name: str, code: int) -> None
     assert np.median(difference) <= 2
     assert difference[64:76, 56:76].max() <= 6, "inside a mask"
     assert (frame.to_ndarray() == before).all(), "the decoded frame is left as it was"
+
+
+def test_what_is_hardly_there_is_dashed_and_lighter() -> None:
+    one = result(scores=(0.9,), height=360, width=640)
+    low = dataclasses.replace(one, presences=np.array([LOW_PRESENCE - 0.01], np.float32))
+    colour = overlay_colours(1)[0]
+    sure, faint = (OverlayRenderer(EXPRESSIONS[:1]).render(x) for x in (one, low))
+    assert sure[300, 240].tolist() == (50 + colour // 2).tolist()
+    assert faint[300, 240].tolist() == (75 + colour // 4).tolist()
+    # The left side of the outline, below the middle of the frame.
+    drawn = [(image[180:, 160] == colour).all(-1) for image in (sure, faint)]
+    assert drawn[0].all()
+    assert 0.4 < drawn[1].mean() < 0.6
+    assert 20 < np.count_nonzero(np.diff(drawn[1])) < 60
+    assert np.array_equal(low.masks, one.masks)
 
 
 def test_more_objects_than_there_are_ids() -> None:

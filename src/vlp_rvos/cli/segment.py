@@ -133,7 +133,7 @@ def segment(
     else:
         echo(
             f"{summary.frames} frames in {seconds:.1f} s ({summary.frames / seconds:.1f} frames/s); "
-            f"wrote {', '.join(map(str, written.values()))}"
+            f"wrote {', '.join(map(str, written.values()))}; {summary.describe()}"
         )
     if stop.signal_number is not None:
         raise typer.Exit(128 + stop.signal_number)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vlp_rvos.results import FrameResult
+from vlp_rvos.utils.plain_text import shorten
 
 __all__ = ["SegmentSummary"]
+
+#: Length from which on an expression is shortened where it is shown, in characters.
+MAX_NAME = 80
 
 
 class SegmentSummary:
@@ -25,6 +30,7 @@ class SegmentSummary:
     def __init__(self, expressions: Sequence[str]) -> None:
         self.names = expressions
         self.frames = 0
+        self.found = [_Found() for _ in expressions]
         self.sums = [
             dict.fromkeys(("mean_score", "mean_presence", "mean_area", "present_share"), 0.0) for _ in expressions
         ]
@@ -38,6 +44,9 @@ class SegmentSummary:
             sums["mean_presence"] += float(result.presences[i])
             sums["mean_area"] += area
             sums["present_share"] += area > 0
+            if area > 0:
+                self.found[i].add(result.time, float(result.scores[i]))
+            self.found[i].best_presence = max(self.found[i].best_presence, float(result.presences[i]))
 
     def expressions(self) -> list[dict[str, Any]]:
         """For each expression, as JSON values in [0, 1].
@@ -49,3 +58,30 @@ class SegmentSummary:
             {"expression": name} | {key: round(value / self.frames, 6) for key, value in sums.items()}
             for name, sums in zip(self.names, self.sums, strict=True)
         ]
+
+    def describe(self) -> str:
+        """For each expression, in words: whether it was found, in how many frames, when, and how surely."""
+        found = zip(self.names, self.found, strict=True)
+        return "; ".join(f"{shorten(name, MAX_NAME)}: {one.describe(self.frames)}" for name, one in found)
+
+
+@dataclass
+class _Found:
+    """The frames in which an expression has a mask."""
+
+    frames: int = 0
+    first_time: float = 0.0
+    last_time: float = 0.0
+    score_sum: float = 0.0
+    best_presence: float = 0.0
+
+    def add(self, time: float, score: float) -> None:
+        if not self.frames:
+            self.first_time = time
+        self.frames, self.last_time, self.score_sum = self.frames + 1, time, self.score_sum + score
+
+    def describe(self, frames: int) -> str:
+        if not self.frames:
+            return f"not found (highest presence {self.best_presence:.2f})"
+        when = f"{self.first_time:.2f} s to {self.last_time:.2f} s"
+        return f"in {self.frames} of {frames} frames, {when}, mean score {self.score_sum / self.frames:.2f}"

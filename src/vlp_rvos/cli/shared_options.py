@@ -67,9 +67,11 @@ def inference_options(
         ),
     ] = DEFAULTS.threshold,
     presence_threshold: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Presence, from 0 to 1, below which the mask of a frame is left empty.", rich_help_panel=PANEL
+            help="Presence, from 0 to 1, below which the mask of a frame is left empty; 0 leaves none empty.",
+            show_default="the model's own",
+            rich_help_panel=PANEL,
         ),
     ] = DEFAULTS.presence_threshold,
     min_part: Annotated[

@@ -42,7 +42,7 @@ class InferenceOptions:
     runtime: RuntimeName = "auto"
     size: Annotated[int, Range(1, 2048)] | None = None
     threshold: Annotated[float, Range(0, 1, above_low=True, below_high=True)] = 0.5
-    presence_threshold: Annotated[float, SHARE] = 0.0
+    presence_threshold: Annotated[float, SHARE] | None = None
     min_part: Annotated[float, SHARE] | None = None
     memory_frames: Annotated[int, Range(0, 1000)] | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
@@ -61,5 +61,6 @@ class InferenceOptions:
             "small_size": None if self.size is None else 0,
             "min_part": self.min_part,
             "memory_frames": self.memory_frames,
+            "presence_threshold": self.presence_threshold,
         }
         return config.replace(**{name: value for name, value in changes.items() if value is not None})

@@ -65,7 +65,7 @@ class Stream:
     Args:
         runtime: the runtime that runs the model.
         config: the model's config, with the options applied.
-        options: the thresholds of masks and presence; the other options have no effect here.
+        options: the threshold of masks; the other options have no effect here.
         expressions: the expressions to find.
         fps: frame rate of a live source, which gives the results their times.
 
@@ -216,7 +216,7 @@ class Stream:
         masks = np.zeros((len(logits), *size), dtype=bool)
         scores = np.zeros(len(logits), dtype=np.float32)
         for i, (one, presence) in enumerate(zip(logits, presences, strict=True)):
-            if presence >= self.options.presence_threshold and (box := dependent_box(one > threshold, size)):
+            if presence >= self.config.presence_threshold and (box := dependent_box(one > threshold, size)):
                 # Logits are resized, not masks: the outline stays smooth at the video's size. [O]
                 part = upsample_box(one, size, box)
                 inside = part > threshold

@@ -15,7 +15,12 @@ from vlp_rvos.media.caption import Caption, blend
 from vlp_rvos.media.yuv import LumaWeights, copy_yuv_frame, luma_weights, rgb_to_yuv, yuv_planes
 from vlp_rvos.results import Box, FrameResult
 
-__all__ = ["OverlayRenderer", "outline", "overlay_colours"]
+__all__ = ["LOW_PRESENCE", "OverlayRenderer", "outline", "overlay_colours"]
+
+#: A mask whose presence is below this is drawn with a dashed outline and a lighter fill.
+LOW_PRESENCE = 0.5
+#: Length of a dash and of a gap, in multiples of the outline's thickness.
+DASH = 4
 
 
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
@@ -28,7 +33,7 @@ def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
 
 
 class OverlayRenderer:
-    """Draws results on their frames.
+    """Draws results on their frames. The masks that the model is less sure of are dashed; see `LOW_PRESENCE`.
 
     Args:
         expressions: The E expressions, which are written in the upper left corner, each in the colour of its mask.
@@ -50,10 +55,11 @@ class OverlayRenderer:
             (H, W, 3) uint8 RGB.
         """
         image = result.image.copy()
-        box, labels, edge = _labels_and_outline(result)
+        faint = result.presences < LOW_PRESENCE
+        box, labels, edge = _labels_and_outline(result, faint)
         # By channel, because loops over 3 are slow.
         for channel in range(3):
-            _paint(image[..., channel][box], labels, edge, self.colours[:, channel])
+            _paint(image[..., channel][box], labels, edge, self.colours[:, channel], faint)
         blend(image, *self._drawn_caption(*image.shape[:2]))
         return image
 
@@ -71,7 +77,8 @@ class OverlayRenderer:
         assert result.yuv_frame is not None
         height, width = result.masks.shape[1:]
         frame = copy_yuv_frame(result.yuv_frame)
-        box, labels, edge = _labels_and_outline(result)
+        faint = result.presences < LOW_PRESENCE
+        box, labels, edge = _labels_and_outline(result, faint)
         weights = luma_weights(result.yuv_frame)
         colours = np.rint(rgb_to_yuv(self.colours, weights)).astype(np.uint8)
         caption, opacity = self._drawn_caption(height, width, weights)
@@ -79,7 +86,7 @@ class OverlayRenderer:
         planes = zip(yuv_planes(frame), (1, 2, 2), ((labels, edge), halves, halves), strict=True)
         for channel, (plane, step, drawing) in enumerate(planes):
             part = plane[tuple(slice(x.start // step, x.stop // step) for x in box)]
-            _paint(part, *drawing, colours[:, channel])
+            _paint(part, *drawing, colours[:, channel], faint)
             blend(plane, caption[::step, ::step, channel], opacity[::step, ::step, 0])
         return frame
 
@@ -113,8 +120,13 @@ def outline(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.boo
     return edge
 
 
-def _labels_and_outline(result: FrameResult) -> tuple[Box, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """The part of the frame to draw on, and inside of it the labels (h, w) and which pixels are outline (h, w)."""
+def _labels_and_outline(
+    result: FrameResult, faint: npt.NDArray[np.bool_]
+) -> tuple[Box, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """The part of the frame to draw on, and inside of it the labels (h, w) and which pixels are outline (h, w).
+
+    The outlines of the objects that are `faint` (E,) are dashed.
+    """
     height, width = result.masks.shape[1:]
     thickness = max(1, round(2 * min(height, width) / 720))
     # An outline is where labels differ, so what surrounds the masks must be seen. Even, as four pixels share a chroma.
@@ -123,7 +135,13 @@ def _labels_and_outline(result: FrameResult) -> tuple[Box, npt.NDArray[np.uint8]
     left, right = _widen(columns, thickness, width)
     around = (rows.start - top, bottom - rows.stop), (columns.start - left, right - columns.stop)
     labels = np.pad(result.labels, around)
-    return (slice(top, bottom), slice(left, right)), labels, outline(labels, thickness)
+    edge = outline(labels, thickness)
+    if faint.any():
+        # Stripes across the frame, which stay in place from frame to frame, cut the outlines into dashes.
+        dash = DASH * thickness
+        gap = (np.arange(top, bottom)[:, None] + np.arange(left, right)) // dash % 2 == 1
+        edge &= ~(gap & np.concatenate([[False], faint])[labels])
+    return (slice(top, bottom), slice(left, right)), labels, edge
 
 
 def _widen(part: slice, margin: int, side: int) -> tuple[int, int]:
@@ -136,15 +154,17 @@ def _paint(
     labels: npt.NDArray[np.uint8],
     edge: npt.NDArray[np.bool_],
     colours: npt.NDArray[np.uint8],
+    faint: npt.NDArray[np.bool_],
 ) -> None:
-    """Draw on one channel (h, w) in place: objects half in the colours (E,), outlines wholly.
+    """Draw on one channel (h, w) in place: objects half in the colours (E,), faint ones a quarter, outlines wholly.
 
     All arithmetic is in uint8, which is faster.
     """
     half = plane >> 1
-    for i, colour in enumerate(colours, start=1):
+    for i, (colour, is_faint) in enumerate(zip(colours, faint, strict=True), start=1):
         inside = labels == i
+        filled = half + (half >> 1) + colour // 4 if is_faint else half + colour // 2
         # Copying by a mask goes from run to run: it is many times as fast as choosing pixels by index.
-        np.copyto(plane, half + colour // 2, where=inside)
+        np.copyto(plane, filled, where=inside)
         inside &= edge
         np.copyto(plane, colour, where=inside)

@@ -74,6 +74,8 @@ class ModelConfig:
         small_area: largest fraction of the frame that a small object covers.
         min_part: smallest area of a connected component of a mask, as a fraction of the mask's largest component.
             Smaller components are dropped, at inference only; 0 keeps all. [D]
+        presence_threshold: presence below which the mask of a frame is left empty, at inference only; 0 leaves none
+            empty. [D]
     """
 
     width: Annotated[int, Range(1, 4096)] = 256
@@ -112,6 +114,7 @@ class ModelConfig:
     small_size: Annotated[int, Range(0, MAX_INPUT_SIZE)] = 0
     small_area: Annotated[float, Range(0, 1, above_low=True)] = 0.04
     min_part: Annotated[float, SHARE] = 0.0
+    presence_threshold: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:
         check_ranges(self)
