@@ -196,7 +196,7 @@ def read_rle(file: Path) -> None:
 
 
 def json_seeds() -> list[Seed]:
-    """Score files, COCO files and expressions of a data set."""
+    """Score files, COCO files, and the expressions and masks of data sets."""
     scores = {
         "dataset": "d",
         "model": "m",
@@ -230,12 +230,19 @@ def json_seeds() -> list[Seed]:
         ],
     }
     expressions = {"videos": {"v": {"expressions": {"0": {"exp": "the cat", "obj_id": "1"}}, "frames": ["00000"]}}}
-    contents = {"scores": scores, "coco": coco, "expressions": expressions}
+    refcoco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 20, "width": 30, "caption": "the cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "original_id": 7, "segmentation": [[2, 3, 20, 4, 18, 17]]}],
+    }
+    contents = {"scores": scores, "coco": coco, "expressions": expressions, "refcoco": refcoco}
+    contents["mevis"] = {"videos": {"v": {"expressions": {"0": {"exp": "x", "anno_id": [3]}}, "frames": ["0", "1"]}}}
+    contents["masks"] = {"3": [{"size": [20, 30], "counts": [105, 5, 490]}, None]}
     return [Seed(f"{name}.json", json.dumps(content).encode()) for name, content in contents.items()]
 
 
 def read_json_file(file: Path) -> None:
     """Read a JSON file as each of the forms that the package knows."""
+    from vlp_rvos.data.benchmarks import open_benchmark
     from vlp_rvos.data.sources.coco import CocoFolder
     from vlp_rvos.data.sources.ytvos import YTVOSDataset
     from vlp_rvos.evaluation.html_report import report_page
@@ -262,7 +269,31 @@ def read_json_file(file: Path) -> None:
             for frame in video.frames:
                 dataset.load_frame(video.name, frame)
 
-    each_form(scores, coco, expressions)
+    def mevis(replaced: str) -> None:
+        folder = file.parent / f"mevis with {replaced}" / "valid_u"
+        folder.mkdir(parents=True)
+        valid = {seed.name: seed.data for seed in json_seeds()}
+        for name, seed in (("meta_expressions.json", "mevis.json"), ("mask_dict.json", "masks.json")):
+            (folder / name).write_bytes(file.read_bytes() if name == replaced else valid[seed])
+        dataset = open_benchmark("mevis", folder.parent, "valid_u")
+        for video in dataset.videos:
+            for frame in video.frames:
+                dataset.load_objects(video.name, frame)
+
+    def refcoco() -> None:
+        (file.parent / "instances_refcoco_val.json").write_bytes(file.read_bytes())
+        dataset = open_benchmark("refcoco", file.parent, "val")
+        for video in dataset.videos:
+            dataset.load_objects(video.name, "00000")
+
+    each_form(
+        scores,
+        coco,
+        expressions,
+        partial(mevis, "meta_expressions.json"),
+        partial(mevis, "mask_dict.json"),
+        refcoco,
+    )
 
 
 def yaml_seeds() -> list[Seed]:
@@ -426,7 +457,7 @@ def outcome(reader: str, name: str, data: bytes) -> tuple[str, str]:
             unclear = "\n" in message or len(message) > 2000 or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in message)
             return ("failed", f"not one clear line: {message[:300]!r}") if unclear else ("refused", message)
         except BaseException:
-            return "failed", traceback.format_exc()
+            return "failed", traceback.format_exc().replace(folder, "FOLDER")
         return ("warned" if caught else "read"), ""
 
 

@@ -46,6 +46,7 @@ def test_annotations_are_found_whatever_the_white_space(tmp_path: Path, indent: 
         ("", "cannot read"),
         ("[]", "has no lists of masks"),
         ('{"0": [{"size": [48, 64], "coun', "cannot read .* at byte"),
+        ('{"0": ' + "[" * 100_000, "cannot read .* at byte"),
         ('{"0": [{"size": [48, 64]}]}', "is broken"),
         ('{"0": ["run lengths"]}', "is broken"),
         # What the runs of a mask do not cover, the library leaves as it finds it in the memory.

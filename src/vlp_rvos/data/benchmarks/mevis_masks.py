@@ -89,7 +89,7 @@ def _read_annotation(file: Path, start: int, stop: int) -> list[Any]:
             text = opened.read(stop - start).decode("utf-8")
         # The text goes on to the next annotation; the decoder stops at the end of the list.
         masks, _ = json.JSONDecoder().raw_decode(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {file} at byte {start}: {error}; fetch it again") from error
     assert isinstance(masks, list)
     return masks
