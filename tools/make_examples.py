@@ -20,6 +20,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
 
+from vlp_rvos.media.image_files import read_upright_rgb
+
 FRAMES, FPS = 48, 24
 Outline = Sequence[tuple[int, int]]
 
@@ -162,7 +164,7 @@ def main() -> None:
         if clip.photograph is not None:
             photo = Image.fromarray(clip.photograph())
         elif options.polar_bear is not None:
-            photo = Image.open(options.polar_bear).convert("RGB")
+            photo = Image.fromarray(read_upright_rgb(options.polar_bear))
         else:
             continue
         if photo.size != clip.extent:

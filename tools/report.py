@@ -15,7 +15,6 @@ documents whose tables are not what `fill` would write, and fails if there are a
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ import result_tables
 from results_file import Result, put_result, read_results
 from script_options import errors_in_one_line, script_parser
 
+from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import write_bytes
 
@@ -46,7 +46,7 @@ def read_values(file: Path, kind: str) -> dict[str, Any]:
         from vlp_rvos.models.checkpoint import peek
 
         return dict(peek(file).training)
-    values = json.loads(file.read_text("utf-8"))
+    values = read_json(file)
     if isinstance(values, list):
         return {"rows": values}
     if kind == "segmentation":

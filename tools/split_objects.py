@@ -28,6 +28,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import binary_erosion, distance_transform_edt, shift
 from script_options import errors_in_one_line, script_parser
 
+from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.media.palette import davis_palette
@@ -180,7 +181,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=546, help="side of a frame of the sheet in pixels")
     arguments = parser.parse_args()
     dataset = YTVOSDataset(arguments.data)
-    videos = json.loads(arguments.outlines.read_text()) if arguments.outlines.exists() else {}
+    videos = read_json(arguments.outlines) if arguments.outlines.exists() else {}
     if arguments.action == "write":
         write(dataset, videos, arguments.output)
     else:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset
+from vlp_rvos.data.sources.ytvos import Expression, VideoEntry, YTVOSDataset, check_sizes
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 META: dict[str, Any] = {
@@ -94,6 +94,22 @@ def test_deep_frames_and_masks(folder: Path) -> None:
     Image.fromarray(IDS.astype(np.uint16) * 200).save(dataset.annotation_path("dog", "00000"))
     with pytest.raises(UserError, match="holds the object id 400"):
         dataset.load_ids("dog", "00000")
+
+
+def test_annotations_have_the_size_of_their_frame(folder: Path) -> None:
+    dataset = YTVOSDataset(folder)
+    palette(IDS.T).save(dataset.annotation_path("dog", "00000"))
+    with pytest.raises(UserError, match=r"dog.00000\.png is 2x3, but its frame .*dog.00000\.jpg is 3x2"):
+        dataset.load_ids("dog", "00000")
+    dataset.frame_path("dog", "00000").unlink()
+    assert dataset.load_ids("dog", "00000").shape == (3, 2)
+
+
+def test_frames_of_one_size() -> None:
+    frames = [np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8), np.zeros((6, 4), np.uint8)]
+    check_sizes(frames[:2], ["0", "1"], "dog")
+    with pytest.raises(UserError, match="frame 2 of video dog is 4x6, but 0 is 6x4"):
+        check_sizes(frames, ["0", "1", "2"], "dog")
 
 
 def test_videos_without_expressions_and_mixed_frames_are_told(folder: Path) -> None:

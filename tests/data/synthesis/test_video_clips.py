@@ -12,6 +12,7 @@ from vlp_rvos.data.language.invariance import mentions_motion
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.data.synthesis.video_clips import draw_video_clip
+from vlp_rvos.errors import UserError
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -60,6 +61,19 @@ def test_motion_is_mentioned_where_time_runs_forward(config: MixtureConfig) -> N
         assert any(mentions_motion(text) for text in clip.objects[0].expressions) == brightens
         forward.add(brightens)
     assert forward == {True, False}
+
+
+class Growing(YTVOSDataset):
+    """The later frames are larger."""
+
+    def load_frame(self, video: str, frame: str) -> np.ndarray:
+        return np.zeros((72, 128 + int(frame), 3), np.uint8)
+
+
+def test_frames_of_different_size_are_refused(config: MixtureConfig) -> None:
+    dataset = Growing(Path(config.root) / "videos")
+    with pytest.raises(UserError, match="make them one size"):
+        draw_video_clip(dataset, dataset.videos[0], 8, (64, 96), np.random.default_rng(0))
 
 
 def test_short_videos_are_held_at_their_last_frame(config: MixtureConfig) -> None:

@@ -10,6 +10,7 @@ The published data set keeps the JSON file at `meta_expressions/<split>/meta_exp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from vlp_rvos.arrays import Image
 from vlp_rvos.data.sources.files import check_videos, existing_folder, plain_name, read_json
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.image_files import MAX_OBJECT_ID, read_object_ids, read_rgb
+from vlp_rvos.media.image_files import MAX_OBJECT_ID, read_object_ids, read_rgb, stored_size
 
-__all__ = ["Expression", "VideoEntry", "YTVOSDataset"]
+__all__ = ["Expression", "VideoEntry", "YTVOSDataset", "check_sizes"]
 
 META = "meta_expressions.json"
 
@@ -112,9 +113,15 @@ class YTVOSDataset:
             (H, W) uint8; 0 is background.
 
         Raises:
-            UserError: The file is missing or broken, or is not an image of object ids.
+            UserError: The file is missing or broken, is not an image of object ids, or has another size than the frame.
         """
-        return read_object_ids(self.annotation_path(video, frame))
+        file, picture = self.annotation_path(video, frame), self.frame_path(video, frame)
+        ids = read_object_ids(file)
+        # Annotations may be looked at without the frames.
+        if picture.is_file() and (size := stored_size(picture)) != ids.shape:
+            sizes = f"{ids.shape[1]}x{ids.shape[0]}, but its frame {picture} is {size[1]}x{size[0]}"
+            raise UserError(f"{file} is {sizes}: make them one size")
+        return ids
 
     def load_mask(self, video: str, frame: str, object_id: int) -> NDArray[np.bool_]:
         """Read the mask of one object in a frame.
@@ -128,13 +135,32 @@ class YTVOSDataset:
             (H, W) bool; all False where the object is not in the frame.
 
         Raises:
-            UserError: The file is missing or broken, or is not an image of object ids.
+            UserError: See `load_ids`.
             ValueError: No object can have this id.
         """
         if not 1 <= object_id <= MAX_OBJECT_ID:
             raise ValueError(f"object ids go from 1 to {MAX_OBJECT_ID}, not {object_id}")
         mask: NDArray[np.bool_] = self.load_ids(video, frame) == object_id
         return mask
+
+
+def check_sizes(frames: Sequence[NDArray[np.uint8]], names: Sequence[str], video: str) -> None:
+    """Check that the frames of a video, or their object ids, have one size.
+
+    Args:
+        frames: What was loaded, each (H, W) or (H, W, C).
+        names: Names of the frames.
+        video: Name of the video.
+
+    Raises:
+        UserError: A frame has another size than the first one.
+    """
+    for frame, name in zip(frames, names, strict=True):
+        if frame.shape[:2] != frames[0].shape[:2]:
+            sizes = (f"{x.shape[1]}x{x.shape[0]}" for x in (frame, frames[0]))
+            raise UserError(
+                f"frame {name} of video {video} is {next(sizes)}, but {names[0]} is {next(sizes)}: make them one size"
+            )
 
 
 def _locate(folder: Path) -> tuple[Path, Path]:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from vlp_rvos.data.language.invariance import is_portable
-from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
+from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset, check_sizes
 from vlp_rvos.data.synthesis.cutouts import Cutout
 from vlp_rvos.data.synthesis.label_maps import find_bounds
 from vlp_rvos.data.synthesis.scene_clip import LabelledObject
@@ -61,7 +61,9 @@ class MovingCutoutBank:
         dataset, video, expressions = choices[int(rng.integers(len(choices)))]
         start = int(rng.integers(len(video.frames) - frames + 1))
         names = video.frames[start : start + frames]
-        ids = np.stack([dataset.load_ids(video.name, frame) for frame in names])
+        loaded = [dataset.load_ids(video.name, frame) for frame in names]
+        check_sizes(loaded, names, video.name)
+        ids = np.stack(loaded)
         labels = np.where(np.isin(ids, sorted(expressions)), ids, 0).astype(np.int16)
         always_visible = all((labels == label).any((1, 2)).all() for label in expressions)
         shown = np.asarray(labels.any(0))

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from vlp_rvos.data.language.invariance import mentions_motion, mirror_expression
-from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
+from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset, check_sizes
 from vlp_rvos.data.synthesis.camera import apply_camera, draw_camera
 from vlp_rvos.data.synthesis.label_maps import LabelMap, Pixels, find_bounds
 from vlp_rvos.data.synthesis.scene_clip import LabelledObject, SceneClip
@@ -96,7 +96,9 @@ def _draw_window(names: Sequence[str], frames: int, rng: np.random.Generator) ->
 
 def _load(dataset: YTVOSDataset, video: str, names: Sequence[str], shrink: int) -> tuple[Pixels, LabelMap]:
     """Frames (F, h, w, 3), and their object ids (F, h, w) as a label map, both `shrink` times smaller than on disk."""
-    images = [Image.fromarray(dataset.load_frame(video, name)) for name in names]
+    frames = [dataset.load_frame(video, name) for name in names]
+    check_sizes(frames, names, video)
+    images = [Image.fromarray(frame) for frame in frames]
     pixels = np.stack([np.asarray(image.reduce(shrink) if shrink > 1 else image) for image in images])
     height, width = pixels.shape[1:3]
     ids = np.stack([dataset.load_ids(video, name)[shrink // 2 :: shrink, shrink // 2 :: shrink] for name in names])

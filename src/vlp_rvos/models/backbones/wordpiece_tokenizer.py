@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer
+from vlp_rvos.utils.text_files import read_text
 
 __all__ = ["WordPieceTokenizer", "split_words"]
 
@@ -38,7 +39,7 @@ class WordPieceTokenizer(ExpressionTokenizer):
 
     def __init__(self, path: Path | str) -> None:
         try:
-            lines = Path(path).read_text(encoding="utf-8").split("\n")
+            lines = read_text(Path(path)).split("\n")
         except (OSError, UnicodeError) as error:
             raise UserError(f"{path}: cannot read the vocabulary ({error}); give BERT's vocab.txt") from error
         self._vocabulary = {line.rstrip(): index for index, line in enumerate(lines) if line.strip()}
