@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["INTERRUPTED", "UserError", "VLPRVOSError", "VLPRVOSWarning"]
+__all__ = ["INTERRUPTED", "TERMINATED", "UserError", "VLPRVOSError", "VLPRVOSWarning"]
 
 INTERRUPTED = 130
-"""Exit code of a command that was interrupted, as shells give it: 128 + SIGINT."""
+"""Exit code of a command that Ctrl-C interrupted, as shells give it: 128 + SIGINT."""
+TERMINATED = 143
+"""Exit code of a command that SIGTERM ended: 128 + SIGTERM."""
 
 
 class VLPRVOSError(Exception):

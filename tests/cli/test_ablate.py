@@ -45,7 +45,7 @@ def test_one_command_makes_the_table_and_goes_on_after_a_stop(
 
     monkeypatch.setattr(Trainer, "_step", killed)
     parts = tmp_path / "parts"
-    assert ablate(config, parts, "--seeds", "0") == 130
+    assert ablate(config, parts, "--seeds", "0") == 143
     assert "continue with the same command" in capsys.readouterr().out
     assert list(results(parts)) == ["full/seed-0"]
     before = (parts / "full/seed-0/model.safetensors").stat().st_mtime_ns

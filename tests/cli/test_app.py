@@ -17,6 +17,7 @@ from vlp_rvos import __version__
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.evaluation.protocols import PROTOCOLS
+from vlp_rvos.utils.signals import Terminated
 
 COMMANDS = ("segment", "models", "export", "train", "ablate", "pretrain", "submit")
 GROUPS = {
@@ -102,6 +103,8 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
             "internal error: RuntimeError: two lines (set VLP_RVOS_DEBUG=1 for the traceback)",
         ),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (Terminated(), 143, "terminated"),
+        (typer.Exit(143), 143, "terminated"),
         (typer.Exit(130), 130, "interrupted"),
         (typer.Exit(3), 3, None),
     ],

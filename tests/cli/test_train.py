@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +114,45 @@ def test_the_packages_of_the_extra_are_needed(
     assert main(["train", "mini"]) == 2
     message = "error: lightning_fabric is not installed; install with: pip install 'vlp-rvos[train]'\n"
     assert capsys.readouterr().err == message
+
+
+TINY_TRAINING = """
+import sys
+import pytest
+from training_runs import use_tiny_model_and_squares
+from vlp_rvos.cli.app import main
+
+use_tiny_model_and_squares(pytest.MonkeyPatch())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_process_group_saves_the_run(
+    number: signal.Signals, yaml_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = [yaml_file, "-o", out, "--device", "cpu", "--set", "log_every=1"]
+    command = [sys.executable, "-c", TINY_TRAINING, "train", *options, "--set", "workers=2", "--set", "steps=100000"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (out / "log.jsonl").exists() or (out / "log.jsonl").read_text().count("\n") < 3:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, number)
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"continue with the same command and --resume" in printed
+    assert errors.splitlines()[-1] in (b"terminated", b"interrupted")
+    assert b"error" not in errors
+    steps = peek(out / "model.safetensors").training["steps"]
+    assert steps >= 3
+    assert steps == len((out / "log.jsonl").read_text().splitlines())
+    arguments = [*map(str, options), "--set", "workers=0", "--set", f"steps={steps + 1}", "--resume"]
+    assert main(["train", *arguments]) == 0
+    assert f"{steps + 1} steps" in capsys.readouterr().out

@@ -31,7 +31,7 @@ def test_the_grounding_probe_runs_if_the_config_asks_for_it(
     monkeypatch.setattr(ablation, "probe_grounding", measure)
     table = load_ablation(config, ["pairs=7", "train.steps=1"]).select(["full"], [3])
     lines: list[str] = []
-    assert run_ablation(table, tmp_path / "out", device="cpu", on_run=lines.append)
+    assert run_ablation(table, tmp_path / "out", device="cpu", on_run=lines.append) is None
     assert len(lines) == 1
     assert lines[0].startswith("full model, seed 3 (1 of 1): ")
     numbers = results(tmp_path / "out")["full/seed-3"]["numbers"]

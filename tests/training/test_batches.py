@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -8,7 +14,7 @@ from training_runs import CONFIG, Squares
 
 from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError
-from vlp_rvos.training.batches import load_batches, mixture_at_stage
+from vlp_rvos.training.batches import LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.train_config import Stage
 
 
@@ -53,3 +59,19 @@ def test_a_stage_changes_the_clip_size_alone() -> None:
     config = mixture_at_stage(CONFIG.data, Stage(0.5, 64, 96, 3, clips=1))
     assert config == replace(CONFIG.data, height=64, width=96, clip_length=3, clips=1)
     assert mixture_at_stage(CONFIG.data, None) is CONFIG.data
+
+
+def test_a_loading_process_that_dies_is_an_error_where_the_next_batch_is_asked_for() -> None:
+    handler = signal.getsignal(signal.SIGCHLD)
+    loaded = load_batches(CONFIG.data, batch=2, position=0, workers=1)
+    next(loaded)
+    assert signal.getsignal(signal.SIGCHLD) == handler
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGTERM)
+    time.sleep(0.1)
+    assert worker.is_alive(), "the first SIGTERM is the trainer's business"
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    with pytest.raises(LoaderDiedError, match="a process that loads data died"):
+        deque(itertools.islice(loaded, 10))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +23,7 @@ from vlp_rvos.models.checkpoint import load_model, peek, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training import batches, run_state, trainer
+from vlp_rvos.training.batches import LoaderDiedError
 from vlp_rvos.training.running_means import RunningMeans
 from vlp_rvos.training.train_config import ModelChoice, Schedule, Stage
 from vlp_rvos.training.trainer import Trainer
@@ -215,3 +219,48 @@ def test_overfits_one_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config = replace(CONFIG, steps=200, batch=1, lr=3e-3, lr_new=3e-3, grad_clip=1.0, ema=None, val_samples=1)
     result = Trainer(config, tmp_path, device="cpu").train()
     assert result.validation["iou"] > 0.9
+
+
+def test_a_loading_process_that_dies_while_a_stop_was_requested_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Trainer(CONFIG, tmp_path, device="cpu")
+    step = one._step
+
+    def die_in_the_third(*args: Any) -> None:
+        if one.progress.step == 2:
+            if stopped:
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise LoaderDiedError("died")
+        step(*args)
+
+    monkeypatch.setattr(one, "_step", die_in_the_third)
+    stopped = True
+    result = one.train()
+    assert (result.finished, result.steps, result.signal_number) == (False, 2, signal.SIGTERM)
+    assert peek(result.model).training["steps"] == 2
+    stopped = False
+    with pytest.raises(LoaderDiedError):
+        one.train()
+
+
+def test_a_signal_during_validation_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(CONFIG, steps=2, val_samples=1000)
+    one = Trainer(config, tmp_path, device="cpu")
+    sample, asked = Squares.sample, []
+
+    def interrupted(self: Squares, index: int) -> Sample:
+        asked.append(index)
+        if index == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sample(self, index)
+
+    monkeypatch.setattr(Squares, "sample", interrupted)
+    result = one.train()
+    assert (result.finished, result.steps, result.validation) == (False, 2, {})
+    assert max(asked) == 7
+    assert not records(tmp_path, "validation")
+    monkeypatch.setattr(Squares, "sample", sample)
+    resumed = Trainer(replace(config, val_samples=3), tmp_path, device="cpu", resume=True).train()
+    assert (resumed.finished, resumed.steps) == (True, 2)
+    assert "iou" in resumed.validation

@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +90,53 @@ def test_a_process_that_dies() -> None:
 
 def test_cores() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+SLOW_JOBS = """
+import sys, time
+from vlp_rvos.utils.processes import ordered_map
+from vlp_rvos.utils.signals import Terminated, raise_on_sigterm
+
+def main():
+    with raise_on_sigterm():
+        for _ in ordered_map(time.sleep, [0.01] * 100_000, workers=2):
+            print("x", flush=True)
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Terminated:
+        sys.exit(143)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_a_signal_ends_all_processes(number: signal.Signals, whole_group: bool, tmp_path: Path) -> None:
+    script = tmp_path / "slow_jobs.py"
+    script.write_text(SLOW_JOBS)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        if whole_group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + number, b"")
+    deadline = time.monotonic() + 20
+    while is_alive(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

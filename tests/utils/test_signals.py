@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from vlp_rvos.utils.signals import StopRequest, catch_stop_signals
+from vlp_rvos.utils.signals import StopRequest, Terminated, catch_stop_signals, raise_on_sigterm
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -61,3 +61,30 @@ def test_another_thread_catches_nothing() -> None:
     ((stop, unchanged),) = seen
     assert unchanged
     assert not stop
+
+
+def test_sigterm_becomes_an_exception_of_its_own() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert before == signal.SIG_DFL
+    with pytest.raises(Terminated), raise_on_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_handler_that_is_there_stays() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        with raise_on_sigterm():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_a_stop_request_comes_first() -> None:
+    with raise_on_sigterm(), catch_stop_signals() as request:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.signal_number == signal.SIGTERM
+        with pytest.raises(Terminated):
+            os.kill(os.getpid(), signal.SIGTERM)

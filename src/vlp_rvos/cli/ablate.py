@@ -9,7 +9,7 @@ import typer
 
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
-from vlp_rvos.errors import INTERRUPTED, UserError
+from vlp_rvos.errors import UserError
 from vlp_rvos.utils.plain_text import shorten
 from vlp_rvos.utils.ranges import MAX_SEED, Range
 
@@ -51,13 +51,13 @@ def ablate(
     changes = [*(overrides or ()), *([] if steps is None else [f"train.steps={steps}"])]
     whole = load_ablation(config, changes)
     part = whole.select(_items(rows), [_number(seed) for seed in _items(seeds)])
-    finished = run_ablation(part, output, device=device, on_run=echo)
+    signal_number = run_ablation(part, output, device=device, on_run=echo)
     summary = collect_results(whole, output)
     write_json(output / "ablation.json", summary)
     write_text(output / "ablation.md", ablation_table(summary) + "\n")
-    if not finished:
+    if signal_number is not None:
         echo("stopped; continue with the same command")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(128 + signal_number)
     for line in ablation_table(summary).splitlines():
         echo(line)
 

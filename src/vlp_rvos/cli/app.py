@@ -23,13 +23,15 @@ from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.cli.segment import segment
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
-from vlp_rvos.errors import INTERRUPTED, VLPRVOSError
+from vlp_rvos.errors import INTERRUPTED, TERMINATED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.atomic import os_reason
+from vlp_rvos.utils.signals import Terminated, raise_on_sigterm
 
 __all__ = ["app", "main"]
 
 DEBUG_VARIABLE = "VLP_RVOS_DEBUG"
+ENDINGS = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 app = typer.Typer(
     name="vlp-rvos",
@@ -91,21 +93,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; None takes it from `sys.argv`.
 
     Returns:
-        Exit code: 0 for success, 1 for an internal error, 2 for a mistake in the input, 130 after an interruption.
+        Exit code: 0 for success, 1 for an internal error, 2 for a mistake in the input, 130 after Ctrl-C, 143
+        after SIGTERM.
     """
     show_unencodable()
-    with reported_warnings():
+    with reported_warnings(), raise_on_sigterm():
         try:
             code = app(None if arguments is None else list(arguments), prog_name="vlp-rvos", standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
+        except Terminated:
+            code = TERMINATED
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
                 for line in traceback.format_exc().splitlines():
                     echo(line, error=True)
             return _fail(*_explain(error))
-        if code == INTERRUPTED:
-            return _fail("interrupted", INTERRUPTED)
+        if code in ENDINGS:
+            return _fail(ENDINGS[code], code)
     return code if isinstance(code, int) else 0
 
 

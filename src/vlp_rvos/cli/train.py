@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,6 @@ import typer
 
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
-from vlp_rvos.errors import INTERRUPTED
 
 __all__ = ["train"]
 
@@ -24,7 +24,7 @@ def train(
     device: Device = "auto",
     overrides: ConfigOverrides = None,
 ) -> None:
-    """Train a model. Ctrl-C saves the run after the current step; --resume continues it."""
+    """Train a model. Ctrl-C or SIGTERM saves the run after the current step; --resume continues it."""
     from vlp_rvos.utils.extras import require_installed
 
     require_installed("lightning_fabric", extra="train")
@@ -35,6 +35,6 @@ def train(
     result = trainer.train()
     if not result.finished:
         echo(f"stopped at step {result.steps}; continue with the same command and --resume")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(128 + (result.signal_number or signal.SIGINT))
     numbers = "".join(f", {name} {value:.3f}" for name, value in result.validation.items())
     echo(f"{result.model}: {result.steps} steps in {result.seconds / 60:.1f} minutes{numbers}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def run_ablation(
     *,
     device: str = "auto",
     on_run: Callable[[str], object] = lambda _: None,
-) -> bool:
+) -> int | None:
     """Train and measure the runs of a table that have no result yet.
 
     Every row is run with the first seed before any with the second, so that a complete table exists early.
@@ -54,7 +55,7 @@ def run_ablation(
         on_run: called with one line of text about each finished run.
 
     Returns:
-        True if all runs are finished; False if a signal stopped one. The same call then continues.
+        None if all runs are finished; else the number of the signal that stopped one. The same call then continues.
 
     Raises:
         UserError: the folder holds runs with other settings, or settings or data cannot be used.
@@ -74,14 +75,16 @@ def run_ablation(
             write_misaligned_backbone(output / MISALIGNED)
         trained = Trainer(config, folder, device=device, resume=True).train()
         if not trained.finished:
-            return False
+            return trained.signal_number or signal.SIGINT
         numbers = trained.validation | _measure(trained.model, config, device, ablation.pairs)
         result = {"seed": seed, "steps": trained.steps, "seconds": round(trained.seconds, 1), "numbers": numbers}
         write_bytes(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
         # Nothing is left to resume, and the checkpoint is several times as large as the model.
         (folder / CHECKPOINT).unlink(missing_ok=True)
         on_run(f"{row.title}, seed {seed} ({number} of {len(runs)}): {_shown(numbers)}")
-    return True
+        if trained.signal_number is not None:
+            return trained.signal_number
+    return None
 
 
 def collect_results(ablation: AblationConfig, output: Path) -> dict[str, Any]:

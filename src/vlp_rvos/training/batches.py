@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,10 +19,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.synthesis.sample import Sample
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.training.train_config import Stage
 
-__all__ = ["Batch", "collate", "load_batches", "mixture_at_stage"]
+__all__ = ["Batch", "LoaderDiedError", "collate", "load_batches", "mixture_at_stage"]
+
+
+class LoaderDiedError(VLPRVOSError):
+    """A process that loads data died."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def load_batches(
 
     Raises:
         UserError: a data set is missing; while iterating, one of its files cannot be used.
+        LoaderDiedError: while iterating, a loading process died.
     """
     loader: DataLoader[Batch | UserError] = DataLoader(
         _SampleDataset(build_mixture(config, "train")),  # type: ignore[arg-type]
@@ -111,10 +117,34 @@ def load_batches(
 
 
 def _raise_errors(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
-    for batch in loader:
+    batches = _start(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise LoaderDiedError(
+                "a process that loads data died, perhaps for lack of memory; try fewer workers"
+            ) from error
         if isinstance(batch, UserError):
             raise UserError(str(batch))
         yield batch
+
+
+def _start(loader: DataLoader[Batch | UserError]) -> Iterator[Batch | UserError]:
+    """Start the loading processes.
+
+    With the first of them, PyTorch sets a handler that raises an error wherever the program is when one of them dies,
+    for example in the middle of an optimizer step. Without it, the error comes where the next batch is asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return iter(loader)
+    handler = signal.getsignal(signal.SIGCHLD)
+    try:
+        return iter(loader)
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 def _collate_or_error(samples: list[Sample | UserError], clips: int) -> Batch | UserError:
@@ -157,9 +187,10 @@ class _ConsecutiveIndices(Sampler[list[int]]):
 
 
 def _start_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group, but the trainer alone decides when to stop. Its handlers must not stay in
-    # the worker, which inherits them.
+    # Ctrl-C reaches the whole process group, and so may SIGTERM, but the trainer alone decides when to stop. Its
+    # handlers must not stay in the worker, which inherits them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A second SIGTERM ends the worker: PyTorch sends one to a worker that does not end by itself.
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
     # Loading runs ahead of the optimizer step and must not take the cores from it.
     os.nice(5)

@@ -28,7 +28,7 @@ from vlp_rvos.models.backbones.earlier_backbones import earlier_weights
 from vlp_rvos.models.checkpoint import load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
-from vlp_rvos.training.batches import Batch, load_batches, mixture_at_stage
+from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.distributed import average_gradients, make_fabric
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
@@ -40,7 +40,7 @@ from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import HeldOutValidation, frame_iou
 from vlp_rvos.training.weight_ema import WeightEMA
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.signals import catch_stop_signals
+from vlp_rvos.utils.signals import StopRequest, catch_stop_signals
 
 __all__ = ["TrainResult", "Trainer"]
 
@@ -57,6 +57,7 @@ class TrainResult:
         seconds: seconds of training so far, over all parts of an interrupted run.
         validation: numbers of the last validation, see `HeldOutValidation.measure`.
         model: file of the trained model.
+        signal_number: number of the signal that stopped the run; None if none did, or another process got it.
     """
 
     finished: bool
@@ -64,6 +65,7 @@ class TrainResult:
     seconds: float
     validation: dict[str, float]
     model: Path
+    signal_number: int | None = None
 
 
 class Trainer:
@@ -131,7 +133,13 @@ class Trainer:
                 if config.stage(done) != stage:
                     stage = config.stage(done)
                     loader = self._loader(stage)
-                self._step(loader, stage, done, means)
+                try:
+                    self._step(loader, stage, done, means)
+                except LoaderDiedError:
+                    # What asked the run to stop may have ended its loading processes too. The step has changed nothing.
+                    if not stop_request:
+                        raise
+                    break
                 overdue = clock.since_saved() > 60 * (config.checkpoint_minutes or math.inf)
                 # Clocks and signals differ between processes: all follow the first one.
                 decided = (clock.elapsed(), overdue, bool(stop_request))
@@ -142,16 +150,16 @@ class Trainer:
                     log.record(progress.step, done, "train", means.take(progress.elapsed))
                 if done == 1 or stop:
                     break
-                if _due(progress.step, config.val_every):
-                    self._validate(held_out, log)
+                if _due(progress.step, config.val_every) and not self._validate(held_out, log, stop_request):
+                    break
                 if overdue or _due(progress.step, config.checkpoint_every):
                     self._save()
                     clock.mark_saved()
-            finished = done == 1
-            if finished:
-                self._validate(held_out, log)
-        self._save(finished=finished)
-        return TrainResult(finished, progress.step, progress.elapsed, self.validation, self.output / MODEL)
+            finished = done == 1 and self._validate(held_out, log, stop_request)
+            self._save(finished=finished)
+        return TrainResult(
+            finished, progress.step, progress.elapsed, self.validation, self.output / MODEL, stop_request.signal_number
+        )
 
     def _done(self) -> float:
         """How much of the run is done, from 0 to 1, by steps or by the time limit."""
@@ -240,13 +248,21 @@ class Trainer:
         dropped = torch.rand(()).item() < self.config.history_dropout
         return None if dropped else output.history.detach()
 
-    def _validate(self, held_out: HeldOutValidation | None, log: RunLog) -> None:
-        """Measure the weights that are shipped, in the first process; the others wait."""
+    def _validate(self, held_out: HeldOutValidation | None, log: RunLog, stop_request: StopRequest) -> bool:
+        """Measure the weights that are shipped, in the first process; the others wait.
+
+        Returns:
+            False if a signal broke the measurement off; then the numbers of the last one are kept.
+        """
+        complete = True
         if held_out is not None:
             with self.ema.applied() if self.ema is not None else nullcontext():
-                self.validation = held_out.measure(self.model, self.fabric)
-            log.record(self.progress.step, self._done(), "validation", self.validation)
-        self.fabric.barrier()
+                found = held_out.measure(self.model, self.fabric, stop_request)
+            complete = found is not None
+            if found is not None:
+                self.validation = found
+                log.record(self.progress.step, self._done(), "validation", found)
+        return self.fabric.broadcast(complete)
 
     def _save(self, *, finished: bool = False) -> None:
         """Write the checkpoint in the first process; the others wait."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from vlp_rvos.data.mixture import Mixture
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import collate
+from vlp_rvos.utils.signals import StopRequest
 
 __all__ = ["HeldOutValidation", "expression_means", "frame_iou"]
 
@@ -32,21 +33,26 @@ class HeldOutValidation:
         self.mixture, self.samples, self.clips = mixture, samples, clips
 
     @torch.no_grad()
-    def measure(self, model: VLPRVOS, fabric: Fabric) -> dict[str, float]:
+    def measure(
+        self, model: VLPRVOS, fabric: Fabric, stop_request: StopRequest | None = None
+    ) -> dict[str, float] | None:
         """Run the model in evaluation mode and average its scores over expressions and clips.
 
         Args:
             model: model on the device of `fabric`; it is in training mode afterwards.
             fabric: gives the device and the precision.
+            stop_request: breaks the measurement off when it becomes true.
 
         Returns:
             "iou", the mean IoU over frames; "iou_<kind>", the same for each kind of expression; "iou_present", for all
             kinds but "absent"; and with a presence head "presence_accuracy", the share of frames where presence is
-            right.
+            right. None if the measurement was broken off.
         """
         values: dict[str, list[float]] = defaultdict(list)
         model.eval()
         for index in range(self.samples):
+            if stop_request:
+                break
             sample = self.mixture.sample(index)
             batch = collate([sample], self.clips)
             text = model.backbone.tokenize(batch.expressions).to(fabric.device)
@@ -67,6 +73,8 @@ class HeldOutValidation:
                     right = (output.presence_logits > 0) == masks.flatten(2).any(-1)
                     values["presence_accuracy"] += expression_means(right.float(), supervised).values()
         model.train()
+        if stop_request:
+            return None
         return {name: math.fsum(found) / len(found) for name, found in sorted(values.items())}
 
 

@@ -6,11 +6,14 @@ import itertools
 import multiprocessing
 import os
 import signal
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from vlp_rvos.errors import VLPRVOSError, VLPRVOSWarning
@@ -64,7 +67,9 @@ def ordered_map(
     try:
         while True:
             while len(waiting) < workers * CHUNKS_AHEAD and (taken := list(itertools.islice(remaining, chunk))):
-                waiting.append((taken, pool.submit(_apply, taken)))
+                # The pool starts its processes in here.
+                with _interruptions_held():
+                    waiting.append((taken, pool.submit(_apply, taken)))
             if not waiting:
                 return
             done, future = waiting.popleft()
@@ -73,9 +78,29 @@ def ordered_map(
                 warnings.warn(message, VLPRVOSWarning, stacklevel=2)
             yield from zip(done, results, strict=True)
     except BrokenProcessPool as error:
+        # A signal to the whole process group ends the other processes too. Its own error then comes now.
+        time.sleep(0.1)
         raise VLPRVOSError("a worker process died, perhaps for lack of memory; try fewer workers") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, not even before they can say that they ignore it.
+
+    A process inherits which signals are held back. In this one, an interruption comes at the end of the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started in the block, this process of Python's own would end the holding back.
+    resource_tracker.ensure_running()
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _prepare(function: Callable[[Any], Any]) -> None:

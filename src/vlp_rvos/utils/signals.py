@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopRequest", "catch_stop_signals"]
+from vlp_rvos.errors import TERMINATED
+
+__all__ = ["StopRequest", "Terminated", "catch_stop_signals", "raise_on_sigterm"]
+
+
+class Terminated(SystemExit):
+    """SIGTERM asked the process to end. Where nobody catches this, the exit code is 143, as shells give it."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
 
 
 class StopRequest:
@@ -23,6 +32,29 @@ class StopRequest:
 
     def __bool__(self) -> bool:
         return self.signal_number is not None
+
+
+@contextmanager
+def raise_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` while the block runs, as Ctrl-C raises `KeyboardInterrupt`.
+
+    So work is broken off in good order: temporary files and processes are removed. A second SIGTERM ends the process at
+    once. Where SIGTERM has a handler already, and outside the main thread, nothing changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
