@@ -463,7 +463,6 @@ def outcome(reader: str, name: str, data: bytes) -> tuple[str, str]:
 
 def _serve(connection: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    av.logging.set_level(av.logging.PANIC)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     # What is imported before the first file does not count as its time.
     import vlp_rvos.data.sources.coco

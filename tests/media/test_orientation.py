@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from clips import write_video
+from clips import frames, write_video
+from PIL import Image as PillowImage
+from PIL import ImageOps
 
 from vlp_rvos.media.orientation import Orientation
 from vlp_rvos.media.video_reader import open_video
@@ -67,3 +71,27 @@ def test_the_angle_is_read_where_other_side_data_is_unknown(angle: int) -> None:
 
     image = Orientation.of(Frame()).to_image(av.VideoFrame.from_ndarray(PIXELS, format="rgb24"))  # type: ignore[arg-type]
     assert np.array_equal(image, np.rot90(PIXELS, round(angle / 90)))
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
+@pytest.mark.parametrize("number", range(1, 9))
+def test_motion_jpeg_is_turned_by_the_exif_data_of_its_frames(tmp_path: Path, suffix: str, number: int) -> None:
+    picture, exif = frames(1)[0], PillowImage.Exif()
+    exif[0x0112] = number
+    buffer = io.BytesIO()
+    PillowImage.fromarray(picture).save(buffer, "JPEG", exif=exif)
+    with av.open(str(tmp_path / f"a.{suffix}"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for i in range(3):
+            packet = av.Packet(buffer.getvalue())
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 10), True
+            packet.pts = packet.dts = i
+            container.mux(packet)
+    upright = PillowImage.open(buffer)
+    expected = np.asarray(ImageOps.exif_transpose(upright)).astype(int)
+    read = list(open_video(tmp_path / f"a.{suffix}"))
+    assert len(read) == 3
+    for frame in read:
+        assert frame.image.shape == expected.shape
+        assert np.abs(frame.image - expected).mean() < 8

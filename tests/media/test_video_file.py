@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import warnings
 import weakref
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,7 +16,7 @@ import pytest
 from clips import FPS, brightness, cut, frames, noise, write_video
 from PIL import Image as PillowImage
 
-from vlp_rvos.errors import VLPRVOSWarning
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.media import video_file
 from vlp_rvos.media.orientation import Orientation
 from vlp_rvos.media.video_reader import open_video
@@ -74,7 +76,8 @@ def test_a_change_of_resolution_is_scaled_to_the_first(tmp_path: Path) -> None:
     large = write_video(tmp_path / "large.ts", frames(3, (64, 48))).read_bytes()
     small = write_video(tmp_path / "small.ts", frames(3, (32, 32))).read_bytes()
     (tmp_path / "both.ts").write_bytes(large + small)
-    read = list(open_video(tmp_path / "both.ts"))
+    with pytest.warns(VLPRVOSWarning, match="time stamps go back once"):
+        read = list(open_video(tmp_path / "both.ts"))
     assert len(read) == 6
     assert {frame.image.shape for frame in read} == {(48, 64, 3)}
 
@@ -90,6 +93,112 @@ def test_seeking_gives_what_reading_from_the_beginning_gives(
         results.append([(x.index, x.time, brightness(x.image)) for x in open_video(path, start=2.35, end=3.1)])
     assert results[0] == results[1]
     assert [time for _, time, _ in results[0]] == pytest.approx([2.4, 2.5, 2.6, 2.7, 2.8, 2.9, 3.0], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "parts", "starts"),
+    [
+        *((suffix, ("early", "early"), [0, 0.7]) for suffix in ("ts", "mkv", "webm")),
+        *((suffix, ("late", "early"), [0, 0.7]) for suffix in ("ts", "mkv", "webm")),
+        ("ts", ("early", "late"), [0, 9.8]),
+        ("ts", ("early", "late", "early", "early"), [0, 9.8, 10.5, 11.2]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::vlp_rvos.errors.VLPRVOSWarning")
+def test_joined_recordings_keep_all_frames_and_their_times_grow(
+    tmp_path: Path, suffix: str, parts: tuple[str, ...], starts: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        name: write_video(tmp_path / f"{name}.{suffix}", frames(7), [offset + i / FPS for i in range(7)])
+        for name, offset in (("early", 0.0), ("late", 10.0))
+    }
+    (tmp_path / f"joined.{suffix}").write_bytes(b"".join(files[name].read_bytes() for name in parts))
+    source = open_video(tmp_path / f"joined.{suffix}")
+    read = list(source)
+    assert source.info.fps == pytest.approx(FPS, rel=0.05)
+    assert [frame.time for frame in read] == pytest.approx([start + i / FPS for start in starts for i in range(7)])
+    shown = [40.0 + 10 * i for i in range(7)] * len(starts)
+    assert [brightness(frame.image) for frame in read] == pytest.approx(shown, abs=4)
+    assert (source.note is not None) == ("early" in parts[1:])
+    assert source.problem == source.note
+    monkeypatch.setattr(video_file, "SEEK_FROM_SECONDS", 0.0)
+    for start in (0.25, 0.95, starts[-1] + 0.35):
+        later = [(x.time, x.image.tobytes()) for x in read if x.time >= start]
+        assert [(x.time, x.image.tobytes()) for x in open_video(source.path, start=start)] == later
+
+
+def test_a_recording_that_starts_late_is_whole(tmp_path: Path) -> None:
+    for suffix in ("mkv", "ts", "mp4"):
+        source = open_video(write_video(tmp_path / f"a.{suffix}", frames(7), [10 + i / FPS for i in range(7)]))
+        assert len(list(source)) == 7
+        assert source.problem is None
+
+
+@pytest.mark.parametrize("seek_from", [0.0, math.inf])
+def test_stamps_in_the_order_of_decoding_are_sorted(
+    tmp_path: Path, seek_from: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.avi", frames(24), encoder="libx264")
+    with av.open(str(path)) as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert stamps != sorted(stamps)
+    monkeypatch.setattr(video_file, "SEEK_FROM_SECONDS", seek_from)
+    for selection, numbers in (
+        ({}, range(24)),
+        ({"end": 0.75}, range(8)),
+        ({"start": 1.0, "end": 1.25}, range(10, 13)),
+    ):
+        source = open_video(path, **selection)
+        with pytest.warns(VLPRVOSWarning, match="order of decoding"):
+            read = list(source)
+        assert [frame.time for frame in read] == pytest.approx([i / FPS for i in numbers])
+        shown = [40 + 10 * (i % 20) for i in numbers]
+        assert [brightness(frame.image) for frame in read] == pytest.approx(shown, abs=4)
+
+
+def test_a_stream_without_stamps_is_timed_by_its_codec(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.h264"), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for image in frames(9):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    source = open_video(tmp_path / "a.h264")
+    with pytest.warns(VLPRVOSWarning, match="9 frames have no time stamp: they were timed by the frame rate"):
+        read = list(source)
+    assert source.info.fps == FPS
+    assert [frame.time for frame in read] == pytest.approx([i / FPS for i in range(9)])
+
+
+@pytest.mark.parametrize("ntsc", [False, True])
+def test_a_tape_dump_has_the_rate_of_its_tape(tmp_path: Path, ntsc: bool) -> None:
+    height, rate, pixels = (480, Fraction(30000, 1001), "yuv411p") if ntsc else (576, Fraction(25), "yuv420p")
+    with av.open(str(tmp_path / "a.dv"), "w", format="dv") as container:
+        stream = container.add_stream("dvvideo", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 720, height, pixels
+        for image in frames(3, (720, height)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)))
+        container.mux(stream.encode(None))
+    source = open_video(tmp_path / "a.dv")
+    assert (source.info.fps, source.info.frames) == (pytest.approx(float(rate)), 3)
+    assert [frame.time for frame in source] == pytest.approx([i / float(rate) for i in range(3)])
+    assert source.problem is None
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "gif", "ts", "avi", "mp4"])
+def test_a_file_cut_anywhere_gives_frames_or_says_why_not(tmp_path: Path, suffix: str) -> None:
+    data = write_video(tmp_path / f"a.{suffix}", noise(4)).read_bytes()
+    path = tmp_path / f"cut.{suffix}"
+    refused = 0
+    for length in (*range(1, 1024, 93), *range(1024, len(data), len(data) // 8)):
+        path.write_bytes(data[:length])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VLPRVOSWarning)
+            try:
+                assert next(iter(open_video(path))).index == 0
+            except UserError:
+                refused += 1
+    assert refused
 
 
 @pytest.mark.parametrize(

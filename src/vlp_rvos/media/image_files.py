@@ -269,6 +269,9 @@ def _raw_modes(image: PillowImage.Image) -> str:
 
 def _orientation(image: PillowImage.Image) -> int:
     """The EXIF orientation; 1, which is upright, where the file states none that makes sense."""
+    if image.format == "TIFF":
+        # Pillow turns this kind upright by itself.
+        return 1
     try:
         value = image.getexif().get(EXIF_ORIENTATION, 1)
     # Broken EXIF data makes Pillow raise many kinds of exceptions. The picture is whole without it.

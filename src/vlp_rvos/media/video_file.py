@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import Image as PillowImage
 
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.frame_times import FrameTimes, StampQueue, plausible_rate
 from vlp_rvos.media.orientation import Orientation
 from vlp_rvos.media.video_source import DEFAULT_FPS, PendingFrame, TruncatedVideo, VideoInfo, VideoSource
 
@@ -27,8 +30,16 @@ __all__ = ["VideoFile"]
 # Every decoder thread holds frames of its own, so their number is part of the memory bound.
 DECODER_THREADS = 4
 
-# Seeking costs a second opening of the file, which pays only where there is much to skip.
+# Packets whose time stamps are looked at before the first frame is decoded.
+PROBED_PACKETS = 32
+
+# Going on from the last key frame costs a second opening of the file, which pays only where there is much to skip.
 SEEK_FROM_SECONDS = 5.0
+
+ORDER_NOTE = "time stamps are in the order of decoding: they were sorted"
+
+# Bytes of compressed frames that are kept while looking for the last key frame before `start`.
+MAX_SKIPPED_BYTES = 1 << 26
 
 
 class VideoFile(VideoSource):
@@ -54,25 +65,27 @@ class VideoFile(VideoSource):
             raise UserError(f"{path} is empty: not a video")
         try:
             with _open_container(path) as container:
-                stream = _video_stream(container, path)
-                fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-                duration = _duration(container, stream)
-                total = stream.frames
+                self._probe = _probe(container, _video_stream(container, path))
         except av.FFmpegError as error:
             reason = error.strerror or "unknown format"
             raise UserError(f"{path} cannot be read as a video ({reason}); is it one, and is it complete?") from error
-        try:
-            with suppress(TruncatedVideo):
-                _, frame = next(self._decoded(), (None, None))
-        except av.FFmpegError as error:
-            raise UserError(f"{path}: no frame can be decoded ({error.strerror})") from error
-        if frame is None:
-            raise UserError(f"{path} has no frames that can be decoded")
-        self._orientation = Orientation.of(frame)
+        first, why = None, ""
+        with closing(self._decoded()) as decoded:
+            try:
+                first = next(decoded, None)
+            except (av.FFmpegError, TruncatedVideo) as error:
+                why = f" ({getattr(error, 'strerror', None) or error})"
+        if first is None:
+            raise UserError(f"{path}: no frame can be decoded{why}")
+        time, frame = first
+        if time < 0:
+            self._probe = replace(self._probe, zero=self._probe.zero + time)
+        self._orientation = Orientation.of(frame, self._probe.first_packet)
         height, width = self._orientation.swap((frame.height, frame.width))
         is_limited_yuv = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         is_even = height % 2 == width % 2 == 0
         self.has_yuv_frames = is_limited_yuv and is_even and self._orientation == Orientation()
+        fps, duration, total = self._probe.fps, self._probe.duration, self._probe.frames
         is_whole = total and every == 1 and start is None and end is None
         frames = total if is_whole else self._count_selected(fps, duration)
         self.info = VideoInfo(path.name, width, height, fps, duration, frames)
@@ -97,7 +110,7 @@ class VideoFile(VideoSource):
 
     def _frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with their times, without most of those before `start`."""
-        if self.start is not None and self.start >= SEEK_FROM_SECONDS:
+        if self.start is not None and self.start >= SEEK_FROM_SECONDS and not self._probe.is_in_decoding_order:
             decoded = self._decoded(self.start)
             with suppress(av.FFmpegError, TruncatedVideo):
                 first = next(decoded, None)
@@ -108,24 +121,29 @@ class VideoFile(VideoSource):
             decoded.close()
         yield from self._decoded()
 
-    def _decoded(self, seek: float | None = None) -> Generator[tuple[float, av.VideoFrame], None, None]:
-        """Frames with their times, from the key frame before `seek` (seconds) or the beginning.
+    def _decoded(self, start: float | None = None) -> Generator[tuple[float, av.VideoFrame], None, None]:
+        """Frames with their times, from a key frame before `start` (seconds) or the beginning.
 
         Raises:
             TruncatedVideo: After the last frame of a file that is not complete.
         """
+        probe = self._probe
         with _open_container(self.path) as container:
             stream = _video_stream(container, self.path)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = DECODER_THREADS
             time_base = stream.time_base or Fraction(1, av.time_base)
-            first_time = 0.0 if container.start_time is None else container.start_time / av.time_base
-            interval = 1 / float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-            if seek is not None:
-                container.seek(int((seek + first_time) / time_base), stream=stream)
+            packets = container.demux(stream)
+            if start is not None:
+                target = int((start + probe.zero) / time_base)
+                if probe.has_index:
+                    container.seek(target, stream=stream)
+                else:
+                    packets = itertools.chain(_from_key_frame(packets, target), packets)
+            interval = 1 / probe.fps
+            times, queue = FrameTimes(interval), StampQueue() if probe.is_in_decoding_order else None
             time, end = -interval, 0.0
             is_damaged, is_cut, reason = False, False, None
-            packets = container.demux(stream)
             while True:
                 try:
                     packet = next(packets, None)
@@ -134,7 +152,10 @@ class VideoFile(VideoSource):
                 if packet is not None and packet.size:
                     is_cut = packet.is_corrupt
                     if packet.pts is not None:
-                        end = max(end, float((packet.pts + (packet.duration or 0)) * time_base) - first_time)
+                        stamp = float(packet.pts * time_base) - probe.zero
+                        end = max(end, stamp + float((packet.duration or 0) * time_base))
+                        if queue is not None:
+                            queue.push(stamp)
                 try:
                     frames = stream.decode(packet)
                 except av.EOFError:
@@ -145,7 +166,9 @@ class VideoFile(VideoSource):
                         is_damaged = True
                         self.problem = f"damaged near {max(time, 0):.2f} s ({error.strerror}); frames may be missing"
                 for frame in frames:
-                    time = time + interval if frame.pts is None else float(frame.pts * time_base) - first_time
+                    own = None if frame.pts is None else float(frame.pts * time_base) - probe.zero
+                    time = times.of(own if queue is None else queue.pop(own))
+                    self.note = ORDER_NOTE if queue is not None else times.note()
                     yield time, frame
                 if packet is None:
                     break
@@ -161,11 +184,107 @@ class VideoFile(VideoSource):
     ) -> str | None:
         """Say why a file that ended without an error at `end` seconds is not complete; None where it is complete."""
         stated = _stated_length(container, stream)
+        if "matroska" in container.format.name:
+            # Its lengths count from the stamp 0.
+            stated -= self._probe.zero
         if stated - end > max(0.5, 3 * interval):
             return f"the file ends here, but announces {stated:.2f} s"
         if container.format.name == "gif" and not _has_gif_trailer(self.path):
             return "the file ends without its end mark"
         return None
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What the headers and the first packets of a file say.
+
+    Attributes:
+        fps: Frames per second.
+        duration: Length in seconds as the container states it; None where it states none.
+        frames: Number of frames as the container states it; 0 where it states none.
+        zero: Stamp of the start of the video, in seconds.
+        is_in_decoding_order: Whether the stamps grow in the order of decoding although frames are shown in another.
+        has_index: Whether the file has a table of its frames, by which to seek.
+        first_packet: Content of the first packet.
+    """
+
+    fps: float
+    duration: float | None
+    frames: int
+    zero: float
+    is_in_decoding_order: bool
+    has_index: bool
+    first_packet: bytes
+
+
+def _probe(container: av.container.InputContainer, stream: VideoStream) -> _Probe:
+    time_base = stream.time_base or Fraction(1, av.time_base)
+    packets: list[av.Packet[VideoStream]] = []
+    with suppress(av.FFmpegError):
+        packets += itertools.islice((packet for packet in container.demux(stream) if packet.size), PROBED_PACKETS)
+    stamps = [packet.pts for packet in packets if packet.pts is not None]
+    average, guessed = (None if rate is None else float(rate) for rate in (stream.average_rate, stream.guessed_rate))
+    if _duration(container, stream) is None:
+        # Of a file without times, FFmpeg states an average of its own, but the codec may know better.
+        average, guessed = guessed, average
+    # A table of all frames gives the average, whatever the first ones are like.
+    shown = [] if stream.frames else [float(stamp * time_base) for stamp in stamps]
+    fps = plausible_rate(average, guessed, shown, DEFAULT_FPS)
+    is_avi = container.format.name == "avi"
+    grows = all(earlier < later for earlier, later in itertools.pairwise(stamps))
+    may_reorder = grows and len(stamps) > 1 and stream.codec_context.has_b_frames
+    zero = 0.0 if container.start_time is None else container.start_time / av.time_base
+    if (is_avi or container.start_time is None) and packets and packets[0].pts is not None:
+        # Stamps that count packets are early by the delay of decoding, which FFmpeg adds.
+        first = packets[0].pts if packets[0].dts is None or not is_avi else packets[0].pts - packets[0].dts
+        zero = float(first * time_base)
+    return _Probe(
+        fps,
+        _duration(container, stream),
+        stream.frames,
+        zero,
+        # AVI numbers its packets, whatever the order in which their frames are shown.
+        is_in_decoding_order=bool(may_reorder and (is_avi or _goes_back(stream, packets))),
+        # A file in fragments has stamps of its own in each.
+        has_index="mp4" in container.format.name.split(",") and stream.frames > 0,
+        first_packet=bytes(packets[0]) if packets else b"",
+    )
+
+
+def _goes_back(stream: VideoStream, packets: list[av.Packet[VideoStream]]) -> bool:
+    """Whether the stamps of the frames that these first packets decode to go back."""
+    stamps: list[int] = []
+    with suppress(av.FFmpegError):
+        for packet in (*packets, None):
+            stamps += [frame.pts for frame in stream.decode(packet) if frame.pts is not None]
+    return any(later < earlier for earlier, later in itertools.pairwise(stamps))
+
+
+def _from_key_frame(packets: Iterator[av.Packet[VideoStream]], target: int) -> list[av.Packet[VideoStream]]:
+    """The packets from the last key frame that is shown at `target` (in ticks of the stream) or before.
+
+    Without decoding: stamps that go back or are missing mean that a time cannot be known from its stamp alone.
+
+    Raises:
+        TruncatedVideo: There is no such place, the stamps go back, or the packets are too large to be kept.
+    """
+    kept: list[av.Packet[VideoStream]] = []
+    size, latest, floor = 0, -math.inf, -math.inf
+    for packet in packets:
+        if not packet.size:
+            continue
+        if packet.pts is None or packet.pts <= (latest if packet.is_keyframe else floor) or size > MAX_SKIPPED_BYTES:
+            raise TruncatedVideo("the place of a time cannot be known from its stamp alone")
+        if packet.is_keyframe:
+            floor = latest
+            if packet.pts <= target:
+                kept, size = [], 0
+        kept.append(packet)
+        size += packet.size
+        latest = max(latest, packet.pts)
+        if packet.pts > target:
+            return kept
+    raise TruncatedVideo("the file ends before the time")
 
 
 class _Resizer:

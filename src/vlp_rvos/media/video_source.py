@@ -124,6 +124,7 @@ class VideoSource(ABC):
     Attributes:
         info: What is known before the frames are read.
         problem: What was wrong with the video, after it was iterated; None where nothing was.
+        note: What was mended without loss, such as time stamps that go back. `problem` has it too.
         can_resize: Whether frames come at another size for less than converting and resizing the whole image costs.
         has_yuv_frames: Whether frames that come at another size have their `yuv_frame`.
         prefetch_depth: How many frames are decoded ahead in a thread of their own; 0 decodes in the caller's thread.
@@ -134,6 +135,7 @@ class VideoSource(ABC):
 
     info: VideoInfo
     problem: str | None = None
+    note: str | None = None
     can_resize = False
     has_yuv_frames = False
     prefetch_depth = PREFETCH_DEPTH
@@ -174,9 +176,9 @@ class VideoSource(ABC):
         """All frames of the video in their order; those before `start` may be left out. May raise `TruncatedVideo`."""
 
     def _selected(self, size: Size | None) -> Generator[VideoFrame, None, None]:
-        self.problem = None
+        self.problem = self.note = None
         index, time = 0, 0.0
-        start = (self.start or 0.0) - TIME_TOLERANCE
+        start = -math.inf if self.start is None else self.start - TIME_TOLERANCE
         end = math.inf if self.end is None else self.end - TIME_TOLERANCE
         try:
             for time, name, load in self._read():
@@ -189,6 +191,8 @@ class VideoSource(ABC):
                     index += 1
         except TruncatedVideo as reason:
             self.problem = f"stopped at frame {index} ({time:.2f} s): {reason}"
+        finally:
+            self.problem = "; ".join(text for text in (self.problem, self.note) if text) or None
 
     def _count_selected(self, fps: float, duration: float | None) -> int | None:
         """Estimated number of selected frames, for `VideoInfo.frames`."""
