@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from data_checks import edit_json
 from training_data import write_parts
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.mixture_sources import BenchmarkSource, StillSource, VideoSource, open_sources
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 def test_splits_share_nothing(config: MixtureConfig) -> None:
@@ -62,6 +65,20 @@ def test_annotations_may_use_another_data_set_s_pictures(config: MixtureConfig, 
     assert sail.any()
     assert not (hull & sail).any()
     assert sample.frames.permute(1, 0, 2, 3)[:, hull].float().mean() > 200, "the white square is not under the mask"
+
+
+def test_videos_that_name_no_object_are_told(config: MixtureConfig, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(Path(config.root) / "videos", tmp_path / "videos"))
+
+    def forget(content: dict[str, Any]) -> None:
+        for expression in content["videos"]["duck"]["expressions"].values():
+            del expression["obj_id"]
+
+    edit_json(folder / "meta_expressions.json", forget)
+    source = replace(config, sources=(Source("videos", str(folder)),), hold_out=())
+    with pytest.warns(VLPRVOSWarning, match=r"of 1 of \d videos name no object \(obj_id\).*\(first: 'duck'\)"):
+        sources = open_sources(source, "train")
+    assert "duck" not in {video.name for video in sources.videos[0].videos}
 
 
 def test_benchmarks_hold_out_their_own_validation_split(benchmarks: MixtureConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
 from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_benchmark_clips
 from vlp_rvos.data.synthesis.stills import StillBank
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 __all__ = ["BenchmarkSource", "MixtureSources", "Split", "StillSource", "VideoSource", "open_sources"]
 
@@ -83,6 +84,9 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
 
     Raises:
         UserError: A data set is missing or broken, a held-out video is in none of them, or the split is empty.
+
+    Warns:
+        VLPRVOSWarning: Nothing can be learned from some of the videos.
     """
     videos: list[VideoSource] = []
     stills: list[StillSource] = []
@@ -94,6 +98,16 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
             images = None if source.images is None else Path(config.root) / source.images
             dataset = YTVOSDataset(folder, images)
             usable = [v for v in dataset.videos if any(e.object_id is not None for e in v.expressions)]
+            # The reader itself tells of videos without expressions.
+            unnamed = [
+                v.name for v in dataset.videos if v.expressions and all(e.object_id is None for e in v.expressions)
+            ]
+            if unnamed:
+                message = (
+                    f"{dataset.meta_file}: the expressions of {len(unnamed)} of {len(dataset.videos)} videos name no"
+                    f" object (obj_id), so that nothing is learned from them (first: {unnamed[0]!r:.80})"
+                )
+                warnings.warn(message, VLPRVOSWarning, stacklevel=2)
             unknown -= {video.name for video in usable}
             chosen = tuple(v for v in usable if (v.name in config.hold_out) == (split == "holdout"))
             if chosen:

@@ -45,6 +45,7 @@ def test_annotations_are_found_whatever_the_white_space(tmp_path: Path, indent: 
     [
         ("", "cannot read"),
         ("[]", "has no lists of masks"),
+        ('{"0": [null], "1": [null], "0": [null]}', "two lists of masks for one annotation"),
         ('{"0": [{"size": [48, 64], "coun', "cannot read .* at byte"),
         ('{"0": ' + "[" * 100_000, "cannot read .* at byte"),
         ('{"0": [{"size": [48, 64]}]}', "is broken"),

@@ -84,6 +84,14 @@ def test_lost_expressions_are_told(davis: Path) -> None:
         assert len(open_benchmark("ref-davis17", davis, "train").videos) == 2
 
 
+def test_expressions_of_objects_that_are_not_there_are_told(davis: Path) -> None:
+    file = davis / "davis_text_annotations" / "Davis17_annot1.txt"
+    file.write_text(file.read_text() + 'bear 4 "a bear cub"\nbear 7 "a bird"\n')
+    dataset = open_benchmark("ref-davis17", davis, "train")
+    with pytest.warns(VLPRVOSWarning, match=r"bear: the first frame has 1 objects, so expressions of object 4, 7 are"):
+        assert_objects(dataset, "bear", "00001", ids_of(1, 1), {1: 1})
+
+
 def test_frames_are_in_the_order_of_their_numbers(davis: Path) -> None:
     for kind, suffix in (("JPEGImages", "jpg"), ("Annotations_unsupervised", "png")):
         folder = davis / "DAVIS" / kind / "480p" / "bmx-trees"

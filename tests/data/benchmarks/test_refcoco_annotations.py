@@ -90,6 +90,17 @@ def test_broken_sizes(tmp_path: Path, value: Any) -> None:
         refcoco.open_split(folder, "train", "refcoco")
 
 
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    folder = mini.write_refcoco(tmp_path)
+    file = folder / "refcoco" / "instances.json"
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["file_name"] = "a.jpg"
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="have the same file name"):
+        refcoco.open_split(folder, "train", "refcoco")
+
+
 def test_a_lost_annotation_is_no_expression_of_nothing(tmp_path: Path) -> None:
     folder = mini.write_refcoco(tmp_path, converted=True)
     file = folder / "refcoco" / "instances_refcoco_train.json"

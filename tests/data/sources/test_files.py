@@ -53,6 +53,15 @@ def test_byte_order_marks_are_left_out(tmp_path: Path, encoding: str) -> None:
     assert read_json(tmp_path / "a.json") == {"dög": 1}
 
 
+def test_equal_keys_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"v": {"0": 1, "1": 2, "0": 3}, "w": {"0": 1}, "v": {"0": 4, "0": 5}}')
+    with pytest.warns(VLPRVOSWarning) as warned:
+        assert read_json(tmp_path / "a.json") == {"v": {"0": 5}, "w": {"0": 1}}
+    assert [str(warning.message).partition(": ")[2] for warning in warned] == [
+        "3 mappings have two equal keys, of which the last one counts: '0', '0', 'v'"
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1}}'])
 def test_broken_json_gets_one_line(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "a.json"

@@ -56,6 +56,8 @@ class MaskFile:
             raise UserError(f"{file} has no lists of masks; fetch it again")
         stops = [start for _, start, _ in found[1:]] + [size]
         self.spans = {i: (start, stop) for (i, _, start), stop in zip(found, stops, strict=True)}
+        if len(self.spans) < len(found):
+            raise UserError(f"{file} has two lists of masks for one annotation; fetch it again")
 
     def load(self, annotation: int, index: int) -> NDArray[np.bool_] | None:
         """Mask (H, W) of an object in a frame; None if the object is not in the frame.

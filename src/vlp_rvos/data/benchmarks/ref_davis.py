@@ -87,6 +87,7 @@ class RefDavis(ReferringDataset):
             known = {video for other in SPLITS for video in _video_names(folder, other)}
             warn_of_lost_expressions({video: x for video, x in expressions.items() if video not in known}, texts)
         self._first = {video.name: video.frames[0] for video in self.videos}
+        self._described = {v.name: {i for x in v.expressions for i in x.object_ids or ()} for v in self.videos}
         self._objects: dict[str, range] = {}
         self._white: dict[str, bool] = {}
 
@@ -122,6 +123,12 @@ class RefDavis(ReferringDataset):
         if video not in self._objects:
             ids = self._load_ids(video, self._first[video])
             self._objects[video] = range(1, 1 + int(ids[ids != VOID].max(initial=0)))
+            if lost := sorted(self._described[video].difference(self._objects[video])):
+                message = (
+                    f"{self.annotations / video}: the first frame has {len(self._objects[video])} objects, so"
+                    f" expressions of object {', '.join(map(str, lost))} are not scored"
+                )
+                warnings.warn(message, VLPRVOSWarning, stacklevel=3)
         return self._objects[video]
 
 

@@ -100,6 +100,10 @@ class RefCOCO(ReferringDataset):
             OriginalAnnotations(refs_file).images(split) if refs_file else converted_images(annotations, name, split)
         )
         self._annotated = {Path(image.file_name).stem: image for image in images}
+        if len(self._annotated) < len(images):
+            raise UserError(
+                f"two images of split '{split}' in {annotations} have the same file name; download it again"
+            )
         self.videos = [ReferringVideo(key, [FRAME], image.expressions) for key, image in self._annotated.items()]
         check_videos(self.videos, annotations, "images")
 

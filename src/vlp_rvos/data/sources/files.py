@@ -6,6 +6,7 @@ import json
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from pathlib import Path
@@ -109,15 +110,31 @@ def read_json(file: Path) -> Any:
 
     Raises:
         UserError: The file is missing or is not JSON.
+
+    Warns:
+        VLPRVOSWarning: A mapping has two equal keys, of which JSON keeps the last one.
     """
+    doubled: list[str] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            doubled.append(next(key for key, count in counts.items() if count > 1))
+        return content
+
     try:
-        return json.loads(read_text(file))
+        content = json.loads(read_text(file), object_pairs_hook=mapping)
     except FileNotFoundError:
         raise UserError(f"no such file: {file}") from None
     except UserError:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {file}: {error}") from error
+    if doubled:
+        message = f"{file}: {len(doubled)} mappings have two equal keys, of which the last one counts: {_few(doubled)}"
+        warnings.warn(message, VLPRVOSWarning, stacklevel=2)
+    return content
 
 
 def check_videos(videos: Iterable[ListedVideo], file: Path, what: str = "videos") -> None:
