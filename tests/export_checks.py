@@ -30,6 +30,7 @@ from vlp_rvos.runtimes import artifact as folder
 from vlp_rvos.runtimes.artifact import read_manifest
 from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.utils.progress import ANNOUNCEMENTS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -119,11 +120,17 @@ def test_a_graph_with_the_old_name_of_an_output_runs(model: VLPRVOS, exported: d
 
 
 @pytest.mark.slow
-def test_with_all_parts_switched_off(tmp_path: Path) -> None:
+def test_with_all_parts_switched_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     prompts = dict.fromkeys(("language_prompts", "vision_prompts", "temporal_prompts"), 0)
     parts = dict.fromkeys(("history", "reference_guided", "vlff", "score_map", "shallow", "presence"), False)
     model = exportable_model({**prompts, **parts, "str_blocks": 1, "attention": "full"}, causal=True, vision_layers=1)
-    export_model(model, tmp_path / "out", "onnx")
+    with caplog.at_level("INFO", ANNOUNCEMENTS):
+        export_model(model, tmp_path / "out", "onnx")
+    assert [record.message for record in caplog.records if record.name == ANNOUNCEMENTS] == [
+        "tracing the text graph (1 of 2)",
+        "tracing the clip graph (2 of 2)",
+        "checking against PyTorch",
+    ]
     assert_same(model, ExportedRuntime(tmp_path / "out"), 2, [3, 2])
 
 

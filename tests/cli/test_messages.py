@@ -6,8 +6,9 @@ import warnings
 
 import pytest
 
-from vlp_rvos.cli.messages import echo, one_line, reported_warnings, safe_text, show_unencodable
+from vlp_rvos.cli.messages import echo, one_line, reported_warnings, safe_text, show_unencodable, shown_announcements
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.utils.progress import announce
 
 
 def test_one_line() -> None:
@@ -59,3 +60,11 @@ def test_a_terminal_that_lacks_a_letter_gets_an_escape(monkeypatch: pytest.Monke
     show_unencodable()
     print("caf\xe9 \u65e5", file=stream, flush=True)
     assert stream.buffer.getvalue() == b"caf\xe9 \\u65e5\n"  # type: ignore[attr-defined]
+
+
+def test_announcements_are_shown_only_by_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    announce("unseen")
+    with shown_announcements():
+        announce("loading a\x1b[31m\nb")
+    announce("unseen")
+    assert capsys.readouterr() == ("", "loading a\\x1b[31m b\n")

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 from rich.progress import TextColumn
 
-from vlp_rvos.utils.progress import counting, progress_bar
+from vlp_rvos.utils import progress
+from vlp_rvos.utils.progress import announce, announced, counting, progress_bar
 
 
 class Terminal(io.StringIO):
@@ -63,3 +65,41 @@ def test_a_description_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch
     with counting("red\x1b[31m\u202e\udce9.mp4", "frames", 8) as count:
         count(8)
     assert r"red\x1b[31m\u202e\xe9.mp4" in stream.getvalue()
+
+
+def test_without_a_terminal_a_line_comes_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+    with counting("a\x1b.mp4", "frames", 60) as count:
+        for done in range(1, 61):
+            now = done / 2
+            count(done)
+    assert capsys.readouterr() == (
+        "",
+        "a\\x1b.mp4: 20 of 60 frames (2.0/s)\na\\x1b.mp4: 40 of 60 frames (2.0/s)\n"
+        "a\\x1b.mp4: 60 of 60 frames (2.0/s)\n",
+    )
+    with counting("b.mp4", "frames") as count:
+        now += 10
+        count(1)
+    assert capsys.readouterr().err == "b.mp4: 1 frames (0.1/s)\n"
+
+
+def test_announcements_are_log_records(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        announce("loading 100% of mini")
+    assert caplog.messages == ["loading 100% of mini"]
+
+
+def test_only_long_work_is_announced(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        with announced("short"):
+            pass
+        monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
+        with announced("long"):
+            deadline = time.monotonic() + 10
+            while not caplog.messages and time.monotonic() < deadline:
+                time.sleep(0.005)
+    assert caplog.messages == ["long"]

@@ -16,7 +16,7 @@ from vlp_rvos.cli.ablate import ablate
 from vlp_rvos.cli.bench import overhead
 from vlp_rvos.cli.export import export
 from vlp_rvos.cli.grounding import grounding
-from vlp_rvos.cli.messages import echo, one_line, reported_warnings, show_unencodable
+from vlp_rvos.cli.messages import echo, one_line, reported_warnings, show_unencodable, shown_announcements
 from vlp_rvos.cli.models import models
 from vlp_rvos.cli.option_groups import expand_option_groups
 from vlp_rvos.cli.pretrain import pretrain
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         after SIGTERM.
     """
     show_unencodable()
-    with reported_warnings(), raise_on_sigterm():
+    with reported_warnings(), shown_announcements(), raise_on_sigterm():
         try:
             code = app(None if arguments is None else list(arguments), prog_name="vlp-rvos", standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):

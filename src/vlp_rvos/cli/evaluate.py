@@ -85,13 +85,15 @@ def run(
     from vlp_rvos.cli.score_tables import dataset_tables
     from vlp_rvos.data.sources.ytvos import YTVOSDataset
     from vlp_rvos.evaluation.runner import evaluate_ytvos_folder, ytvos_folder_dataset
+    from vlp_rvos.utils.progress import announced
 
     reader = YTVOSDataset(dataset, images)
     files.prepare()
-    # Torch takes a second to import: a mistake in the above is reported before.
-    from vlp_rvos.inference.segmenter import Segmenter
+    with announced(f"loading {model}"):
+        # Torch takes a second to import: a mistake in the above is reported before.
+        from vlp_rvos.inference.segmenter import Segmenter
 
-    predict = Segmenter.from_pretrained(model, options).segment
+        predict = Segmenter.from_pretrained(model, options).segment
     with _frames_bar("predicting", reader.videos) as count:
         scores = evaluate_ytvos_folder(
             reader,
@@ -137,6 +139,7 @@ def benchmark(
     from vlp_rvos.evaluation.protocols import PROTOCOLS, Measure
     from vlp_rvos.evaluation.runner import evaluate_dataset
     from vlp_rvos.utils.atomic import write_json
+    from vlp_rvos.utils.progress import announced
 
     name = context.info_name
     assert name is not None
@@ -150,10 +153,11 @@ def benchmark(
     dataset = open_benchmark(name, path, split or protocol.split)
     files.prepare()
     if pred is None:
-        # Torch takes a second to import: a mistake in the above is reported before.
-        from vlp_rvos.inference.segmenter import Segmenter
+        with announced(f"loading {model}"):
+            # Torch takes a second to import: a mistake in the above is reported before.
+            from vlp_rvos.inference.segmenter import Segmenter
 
-        source = Segmenter.from_pretrained(model, options).segment
+            source = Segmenter.from_pretrained(model, options).segment
     with _frames_bar("predicting" if pred is None else "scoring", dataset.videos) as count:
         scores = evaluate_dataset(
             dataset,

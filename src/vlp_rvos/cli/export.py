@@ -23,12 +23,15 @@ def export(
 ) -> None:
     """Convert a model for ONNX Runtime or OpenVINO; 'vlp-rvos segment --model FOLDER' runs the result."""
     from vlp_rvos.runtimes.artifact import check_replaceable
+    from vlp_rvos.utils.progress import announced
 
     check_replaceable(output)
-    from vlp_rvos.export.writer import export_model
-    from vlp_rvos.models import checkpoint
+    with announced(f"loading {model}"):
+        from vlp_rvos.export.writer import export_model
+        from vlp_rvos.models import checkpoint
 
-    difference = export_model(checkpoint.load_model(model), output, runtime)
+        loaded = checkpoint.load_model(model)
+    difference = export_model(loaded, output, runtime)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
     echo(
         f"wrote {output} ({runtime}, {size:.0f} MiB); largest difference of a probability from PyTorch's: "

@@ -45,11 +45,13 @@ def grounding(
     from vlp_rvos.evaluation.grounding_probe import probe_grounding
     from vlp_rvos.inference.segmenter import Segmenter
     from vlp_rvos.training.train_config import load_config
-    from vlp_rvos.utils.progress import counting
+    from vlp_rvos.utils.progress import announced, counting
 
     data = replace(load_config(config).data, root=str(root), portrait=0.0)
-    mixture = build_mixture(data, "holdout")
-    predict = Segmenter.from_pretrained(model, options).segment
+    with announced(f"reading {root}"):
+        mixture = build_mixture(data, "holdout")
+    with announced(f"loading {model}"):
+        predict = Segmenter.from_pretrained(model, options).segment
     with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:
         found = probe_grounding(predict, mixture, pairs, samples, count)
     if json_file is not None:

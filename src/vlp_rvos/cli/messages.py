@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import typer
 
 from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.utils.plain_text import escape_unprintable, shorten
+from vlp_rvos.utils.progress import ANNOUNCEMENTS
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["echo", "one_line", "reported_warnings", "safe_text", "show_unencodable"]
+__all__ = ["echo", "one_line", "reported_warnings", "safe_text", "show_unencodable", "shown_announcements"]
 
 
 def one_line(message: object) -> str:
@@ -50,6 +52,28 @@ def show_unencodable() -> None:
     """Let standard output escape the letters that the terminal's encoding lacks; Python's own rule is to fail."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def shown_announcements() -> Iterator[None]:
+    """Print what `announce` says as lines on standard error while the block runs."""
+    logger, lines = logging.getLogger(ANNOUNCEMENTS), _Lines()
+    earlier = logger.level, logger.propagate
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.level, logger.propagate = earlier
+
+
+class _Lines(logging.Handler):
+    """Prints log records as they are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(one_line(record.getMessage()), file=sys.stderr, flush=True)
 
 
 @contextmanager

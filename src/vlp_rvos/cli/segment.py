@@ -67,16 +67,17 @@ def segment(
         from vlp_rvos.cli.segment_summary import SegmentSummary
         from vlp_rvos.media.video_reader import open_video
         from vlp_rvos.utils.output_files import output_folder
-        from vlp_rvos.utils.progress import counting
+        from vlp_rvos.utils.progress import announced, counting
         from vlp_rvos.utils.signals import catch_stop_signals
 
         source = open_video(video, every=every, start=start, end=end, fps=fps)
         _keep_input(video, output)
         with output_folder(output), catch_stop_signals() as stop:
-            # Torch takes a second to import: a mistake in the above is reported before.
-            from vlp_rvos.inference.segmenter import Segmenter
+            with announced(f"loading {model}"):
+                # Torch takes a second to import: a mistake in the above is reported before.
+                from vlp_rvos.inference.segmenter import Segmenter
 
-            segmenter = Segmenter.from_pretrained(model, options)
+                segmenter = Segmenter.from_pretrained(model, options)
             from vlp_rvos.media.mask_png import PaletteMaskWriter
             from vlp_rvos.media.masks_json import MasksJsonWriter
             from vlp_rvos.media.overlay_video import OverlayWriter

@@ -32,6 +32,7 @@ from vlp_rvos.runtimes.exported_tokenizer import find_tokenizer
 from vlp_rvos.runtimes.names import ExportFormat
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 from vlp_rvos.utils.extras import require_installed
+from vlp_rvos.utils.progress import announce
 
 __all__ = ["export_model"]
 
@@ -67,10 +68,13 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat, source: Ch
     tokenizer = find_tokenizer(model.backbone)
     model.eval()
     with new_folder(folder) as part:
-        for graph in (TextGraph(model), ClipGraph(model)):
+        graphs = (TextGraph(model), ClipGraph(model))
+        for number, graph in enumerate(graphs, start=1):
+            announce(f"tracing the {graph.name} graph ({number} of {len(graphs)})")
             onnx_file = part / f"{graph.name}.onnx"
             _write_onnx(graph, onnx_file)
             if runtime == "openvino":
+                announce(f"converting the {graph.name} graph for OpenVINO ({number} of {len(graphs)})")
                 _onnx_to_openvino(onnx_file, graph_path(part, graph.name, runtime))
                 onnx_file.unlink()
         Manifest(
@@ -83,6 +87,7 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat, source: Ch
             hashes={name: file_hash(part / name) for name in GRAPH_FILES[runtime]},
             source=source,
         ).write(part)
+        announce("checking against PyTorch")
         difference = _difference(model, ExportedRuntime(part))
         if not difference <= LARGEST_DIFFERENCE:
             raise VLPRVOSError(

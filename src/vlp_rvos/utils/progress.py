@@ -1,7 +1,10 @@
-"""Progress bars on standard error: standard output is for results."""
+"""Progress on standard error: bars, and lines where there is no terminal. Standard output is for results."""
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +14,39 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 from vlp_rvos.utils.plain_text import escape_unprintable
 
-__all__ = ["counting", "progress_bar"]
+__all__ = ["ANNOUNCEMENTS", "announce", "announced", "counting", "progress_bar"]
+
+ANNOUNCEMENTS = "vlp_rvos.progress"
+"""Name of the logger that `announce` writes to; the command line prints what it gets."""
+SILENT_SECONDS = 5.0
+"""Time after which `announced` says what is being done."""
+LINE_SECONDS = 10.0
+"""Shortest time between two lines of `counting`."""
+
+
+def announce(work: str) -> None:
+    """Say what is being done next.
+
+    Args:
+        work: The work, for example "tracing the text graph".
+    """
+    logging.getLogger(ANNOUNCEMENTS).info("%s", work)
+
+
+@contextmanager
+def announced(work: str) -> Iterator[None]:
+    """Say what is being done once the block has run for 5 seconds. Most runs are shorter, and stay silent.
+
+    Args:
+        work: The work, for example "loading mini".
+    """
+    timer = threading.Timer(SILENT_SECONDS, announce, [work])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def progress_bar(*columns: ProgressColumn, enabled: bool = True, transient: bool = False) -> Progress:
@@ -35,6 +70,8 @@ def progress_bar(*columns: ProgressColumn, enabled: bool = True, transient: bool
 def counting(description: str, unit: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """Show a bar that counts, with the rate and the time left, while the block runs.
 
+    Where standard error is not a terminal, a line says every 10 seconds how far the work has come.
+
     Args:
         description: what is being done or to what, for example "scoring".
         unit: name of the things counted, for example "frames".
@@ -45,11 +82,17 @@ def counting(description: str, unit: str, total: int | None = None) -> Iterator[
     """
     columns = MofNCompleteColumn(), TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn()
     with progress_bar(*columns, transient=True) as progress:
-        task = progress.add_task(escape_unprintable(description), total=total, rate=unit)
-        began = time.perf_counter()
+        name = escape_unprintable(description)
+        task = progress.add_task(name, total=total, rate=unit)
+        began = last_line = time.perf_counter()
 
         def count(done: int, of: int | None = total) -> None:
-            per_second = done / max(time.perf_counter() - began, 1e-9)
-            progress.update(task, completed=done, total=of, rate=f"{unit} ({per_second:.1f}/s)")
+            nonlocal last_line
+            now = time.perf_counter()
+            rate = f"{unit} ({done / max(now - began, 1e-9):.1f}/s)"
+            progress.update(task, completed=done, total=of, rate=rate)
+            if progress.disable and now - last_line >= LINE_SECONDS:
+                last_line = now
+                print(f"{name}: {done}{'' if of is None else f' of {of}'} {rate}", file=sys.stderr, flush=True)
 
         yield count
