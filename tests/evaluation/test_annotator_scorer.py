@@ -10,7 +10,7 @@ from PIL import Image
 from referring import HEIGHT, DatasetWithVoid, InMemoryDataset, Oracle, shifted
 from scipy.optimize import linear_sum_assignment
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.evaluation.annotator_scorer import AnnotatorScorer
 from vlp_rvos.evaluation.davis import boundary_measure, region_similarity
 from vlp_rvos.evaluation.frame_jobs import FrameJob
@@ -78,6 +78,26 @@ def test_a_pixel_belongs_to_the_mask_with_the_best_score() -> None:
     scorer = AnnotatorScorer(dataset, DAVIS)
     owned = [scorer.load_mask(job, i)[:, 0].nonzero()[0].tolist() for i in range(3)]
     assert owned == [list(range(5)), list(range(5, 15)), list(range(15, 20))]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_black_and_white_masks_are_told(tmp_path: Path, workers: int) -> None:
+    """They can hold one object only, whatever the number of objects."""
+    dataset = InMemoryDataset(annotators=("1",))
+    evaluate_dataset(dataset, Oracle(dataset), protocol=DAVIS, output=tmp_path)
+    first = dataset.videos[0]
+    for frame in first.frames:
+        file = tmp_path / "1" / first.name / f"{frame}.png"
+        Image.fromarray((np.asarray(Image.open(file)) == 1).astype(np.uint8) * 255).save(file)
+    with pytest.warns(VLPRVOSWarning) as warned:
+        scores = evaluate_dataset(dataset, tmp_path, protocol=DAVIS, workers=workers)
+    assert [str(warning.message) for warning in warned if warning.category is VLPRVOSWarning] == [
+        f"{tmp_path / '1' / first.name / first.frames[0]}.png holds only 0 and 255: in such masks of a video, 255 is read"
+        " as object 1"
+    ]
+    rows = scores.videos[first.name]
+    assert np.mean(rows["11"].j) == 1
+    assert np.mean(rows["21"].j) < 0.5
 
 
 def test_expressions_of_several_objects_are_refused() -> None:
