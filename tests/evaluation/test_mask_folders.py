@@ -11,7 +11,7 @@ from PIL import Image
 from squares import box, save_mask, write_mask_folders, write_object_folders
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.evaluation.davis import score_frame
+from vlp_rvos.evaluation.davis import TrueMask, score_frame
 from vlp_rvos.evaluation.mask_folders import score_mask_folders
 from vlp_rvos.evaluation.score_rows import to_rows
 from vlp_rvos.media.image_files import read_object_ids
@@ -201,6 +201,15 @@ def test_masks_of_more_objects_than_a_byte_holds(tmp_path: Path) -> None:
         Image.fromarray(box(5, 5).astype(np.uint16) * np.uint16(value)).save(tmp_path / kind / "v" / "0.png")
     with pytest.raises(UserError, match=r"pred/v/0\.png holds the object id 300"):
         score_mask_folders(tmp_path / "pred", tmp_path / "gt", objects=True)
+
+
+def test_masks_that_are_too_large_get_one_line(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: TrueMask, _: np.ndarray) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(TrueMask, "compare", fail)
+    with pytest.raises(UserError, match=r"masks .*00000\.png and .*00000\.png are too large for the memory"):
+        score_mask_folders(*folders, workers=1)
 
 
 def test_a_video_without_objects(objects: tuple[Path, Path]) -> None:

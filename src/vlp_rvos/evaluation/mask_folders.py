@@ -111,6 +111,14 @@ class _Job:
 
 def _score_frame(job: _Job) -> list[MaskScore]:
     """One score, or one for each object."""
+    try:
+        return _compare(job)
+    except MemoryError:
+        # A damaged header can make an image millions of pixels long.
+        raise UserError(f"the masks {job.prediction} and {job.truth} are too large for the memory") from None
+
+
+def _compare(job: _Job) -> list[MaskScore]:
     if job.objects:
         ids = read_object_ids(job.prediction, white_is_object=job.predicted_white)
         true_ids = read_object_ids(job.truth, white_is_object=job.true_white)
