@@ -7,7 +7,7 @@ import pytest
 from frame_results import result, result_at
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.results import MAX_OBJECTS, label_map
+from vlp_rvos.results import MAX_OBJECTS, FrameResult, label_map
 
 
 def test_the_best_score_is_on_top() -> None:
@@ -22,7 +22,7 @@ def test_the_best_score_is_on_top() -> None:
 def test_the_first_expression_has_short_names() -> None:
     one = result(scores=(0.5, 0.25))
     assert np.array_equal(one.mask, one.masks[0])
-    assert (one.score, one.presence) == (0.5, 0.5)
+    assert (one.score, one.presence) == (0.5, 0.75)
 
 
 def test_the_box_holds_all_masks_and_no_more() -> None:
@@ -45,3 +45,16 @@ def test_more_masks_than_object_ids() -> None:
     masks = np.zeros((MAX_OBJECTS + 1, 2, 2), bool)
     with pytest.raises(UserError, match="holds 255 objects at most"):
         label_map(masks, np.zeros(len(masks), np.float32))
+
+
+def test_a_result_is_shown_in_one_short_line() -> None:
+    one = result(7)
+    assert repr(one) == (
+        "FrameResult(index=7, time=0.700, name='00007', 64x48: 'the dog that jumps' 12.5 % score 0.90 presence 0.95; "
+        "'a red car' 25.0 % score 0.40 presence 0.70)"
+    )
+    none = np.zeros(9, np.float32)
+    many = FrameResult(0, 0.0, one.image, np.zeros((9, 2, 2), bool), none, none, ("x" * 999,) * 9, "\n")
+    assert "\n" not in repr(many)
+    assert repr(many).endswith("; 6 more)")
+    assert len(repr(many)) < 600

@@ -1,6 +1,7 @@
 """Point at anything in a video with words.
 
-`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame.
+`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame. `open_video` reads
+the frames of a video; `read_masks` reads the `masks.json` that `vlp-rvos segment` wrote.
 """
 
 from __future__ import annotations
@@ -11,19 +12,28 @@ from vlp_rvos._version import __version__
 
 if TYPE_CHECKING:
     from vlp_rvos.inference.segmenter import Segmenter
+    from vlp_rvos.media.masks_reader import read_masks
+    from vlp_rvos.media.video_reader import open_video
     from vlp_rvos.results import FrameResult
 
-__all__ = ["FrameResult", "Segmenter", "__version__"]
+__all__ = ["FrameResult", "Segmenter", "__version__", "open_video", "read_masks"]
+
+_MODULES = {
+    "FrameResult": "vlp_rvos.results",
+    "Segmenter": "vlp_rvos.inference.segmenter",
+    "open_video": "vlp_rvos.media.video_reader",
+    "read_masks": "vlp_rvos.media.masks_reader",
+}
 
 
 def __getattr__(name: str) -> object:
     # Lazy, so that the command line and `import vlp_rvos` start without torch.
-    if name == "Segmenter":
-        from vlp_rvos.inference.segmenter import Segmenter
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return Segmenter
-    if name == "FrameResult":
-        from vlp_rvos.results import FrameResult
+    return getattr(import_module(_MODULES[name]), name)
 
-        return FrameResult
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,14 +15,17 @@ import numpy.typing as npt
 
 from vlp_rvos.arrays import Floats, Image
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import short_repr
 
 __all__ = ["MAX_OBJECTS", "Box", "FrameResult", "label_map"]
 
+#: Expressions that `repr` of a result shows.
+SHOWN = 3
 #: A part of a frame: (rows, columns).
 Box = tuple[slice, slice]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FrameResult:
     """The masks of all expressions in one frame, and how sure the model is of them.
 
@@ -49,6 +52,19 @@ class FrameResult:
     expressions: tuple[str, ...]
     name: str
     yuv_frame: av.VideoFrame | None = None
+
+    def __repr__(self) -> str:
+        """One short line: what frame it is, and what is in it."""
+        count, height, width = self.masks.shape
+        found = "; ".join(
+            f"{short_repr(text)} {100 * mask.mean():.1f} % score {score:.2f} presence {presence:.2f}"
+            for text, mask, score, presence in zip(
+                self.expressions[:SHOWN], self.masks, self.scores, self.presences, strict=False
+            )
+        )
+        more = f"; {count - SHOWN} more" if count > SHOWN else ""
+        where = f"index={self.index}, time={self.time:.3f}, name={short_repr(self.name)}, {width}x{height}"
+        return f"FrameResult({where}: {found}{more})"
 
     @cached_property
     def box(self) -> Box:

@@ -49,3 +49,11 @@ def test_writing_the_box_of_the_masks_is_writing_the_frame(place: tuple[int, int
         writer.write(one)
     with PillowImage.open(tmp_path / "masks/00000.png") as written:
         assert np.array_equal(np.asarray(written), label_map(one.masks, one.scores))
+
+
+def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds 'notes\.txt' that vlp-rvos did not write"):
+        PaletteMaskWriter(tmp_path / "masks")
+    assert [x.name for x in tmp_path.rglob("*")] == ["masks", "notes.txt"]

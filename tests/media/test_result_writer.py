@@ -13,8 +13,8 @@ from vlp_rvos.media.overlay_video import OverlayWriter
 
 
 def test_failures_leave_earlier_results(tmp_path: Path) -> None:
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks/old.png").touch()
+    with PaletteMaskWriter(tmp_path / "masks") as writer:
+        writer.write(result(name="old"))
     (tmp_path / "masks.json").write_text("old")
     (tmp_path / "overlay.mp4").write_text("old")
     before = sorted(tmp_path.rglob("*"))

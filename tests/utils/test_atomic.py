@@ -8,15 +8,14 @@ import os
 from pathlib import Path
 
 import pytest
+from killed import left_by_a_killed_process
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import (
     AtomicWriter,
     folder_failure,
     os_reason,
-    part_path,
     replace_file,
-    replace_folder,
     write_bytes,
     write_failure,
     write_json,
@@ -120,44 +119,21 @@ def test_failures_without_a_text_are_described_too(tmp_path: Path) -> None:
     assert str(full) == f"cannot write into {tmp_path} (no space left on the disk); choose another output folder"
 
 
-@pytest.mark.parametrize("old", ["nothing", "folder", "file", "link", "broken link"])
-def test_a_folder_is_replaced(tmp_path: Path, old: str) -> None:
-    folder, part, elsewhere = tmp_path / "masks", part_path(tmp_path / "masks"), tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "kept.png").touch()
-    match old:
-        case "folder":
-            folder.mkdir()
-            (folder / "old.png").touch()
-        case "file":
-            folder.touch()
-        case "link":
-            folder.symlink_to(elsewhere, target_is_directory=True)
-        case "broken link":
-            folder.symlink_to(tmp_path / "nowhere")
-    part.mkdir()
-    (part / "new.png").touch()
-    replace_folder(folder, part)
-    assert os.listdir(folder) == ["new.png"]
-    assert not folder.is_symlink()
-    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "masks"]
-    assert os.listdir(elsewhere) == ["kept.png"]
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/file").write_text("old")
+    (tmp_path / "link").symlink_to("disk/file")
+    write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk/file").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "file", "link"]
 
 
-def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "masks"
-    folder.mkdir()
-    (folder / "old.png").touch()
-    with pytest.raises(FileNotFoundError):
-        replace_folder(folder, part_path(folder))
-    assert os.listdir(folder) == ["old.png"]
-    assert os.listdir(tmp_path) == ["masks"]
-
-
-def test_parts_are_hidden_and_beside(tmp_path: Path) -> None:
-    part = part_path(tmp_path / "masks.json")
-    assert part.parent == tmp_path
-    assert part.name.startswith(".masks.json.")
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    left_by_a_killed_process(tmp_path, "staging.new.joinpath('file').touch()")
+    assert len(os.listdir(tmp_path)) == 1
+    write_bytes(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_writer_ends_well_or_is_discarded() -> None:

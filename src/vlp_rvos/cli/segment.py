@@ -18,7 +18,6 @@ from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["segment"]
 
-OVERLAY, MASKS, MASKS_JSON = "overlay.mp4", "masks", "masks.json"
 # The results of a clip are written while the model works on the next one; more would only take memory.
 CLIPS_AHEAD = 1
 
@@ -64,6 +63,7 @@ def segment(
     if not all(text.strip() for text in wanted):
         raise UserError("an expression is empty: say what to find, for example 'the red car'")
     with reported_warnings() as messages:
+        from vlp_rvos.cli.segment_outputs import MASKS, MASKS_JSON, OVERLAY, check_outputs, output_checks
         from vlp_rvos.cli.segment_summary import SegmentSummary
         from vlp_rvos.media.video_reader import open_video
         from vlp_rvos.utils.output_files import output_folder
@@ -71,7 +71,7 @@ def segment(
         from vlp_rvos.utils.signals import catch_stop_signals
 
         source = open_video(video, every=every, start=start, end=end, fps=fps)
-        _keep_input(video, output)
+        check_outputs(video, output, overlay=overlay)
         with output_folder(output), catch_stop_signals() as stop:
             with announced(f"loading {model}"):
                 # Torch takes a second to import: a mistake in the above is reported before.
@@ -82,17 +82,20 @@ def segment(
             from vlp_rvos.media.masks_json import MasksJsonWriter
             from vlp_rvos.media.overlay_video import OverlayWriter
             from vlp_rvos.media.result_writer import ResultWriter
+            from vlp_rvos.utils.output_set import OutputSet
 
             summary = SegmentSummary(wanted)
             began = time.perf_counter()
             with ExitStack() as stack:
+                # Whatever happens, the folder holds the earlier outputs or all of the new ones.
+                outputs = stack.enter_context(OutputSet(output, output_checks(output)))
                 masks_json = stack.enter_context(
-                    MasksJsonWriter(output / MASKS_JSON, source.info, wanted, segmenter.name, segmenter.version)
+                    MasksJsonWriter(outputs.part(MASKS_JSON), source.info, wanted, segmenter.name, segmenter.version)
                 )
-                writers: list[ResultWriter] = [masks_json, stack.enter_context(PaletteMaskWriter(output / MASKS))]
+                writers: list[ResultWriter] = [masks_json, stack.enter_context(PaletteMaskWriter(outputs.part(MASKS)))]
                 if overlay:
                     rate = source.info.fps / every
-                    writers.append(stack.enter_context(OverlayWriter(output / OVERLAY, wanted, rate)))
+                    writers.append(stack.enter_context(OverlayWriter(outputs.part(OVERLAY), wanted, rate)))
                 whole = overlay and not source.has_yuv_frames
                 results = segmenter.segment(source, wanted, images=whole, ahead=CLIPS_AHEAD)
                 stack.enter_context(closing(results))
@@ -138,9 +141,3 @@ def segment(
         )
     if stop.signal_number is not None:
         raise typer.Exit(128 + stop.signal_number)
-
-
-def _keep_input(video: Path, output: Path) -> None:
-    for name in (OVERLAY, MASKS):
-        if video.resolve() == (output / name).resolve():
-            raise UserError(f"the result would replace the input {video}: choose another output folder with -o")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from vlp_rvos.errors import UserError
+from vlp_rvos.media.masks_reader import read_masks
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.rle import encode_mask
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.results import FrameResult
-from vlp_rvos.utils.atomic import part_path
 from vlp_rvos.utils.json_text import json_text
+from vlp_rvos.utils.output_set import OutputSet
 
-__all__ = ["MasksJsonWriter"]
+__all__ = ["MasksJsonWriter", "check_masks_json"]
 
 
 class MasksJsonWriter(ResultWriter):
@@ -46,8 +47,8 @@ class MasksJsonWriter(ResultWriter):
     ) -> None:
         self.path = path
         self.truncated: str | None = None
-        self._part = part_path(path)
-        self._file: TextIO = self._part.open("w", encoding="utf-8")
+        self._output = OutputSet(path.parent, {path.name: lambda _: None})
+        self._file: TextIO = self._output.part(path.name).open("w", encoding="utf-8")
         self._separator = ""
         header = {
             "video": {"name": video.name, "width": video.width, "height": video.height, "fps": video.fps},
@@ -77,9 +78,28 @@ class MasksJsonWriter(ResultWriter):
     def close(self) -> None:
         self._file.write(f'\n], "truncated": {json_text(self.truncated)}}}\n')
         self._file.close()
-        os.replace(self._part, self.path)
+        self._output.close()
 
     def discard(self) -> None:
         with suppress(OSError):
             self._file.close()
-        self._part.unlink(missing_ok=True)
+        self._output.discard()
+
+
+def check_masks_json(path: Path) -> None:
+    """Check that a path is free, or holds a `masks.json` that `MasksJsonWriter` wrote.
+
+    Raises:
+        UserError: It is something else.
+    """
+    advice = "move it away, or choose another output folder"
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link that leads nowhere: remove it, or choose another output folder")
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    if not path.is_file():
+        raise UserError(f"{path} is not a file, and would be replaced by one: {advice}")
+    try:
+        read_masks(path)
+    except UserError:
+        raise UserError(f"{path} is not a masks.json that vlp-rvos wrote: {advice}") from None

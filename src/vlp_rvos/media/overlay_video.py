@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import av
+
+from vlp_rvos.arrays import Size
+from vlp_rvos.errors import UserError
 from vlp_rvos.media.overlay import OverlayRenderer
 from vlp_rvos.media.result_writer import ResultWriter
-from vlp_rvos.media.video_writer import VideoWriter
+from vlp_rvos.media.video_writer import MARK, VideoWriter
 from vlp_rvos.results import FrameResult
 
-__all__ = ["OverlayWriter"]
+__all__ = ["OverlayWriter", "check_overlay"]
 
 
 class OverlayWriter(ResultWriter):
@@ -37,3 +41,36 @@ class OverlayWriter(ResultWriter):
 
     def discard(self) -> None:
         self._video.discard()
+
+
+def check_overlay(path: Path, earlier_frames: Callable[[], tuple[Size, int]] | None = None) -> None:
+    """Check that a path is free, or holds an overlay that `OverlayWriter` wrote.
+
+    Args:
+        path: The path.
+        earlier_frames: Gives (H, W) and the number of the frames whose overlay version 0.1.0 wrote there, without mark.
+
+    Raises:
+        UserError: It is something else.
+    """
+    advice = "move it away, or choose another output folder"
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link that leads nowhere: remove it, or choose another output folder")
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    if not path.is_file():
+        raise UserError(f"{path} is not a file, and would be replaced by one: {advice}")
+    try:
+        with av.open(str(path.absolute())) as container:
+            if container.metadata.get("comment") == MARK:
+                return
+            video = container.streams.video[0]
+            found = (video.height, video.width), video.frames
+    except (OSError, ValueError, IndexError):
+        found = (0, 0), 0
+    if earlier_frames is not None:
+        (height, width), frames = earlier_frames()
+        # H.264 needs even sizes.
+        if frames and found == ((height + height % 2, width + width % 2), frames):
+            return
+    raise UserError(f"{path} is not an overlay that vlp-rvos wrote: {advice}")

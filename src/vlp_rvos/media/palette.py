@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from vlp_rvos.media.png_mark import SIGNATURE, mark_png, png_chunk, read_chunks
 from vlp_rvos.results import MAX_OBJECTS
 
-__all__ = ["davis_palette", "palette_png"]
+__all__ = ["davis_palette", "is_unmarked_palette_png", "palette_png"]
 
 
 def davis_palette() -> npt.NDArray[np.uint8]:
@@ -39,7 +41,7 @@ def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tup
         objects: Number of objects, from 1 to `MAX_OBJECTS`.
 
     Returns:
-        Content of the PNG file.
+        Content of the PNG file, which is marked as ours; see `vlp_rvos.media.png_mark`.
 
     Raises:
         ValueError: There are no objects, or more than a palette has colours for.
@@ -69,7 +71,14 @@ def palette_png(labels: npt.NDArray[np.uint8], place: tuple[int, int], size: tup
         b"IDAT": packer.compress(rows.tobytes()) + packer.flush(),
         b"IEND": b"",
     }
-    parts = [b"\x89PNG\r\n\x1a\n"]
-    for name, data in chunks.items():
-        parts += [struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(name + data))]
-    return b"".join(parts)
+    return mark_png(SIGNATURE + b"".join(png_chunk(name, data) for name, data in chunks.items()))
+
+
+def is_unmarked_palette_png(path: Path) -> bool:
+    """Whether a file has the chunks and the palette that `palette_png` wrote in version 0.1.0, which had no marks."""
+    try:
+        chunks = list(read_chunks(path.read_bytes()))
+    except OSError:
+        return False
+    names = [name for name, _ in chunks]
+    return names == [b"IHDR", b"PLTE", b"IDAT", b"IEND"] and _COLOURS.startswith(chunks[1][1])

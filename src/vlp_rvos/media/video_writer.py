@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +12,13 @@ from av.video.stream import VideoStream
 
 from vlp_rvos.arrays import Image
 from vlp_rvos.media.video_source import DEFAULT_FPS
-from vlp_rvos.utils.atomic import AtomicWriter, part_path
+from vlp_rvos.utils.atomic import AtomicWriter
+from vlp_rvos.utils.output_set import OutputSet
 
-__all__ = ["VideoWriter"]
+__all__ = ["MARK", "VideoWriter"]
+
+#: The comment in the header of every video that is written, by which a later run knows it.
+MARK = "written by vlp-rvos"
 
 # Fine enough for every usual frame rate to be exact (29.97 is 2002 ticks), and below MPEG-4's limit of 65535.
 WRITER_TIME_BASE = Fraction(1, 60000)
@@ -43,7 +46,8 @@ class VideoWriter(AtomicWriter):
         self.path = Path(path)
         self.fps = fps
         self.padded = False
-        self._part = part_path(self.path)
+        self._output = OutputSet(self.path.parent, {self.path.name: lambda _: None})
+        self._part = self._output.part(self.path.name)
         self._container: av.container.OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._shape: tuple[int, ...] = ()
@@ -98,6 +102,7 @@ class VideoWriter(AtomicWriter):
         height, width = shape[:2]
         self._shape, self._first_time, self.padded = shape, time, bool(height % 2 or width % 2)
         self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "faststart"})
+        self._container.metadata["comment"] = MARK
         rate = max(Fraction(self.fps).limit_denominator(1001), Fraction(1, 1001))
         # B-frames are off: with them the container counts its length by decode times, which cuts variable rates short.
         # All frames have one quantizer: to find one for each frame, x264 would look at it once more.
@@ -123,11 +128,12 @@ class VideoWriter(AtomicWriter):
     def close(self) -> None:
         """Finish the file and give it its name. Without frames nothing is written."""
         if self._stream is None or self._container is None:
+            self._output.discard()
             return
         self._container.mux(self._stream.encode(None))
         self._container.close()
         self._container = self._stream = None
-        os.replace(self._part, self.path)
+        self._output.close()
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -135,4 +141,4 @@ class VideoWriter(AtomicWriter):
             with suppress(av.FFmpegError):
                 self._container.close()
             self._container = self._stream = None
-        self._part.unlink(missing_ok=True)
+        self._output.discard()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,9 +17,11 @@ from typing import Annotated, Any, Literal
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
-from vlp_rvos.utils.atomic import folder_failure, part_path, replace_folder
+from vlp_rvos.utils.atomic import folder_failure
+from vlp_rvos.utils.output_set import OutputSet
 from vlp_rvos.utils.ranges import Range, check_ranges
 from vlp_rvos.utils.records import record_from
+from vlp_rvos.utils.staging import is_staging
 from vlp_rvos.utils.text_files import read_text
 
 __all__ = [
@@ -160,27 +162,44 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: `folder` holds something other than an export, or cannot be written.
     """
+    folder = Path(os.path.abspath(folder))
     check_replaceable(folder)
-    part = part_path(folder)
     try:
-        try:
-            part.mkdir(parents=True)
-        except OSError as error:
-            raise folder_failure(folder.parent, error) from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        output = OutputSet(folder.parent, {folder.name: check_replaceable})
+    except OSError as error:
+        raise folder_failure(folder.parent, error) from error
+    with output:
+        part = output.part(folder.name)
+        part.mkdir()
         yield part
-        replace_folder(folder, part)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def check_replaceable(folder: Path) -> None:
-    """Check that a path is free, an empty folder or an earlier export.
+    """Check that a path is free, an empty folder, or an earlier export with nothing else in it.
 
     Raises:
         UserError: it is something else.
     """
-    if folder.exists() and not is_exported(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"{folder} is a link that leads nowhere: remove it, or choose another folder with -o")
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir() if not is_staging(path)} if folder.is_dir() else {""}
+    if names and not _has_manifest(folder):
         raise UserError(f"{folder} exists and is not an exported model: choose another folder with -o")
+    if foreign := sorted(names - {MANIFEST, *(name for files in GRAPH_FILES.values() for name in files)}):
+        raise UserError(
+            f"{folder} holds {foreign[0]!r} besides an exported model: move it away, or choose another folder with -o"
+        )
+
+
+def _has_manifest(folder: Path) -> bool:
+    try:
+        values = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and values.get("format") == FORMAT
 
 
 def file_hash(path: Path) -> str:

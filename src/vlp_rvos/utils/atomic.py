@@ -1,13 +1,11 @@
-"""Files and folders that exist either whole or not at all: they are written beside their place, then renamed."""
+"""Files that exist either whole or not at all: they are written beside their place, then renamed."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,14 +13,13 @@ from typing import Any, Self
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.plain_text import escape_surrogates
+from vlp_rvos.utils.staging import Staging, remove_stale
 
 __all__ = [
     "AtomicWriter",
     "folder_failure",
     "os_reason",
-    "part_path",
     "replace_file",
-    "replace_folder",
     "write_bytes",
     "write_failure",
     "write_json",
@@ -30,39 +27,39 @@ __all__ = [
 ]
 
 
-def part_path(path: Path) -> Path:
-    """Where a file or folder is written until it is complete: beside its final place, hidden."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
 def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Write a file so that at any moment either the old or the new one is complete at `path`.
 
     Args:
-        path: The file. Its folder is made if there is none.
-        write: Called with the path of a temporary file beside it, which it fills. What it raises is passed on.
+        path: The file. Its folder is made if there is none. Where it is a symbolic link, the file that it leads to is
+            replaced.
+        write: Called with the path of an empty temporary file on the same disk, which it fills. What it raises is
+            passed on.
         durable: Wait until the disk holds the content, so that not even a power cut leaves a broken file.
 
     Raises:
         UserError: The folder cannot be made or written to.
     """
-    part = part_path(path)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(target.parent)
+        staging = Staging.create(target.parent)
+    except OSError as error:
+        raise folder_failure(target.parent, error) from error
+    part = staging.new / target.name
+    try:
         part.touch()
         mode = part.stat().st_mode
-    except OSError as error:
-        raise folder_failure(path.parent, error) from error
-    try:
         write(part)
         if durable:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
         # Some writers replace the file by one that only its owner may read.
         part.chmod(mode)
-        os.replace(part, path)
+        os.replace(part, target)
     finally:
-        part.unlink(missing_ok=True)
+        staging.remove()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -110,28 +107,6 @@ def folder_failure(folder: Path, error: OSError) -> UserError:
 def os_reason(error: OSError) -> str:
     """Say in plain words why the operating system refused."""
     return "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or str(error)
-
-
-def replace_folder(folder: Path, part: Path) -> None:
-    """Give a complete folder its final name. What had the name is removed, or keeps it where the renaming fails.
-
-    Args:
-        folder: The final name.
-        part: The complete folder, at `part_path(folder)`.
-    """
-    old = part.with_suffix(".old")
-    with suppress(FileNotFoundError):
-        os.replace(folder, old)
-    try:
-        os.replace(part, folder)
-    except OSError:
-        with suppress(OSError):
-            os.replace(old, folder)
-        raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
 
 
 class AtomicWriter(ABC):
