@@ -47,6 +47,7 @@ ROOMS: dict[str, tuple[str, int]] = {
     "base": ("array types, errors, version", 2),
 }
 BASE = ("arrays", "errors", "_version")
+FRONT_DOOR = ("", "video")
 
 
 def module_files() -> dict[str, Path]:
@@ -60,8 +61,10 @@ def module_files() -> dict[str, Path]:
 
 def room_of(module: str, files: Mapping[str, Path]) -> str:
     """The room that a module belongs to."""
-    if module in ("", "__main__"):
-        return "" if module == "" else "cli"
+    if module in FRONT_DOOR:
+        return ""
+    if module == "__main__":
+        return "cli"
     if module in BASE:
         return "base"
     folder = module if files[module].name == "__init__.py" else module.rpartition(".")[0] or module
@@ -90,7 +93,7 @@ def imports_of(file: Path, files: Mapping[str, Path]) -> set[str]:
 def module_imports() -> dict[str, set[str]]:
     """Module -> the modules that it imports; the package's front door is left out, because it imports on demand."""
     files = module_files()
-    return {name: imports_of(file, files) - {name, ""} for name, file in files.items() if name != ""}
+    return {name: imports_of(file, files) - {name, ""} for name, file in files.items() if name not in FRONT_DOOR}
 
 
 def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -175,7 +178,9 @@ def draw() -> str:
     """The picture, as SVG."""
     rooms, files = room_imports(), module_files()
     level = floors(rooms)
-    counts = Counter(room_of(name, files) for name, file in files.items() if name and file.name != "__init__.py")
+    counts = Counter(
+        room_of(name, files) for name, file in files.items() if name not in FRONT_DOOR and file.name != "__init__.py"
+    )
     width, height, gap, rise, margin = 270, 62, 40, 104, 24
     columns = 1 + max(column for _, column in ROOMS.values())
     top = max(level.values())

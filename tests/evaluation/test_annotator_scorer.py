@@ -92,7 +92,8 @@ def test_black_and_white_masks_are_told(tmp_path: Path, workers: int) -> None:
     with pytest.warns(VLPRVOSWarning) as warned:
         scores = evaluate_dataset(dataset, tmp_path, protocol=DAVIS, workers=workers)
     assert [str(warning.message) for warning in warned if warning.category is VLPRVOSWarning] == [
-        f"{tmp_path / '1' / first.name / first.frames[0]}.png holds only 0 and 255: in such masks of a video, 255 is read"
+        f"{tmp_path / '1' / first.name / first.frames[0]}.png holds only 0 and 255: "
+        "in such masks of a video, 255 is read"
         " as object 1"
     ]
     rows = scores.videos[first.name]
