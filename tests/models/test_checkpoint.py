@@ -307,3 +307,23 @@ def test_what_is_changed_in_use_is_kept_for_training(model: VLPRVOS, tmp_path: P
     with pytest.raises(UserError, match="attention"):
         save_trained(tmp_path / "other.safetensors", model, {}, inference_overrides={"attention": "none"})
     assert not (tmp_path / "other.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensor: torch.full_like(tensor, torch.nan), "holds NaN or infinite numbers"),
+        (lambda tensor: tensor.to(torch.int32), "is of type int32"),
+        (lambda tensor: tensor.to(torch.complex64), "is of type complex64"),
+        (lambda tensor: tensor.to(torch.bool), "is of type bool"),
+    ],
+)
+def test_weights_that_no_training_gives_are_refused(
+    model: VLPRVOS, saved: Path, change: Callable[[Tensor], Tensor], words: str
+) -> None:
+    state = load_file(saved)
+    name = sorted(state)[3]
+    rewrite(saved, state | {name: change(state[name])})
+    for load in (load_model, lambda path: load_trained(model, path)):
+        with pytest.raises(UserError, match=f"^{saved}: the tensor {name} {words}"):
+            load(saved)

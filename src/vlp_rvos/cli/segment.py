@@ -23,7 +23,7 @@ CLIPS_AHEAD = 1
 
 
 def segment(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, or folder of frames.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, picture, or folder of frames.")],
     expression: Annotated[
         str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
     ] = None,

@@ -25,6 +25,7 @@ from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.backbones import Backbone, load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
+from vlp_rvos.models.backbones.weight_values import as_weights
 from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
@@ -284,7 +285,7 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
             state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error}); download or train it again") from error
-    return header, {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    return header, {name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}
 
 
 def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:

@@ -54,6 +54,12 @@ def test_every_kind_of_misfit_is_named_in_one_line() -> None:
     assert "\n" not in message
 
 
+def test_weights_that_are_not_finite_real_numbers_are_refused() -> None:
+    for bias, words in ((torch.full((4,), torch.nan), "holds NaN"), (torch.zeros(4, dtype=torch.int64), "type int64")):
+        with pytest.raises(UserError, match=f"^file: the tensor bias .*{words}"):
+            fill({"weight": torch.zeros(4, 2), "bias": bias})
+
+
 def test_only_the_first_misfits_are_named() -> None:
     strangers = {f"x{i}": torch.zeros(1) for i in range(5)}
     with pytest.raises(UserError, match=r"unexpected x0, x1, x2 and 2 more"):

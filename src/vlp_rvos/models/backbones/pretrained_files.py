@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.models.backbones.weight_values import as_weights
 
 __all__ = [
     "Source",
@@ -249,7 +250,8 @@ def load_strictly(
         The names in `state` that were not used.
 
     Raises:
-        UserError: Tensors are missing, unexpected or of another shape. The message names the first of each.
+        UserError: Tensors are missing, unexpected or of another shape, and the message names the first of each; or a
+            tensor is not of real and finite numbers.
     """
     filled: dict[str, Tensor] = {}
     missing: dict[str, None] = {}
@@ -267,7 +269,7 @@ def load_strictly(
         missing.update(dict.fromkeys(absent))
         misshaped.update(dict.fromkeys(f"{key} {tuple(state[key].shape)} instead of {expected}" for key in wrong))
         if not absent and not wrong:
-            parts = [state[key].to(torch.float32) for key in keys]
+            parts = [as_weights(state[key], key, origin) for key in keys]
             whole = torch.cat(parts) if len(parts) > 1 else parts[0]
             filled[name] = (whole.T if transposed else whole).contiguous()
     unused = [key for key in state if key not in used]
