@@ -12,6 +12,7 @@ from vlp_rvos.models.backbones.backbone import Block
 from vlp_rvos.models.prompts import TemporalCapture
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import int8 as quantization
+from vlp_rvos.runtimes import number_formats
 from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantize
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
@@ -151,8 +152,7 @@ def test_a_missing_or_inexact_kernel_is_one_line(
 
 
 def test_the_rest_is_in_a_format_that_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("avx512_bf16", "amx_tile"):
-        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: False, raising=False)
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2", "avx512f", "avx512_vnni"}))
     assert companion_dtype() == torch.float32
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2", "avx512_bf16"}))
     assert companion_dtype() == torch.bfloat16

@@ -6,8 +6,9 @@ import pytest
 import torch
 from stubs import tiny_model
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes import number_formats
 from vlp_rvos.runtimes.names import Precision
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
@@ -54,6 +55,7 @@ def test_a_cheap_embedding_is_not_worth_threads(model: VLPRVOS, monkeypatch: pyt
     assert TorchRuntime(model).embedding_cost == 0, "all threads share one setting"
 
 
+@pytest.mark.filterwarnings("ignore::vlp_rvos.errors.VLPRVOSWarning")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_near(model: VLPRVOS, precision: Precision) -> None:
     frames = torch.rand(1, 3, 3, 32, 48)
@@ -67,6 +69,21 @@ def test_half_precision_is_near(model: VLPRVOS, precision: Precision) -> None:
     torch.testing.assert_close(
         half.presence_logits.float().sigmoid(), exact.presence_logits.sigmoid(), atol=0.05, rtol=0
     )
+
+
+def test_a_format_without_instructions_is_used_with_a_warning(
+    model: VLPRVOS, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx512_bf16"}))
+    assert TorchRuntime(model, precision="bf16").dtype == torch.bfloat16
+    assert not recwarn.list
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2"}))
+    assert TorchRuntime(model).dtype == torch.float32
+    assert not recwarn.list
+    with pytest.warns(
+        VLPRVOSWarning, match="precision 'bf16': cpu has no instructions for it"
+    ):
+        assert TorchRuntime(model, precision="bf16").dtype == torch.bfloat16
 
 
 def test_devices_and_precisions_are_checked(model: VLPRVOS) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from training_runs import CONFIG
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.runtimes import number_formats
 from vlp_rvos.training.distributed import average_gradients, make_fabric
 
 
@@ -18,12 +19,22 @@ def test_a_device_that_does_not_exist(device: str) -> None:
         make_fabric(CONFIG, device)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16-mixed"])
-def test_precision_of_a_run(precision: str) -> None:
-    fabric = make_fabric(replace(CONFIG, precision=precision), "cpu")
-    with fabric.autocast():
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == (torch.float32 if precision == "fp32" else torch.bfloat16)
+def dtype_of_products(precision: str) -> torch.dtype:
+    with make_fabric(replace(CONFIG, precision=precision), "cpu").autocast():
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_precision_of_a_run(precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"amx_bf16"}))
+    assert dtype_of_products(precision) == dtype
+
+
+def test_a_processor_without_bfloat16_trains_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2"}))
+    with pytest.warns(VLPRVOSWarning, match="cpu has no instructions for bfloat16, so the run computes in fp32"):
+        assert dtype_of_products("bf16-mixed") == torch.float32
+    assert dtype_of_products("fp32") == torch.float32
 
 
 def test_gradients_are_averaged_and_missing_ones_count_as_zero() -> None:

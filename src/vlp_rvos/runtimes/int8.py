@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.number_formats import multiplies
 
 __all__ = ["QuantizedLinear", "check_kernel", "companion_dtype", "quantize"]
 
@@ -107,8 +108,7 @@ def check_kernel() -> None:
 
 def companion_dtype() -> torch.dtype:
     """The number format for the rest of a quantized model: bfloat16 if the processor multiplies it, else float32."""
-    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-    return torch.bfloat16 if any(supported and supported() for supported in known) else torch.float32
+    return torch.bfloat16 if multiplies(torch.bfloat16, torch.device("cpu")) else torch.float32
 
 
 def _replace_linear_layers(module: nn.Module) -> None:

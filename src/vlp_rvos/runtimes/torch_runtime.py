@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.models.encoder import EmbeddedFrames
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.devices import check_precision, find_device
 from vlp_rvos.runtimes.int8 import companion_dtype, quantize
 from vlp_rvos.runtimes.names import Precision
+from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
 __all__ = ["TorchRuntime"]
@@ -27,9 +30,9 @@ class TorchRuntime(Runtime):
     Args:
         model: the model; it is put into evaluation mode.
         device: the device to move the model to, by a name for `find_device`; None leaves the model where it is.
-        precision: "fp32", or autocast to "bf16" or "fp16". "auto" is bf16 on GPUs that support it, otherwise fp32. CPUs
-            also have "int8": the large matrix products in 8-bit integers, the rest in bf16 if the processor supports
-            it.
+        precision: "fp32", or autocast to "bf16" or "fp16", with a `VLPRVOSWarning` where the device has no instructions
+            for it. "auto" is bf16 on CUDA GPUs that multiply it, otherwise fp32. CPUs also have "int8": the large
+            matrix products in 8-bit integers, the rest in bf16 if the processor multiplies it.
 
     Raises:
         UserError: the device is not available, or the precision is unknown or not available on the device.
@@ -76,6 +79,10 @@ class TorchRuntime(Runtime):
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision != "auto":
-        return DTYPES[precision]
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and multiplies(torch.bfloat16, device) else torch.float32
+    dtype = DTYPES[precision]
+    if dtype != torch.float32 and not multiplies(dtype, device):
+        message = f"precision {precision!r}: {device} has no instructions for it, so it is many times slower than fp32"
+        warnings.warn(VLPRVOSWarning(message), stacklevel=3)
+    return dtype

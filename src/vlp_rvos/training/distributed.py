@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.runtimes.devices import find_device
+from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.training.train_config import TrainConfig
 
 __all__ = ["average_gradients", "make_fabric"]
@@ -14,6 +18,8 @@ __all__ = ["average_gradients", "make_fabric"]
 
 def make_fabric(config: TrainConfig, device: str) -> Fabric:
     """Fabric for the devices and the precision of a run; several devices train in parallel (DDP).
+
+    On a device without instructions for bfloat16, "bf16-mixed" becomes fp32, with a `VLPRVOSWarning`.
 
     Args:
         config: configuration of the run.
@@ -23,11 +29,16 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         UserError: an unknown name, or a device that is not available.
     """
     found = find_device(device)
+    is_mixed = config.precision == "bf16-mixed"
+    if is_mixed and not multiplies(torch.bfloat16, found):
+        message = f"precision 'bf16-mixed': {found} has no instructions for bfloat16, so the run computes in fp32"
+        warnings.warn(VLPRVOSWarning(message), stacklevel=2)
+        is_mixed = False
     return Fabric(
         accelerator=found.type,
         devices=config.devices if found.index is None else [found.index],
         strategy="ddp" if config.devices > 1 else "auto",
-        precision="bf16-mixed" if config.precision == "bf16-mixed" else "32-true",
+        precision="bf16-mixed" if is_mixed else "32-true",
     )
 
 
