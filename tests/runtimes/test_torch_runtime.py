@@ -80,9 +80,7 @@ def test_a_format_without_instructions_is_used_with_a_warning(
     monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2"}))
     assert TorchRuntime(model).dtype == torch.float32
     assert not recwarn.list
-    with pytest.warns(
-        VLPRVOSWarning, match="precision 'bf16': cpu has no instructions for it"
-    ):
+    with pytest.warns(VLPRVOSWarning, match="precision 'bf16': cpu has no instructions for it"):
         assert TorchRuntime(model, precision="bf16").dtype == torch.bfloat16
 
 
