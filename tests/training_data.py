@@ -39,6 +39,13 @@ def write_videos(folder: Path, frames: int = 12) -> Path:
     return folder
 
 
+def forget_video(folder: Path, name: str) -> None:
+    """Take a video off the list."""
+    meta = json.loads((folder / "meta_expressions.json").read_text())
+    del meta["videos"][name]
+    (folder / "meta_expressions.json").write_text(json.dumps(meta))
+
+
 def write_parts(videos: Path, folder: Path) -> Path:
     """Annotations of the same videos, without pictures, that split the square into a "hull" and a "sail"."""
     shutil.copytree(videos / "Annotations", folder / "Annotations")

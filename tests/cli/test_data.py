@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import video_miniatures as miniatures
 from PIL import Image
+from training_data import write_videos
 
 from vlp_rvos.cli import app as cli
 from vlp_rvos.data.benchmarks import mevis
@@ -51,6 +52,22 @@ def test_check_of_a_complete_data_set(
     assert "henghuiding" not in out
 
 
+def test_check_of_a_folder_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_videos(tmp_path / "mine")
+    out = tmp_path / "check.json"
+    assert run("check", folder, "--json", out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.split()[:1] in (["videos"], ["frames"])] == [
+        ["videos", "2", "2", "complete"],
+        ["frames", "24", "24", "complete"],
+    ]
+    assert "held out for validation: 1 video" in lines[-1]
+    assert json.loads(out.read_text())["name"] is None
+    (folder / "JPEGImages" / "boat" / "00001.jpg").unlink()
+    assert run("check", folder) == 1
+    assert f"- the list names {folder}/JPEGImages/boat/00001.jpg, which is not there\n" in capsys.readouterr().out
+
+
 def test_check_says_what_is_broken(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "train" / "meta_expressions.json").write_text("{")
     (folder / "valid_u" / "meta_expressions.json").unlink()
@@ -66,6 +83,8 @@ def test_check_says_what_is_broken(folder: Path, capsys: pytest.CaptureFixture[s
     [
         (["check", "mevs", "."], "unknown data set 'mevs'; known are ref-youtube-vos"),
         (["check", "mevis", "no/folder"], "no such data set folder: no/folder"),
+        (["check", "mevis"], "which folder holds mevis? Give it too: vlp-rvos data check mevis FOLDER"),
+        (["check", "no/folder"], "no such data folder: no/folder"),
         (["preview", "mevs", ".", "--split", "train"], "unknown data set 'mevs'; known are ref-youtube-vos"),
         (["preview", "mevis", "."], "which split of mevis? Give --split with one of train, valid_u, valid"),
         (["preview", "mevis", ".", "--split", "val"], "mevis has no split 'val'; it has train, valid_u, valid"),

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from training_data import forget_video, write_videos
 
 from vlp_rvos.cli.app import main
 from vlp_rvos.evaluation.grounding_probe import GroundingScores, PairScores
@@ -22,6 +23,8 @@ def test_it_prints_and_writes_the_scores(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Any] = []
+    for folder in ("davis16/train", "stills"):
+        (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setattr("vlp_rvos.data.mixture.build_mixture", lambda data, split: (data.root, split))
     monkeypatch.setattr(Segmenter, "from_pretrained", lambda model, options: SimpleNamespace(segment=(model, options)))
 
@@ -46,3 +49,12 @@ def test_help_shows_the_new_name_only(capsys: pytest.CaptureFixture[str]) -> Non
     printed = capsys.readouterr().out
     assert "grounding" in printed
     assert "listening" not in printed
+
+
+def test_data_of_one_s_own_must_leave_something_to_hold_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_videos(tmp_path)
+    forget_video(tmp_path, "boat")
+    assert main(["evaluate", "grounding", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.endswith("has too little to hold anything out, and grounding is probed on what is held out\n")
+    assert error.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,31 +25,45 @@ __all__ = ["FOLDER", "check", "preview"]
 FOLDER = "ytvos-folder"
 """The name under which `preview` takes any folder in the plain Ref-YouTube-VOS layout."""
 
-DatasetName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set (see docs/data.md).")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the data set, as published.")]
 
 
-def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) -> None:
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name of the data set (see docs/data.md); or, alone, a folder with data of your own."
+        ),
+    ],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of the data set, as published.", show_default=False)
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
     """Check which parts of a data set are complete, and say how to get what is missing.
 
-    The exit code is 1 if something is missing.
+    Of a folder of your own, say what it holds to train on. The exit code is 1 if something is missing.
     """
     from rich.console import Console
 
-    from vlp_rvos.data.benchmarks import check_benchmark
+    from vlp_rvos.data.benchmarks import benchmark_names, check_benchmark
+    from vlp_rvos.data.discovery import check_folder
     from vlp_rvos.utils.atomic import write_json
     from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
         prepare_output(json_file)
-    items = check_benchmark(name, path)
+    folder = Path(name) if path is None else path
+    if path is None and name in benchmark_names() and not folder.exists():
+        raise UserError(f"which folder holds {name}? Give it too: vlp-rvos data check {name} FOLDER")
+    items = check_folder(folder) if path is None else check_benchmark(name, folder)
     complete = all(item.complete for item in items)
     if json_file is not None:
         write_json(
             json_file,
             {
-                "name": name,
-                "folder": str(path),
+                "name": None if path is None else name,
+                "folder": str(folder),
                 "complete": complete,
                 "items": [
                     {
@@ -62,9 +77,11 @@ def check(name: DatasetName, path: DatasetFolder, json_file: JsonFile = None) ->
                 ],
             },
         )
-    Console().print(_table(f"{name} in {path}", items))
+    Console().print(_table(str(folder) if path is None else f"{name} in {folder}", items))
     for hint in _hints(items):
         echo(f"- {hint}")
+    if path is None and complete:
+        echo(_what_training_takes(folder))
     if not complete:
         raise typer.Exit(1)
 
@@ -97,6 +114,14 @@ def preview(
     write_bytes(output, to_png(contact_sheet(dataset, count, seed)))
     expressions = sum(len(video.expressions) for video in dataset.videos)
     echo(f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}")
+
+
+def _what_training_takes(folder: Path) -> str:
+    from vlp_rvos.data.own_data import use_own_data
+    from vlp_rvos.training.train_config import load_config
+
+    own = use_own_data(replace(load_config(Path("mini")).data, root=str(folder)))
+    return own.summary or f"{folder}: laid out as the recipe mini has it"
 
 
 def _open(name: str, path: Path, split: str | None) -> ReferringDataset:

@@ -10,6 +10,7 @@ import typer
 
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, Model
+from vlp_rvos.errors import UserError
 
 __all__ = ["grounding"]
 
@@ -42,14 +43,18 @@ def grounding(
     # Torch takes a second to import: a mistake in the above is reported before.
     from vlp_rvos.data.mixture import build_mixture
     from vlp_rvos.data.object_pairs import PAIR_KINDS
+    from vlp_rvos.data.own_data import use_own_data
     from vlp_rvos.evaluation.grounding_probe import probe_grounding
     from vlp_rvos.inference.segmenter import Segmenter
     from vlp_rvos.training.train_config import load_config
     from vlp_rvos.utils.progress import announced, counting
 
     data = replace(load_config(config).data, root=str(root), portrait=0.0)
+    own = use_own_data(data)
+    if not own.held_out:
+        raise UserError(f"{root} has too little to hold anything out, and grounding is probed on what is held out")
     with announced(f"reading {root}"):
-        mixture = build_mixture(data, "holdout")
+        mixture = build_mixture(own.config, "holdout")
     with announced(f"loading {model}"):
         predict = Segmenter.from_pretrained(model, options).segment
     with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:

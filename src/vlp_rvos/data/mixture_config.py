@@ -88,6 +88,8 @@ class MixtureConfig:
         hold_out: Names of videos, from sources of the kind "videos", that are kept for validation.
         hold_out_share: Share of the stills that is kept for validation, chosen by file name. It also applies to the
             videos of a benchmark, unless that has its own validation split with public masks.
+        find_sources: Whether other data sets in `root` are taken where not all of `sources` are there; see
+            `vlp_rvos.data.own_data`.
         seed: Seed of all samples.
     """
 
@@ -107,6 +109,7 @@ class MixtureConfig:
     portrait: Annotated[float, SHARE] = 0.0
     hold_out: tuple[str, ...] = ()
     hold_out_share: Annotated[float, SHARE] = 0.08
+    find_sources: bool = False
     seed: Annotated[int, Range(0, MAX_SEED)] = 0
 
     def __post_init__(self) -> None:

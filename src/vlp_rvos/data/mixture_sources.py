@@ -97,7 +97,7 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
         if source.kind == "videos":
             images = None if source.images is None else Path(config.root) / source.images
             dataset = YTVOSDataset(folder, images)
-            usable = [v for v in dataset.videos if any(e.object_id is not None for e in v.expressions)]
+            usable = [v for v in dataset.videos if any(e.is_usable for e in v.expressions)]
             # The reader itself tells of videos without expressions.
             unnamed = [
                 v.name for v in dataset.videos if v.expressions and all(e.object_id is None for e in v.expressions)

@@ -17,6 +17,7 @@ from typing import Any
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.own_data import use_own_data
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.dataset_scores import DatasetScores
@@ -63,6 +64,8 @@ def run_ablation(
     """
     # All settings are read before the first run, so that a mistake in the last row is not found hours later.
     runs = [(row, seed, _train_config(ablation, row, seed, output)) for seed in ablation.seeds for row in ablation.rows]
+    if runs and not use_own_data(runs[0][2].data).held_out:
+        raise UserError("an ablation compares models on data that is held out, and there is too little to hold any out")
     for row, seed, config in runs:
         _check_settings(_folder(output, row, seed), _settings(config, row, ablation))
     for number, (row, seed, config) in enumerate(runs, start=1):
@@ -73,10 +76,11 @@ def run_ablation(
         write_bytes(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
         if not row.aligned:
             write_misaligned_backbone(output / MISALIGNED)
-        trained = Trainer(config, folder, device=device, resume=True).train()
+        trainer = Trainer(config, folder, device=device, resume=True)
+        trained = trainer.train()
         if not trained.finished:
             return trained.signal_number or signal.SIGINT
-        numbers = trained.validation | _measure(trained.model, config, device, ablation.pairs)
+        numbers = trained.validation | _measure(trained.model, trainer.config, device, ablation.pairs)
         result = {"seed": seed, "steps": trained.steps, "seconds": round(trained.seconds, 1), "numbers": numbers}
         write_bytes(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
         # Nothing is left to resume, and the checkpoint is several times as large as the model.
@@ -143,7 +147,8 @@ def _settings(config: TrainConfig, row: AblationRow, ablation: AblationConfig) -
     # These do not change what is learned.
     for key in ("threads", "workers", "checkpoint_every", "checkpoint_minutes", "log_every"):
         del values[key]
-    del values["data"]["root"], values["model"]["backbone_weights"]
+    # Nor do these, for the same data; earlier versions did not have the latter.
+    del values["data"]["root"], values["model"]["backbone_weights"], values["data"]["find_sources"]
     settings: dict[str, Any] = json.loads(
         json.dumps({"train": values, "aligned": row.aligned, "pairs": ablation.pairs})
     )

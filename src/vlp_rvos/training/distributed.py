@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 import torch
@@ -34,6 +35,8 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         message = f"precision 'bf16-mixed': {found} has no instructions for bfloat16, so the run computes in fp32"
         warnings.warn(VLPRVOSWarning(message), stacklevel=2)
         is_mixed = False
+    # It reports the number format, which the configuration states.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
         accelerator=found.type,
         devices=config.devices if found.index is None else [found.index],

@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.own_data import use_own_data
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import earlier_weights
@@ -40,6 +41,7 @@ from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import HeldOutValidation, frame_iou
 from vlp_rvos.training.weight_ema import WeightEMA
 from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.progress import announce, announced
 from vlp_rvos.utils.signals import StopRequest, catch_stop_signals
 
 __all__ = ["TrainResult", "Trainer"]
@@ -79,24 +81,28 @@ class Trainer:
         resume: whether to continue from the folder's `last.ckpt`, if there is one.
 
     Raises:
-        UserError: the folder already holds a run and `resume` is off, the run to resume is of another model, the device
-            is not available, or model, backbone or `init_from` cannot be loaded.
+        UserError: the folder already holds a run and `resume` is off, there is no data to train on, the run to resume
+            is of another model, the device is not available, or model, backbone or `init_from` cannot be loaded.
     """
 
     def __init__(
         self, config: TrainConfig, output: Path | None = None, *, device: str = "auto", resume: bool = False
     ) -> None:
-        self.config = config
         self.output = output or Path("runs") / config.name
         begun = (self.output / CHECKPOINT).exists()
         if begun and not resume:
             raise UserError(f"{self.output}: holds a run already; use --resume to go on or choose another --output")
+        own = use_own_data(config.data)
+        self.config = config = replace(config, data=own.config, val_samples=config.val_samples if own.held_out else 0)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.fabric = make_fabric(config, device)
         self.fabric.launch()
+        if own.summary and self.fabric.is_global_zero:
+            announce(own.summary)
         torch.manual_seed(config.seed)
-        self.model = _build_model(config).to(self.fabric.device).train()
+        with announced(f"loading the backbone of {config.model.preset}"):
+            self.model = _build_model(config).to(self.fabric.device).train()
         self.data = config.data.with_input_size(self.model.config.input_size)
         self.parameters: list[nn.Parameter] = list(self.model.trained_parameters())
         self.optimizer = make_optimizer(self.model, config)
@@ -117,17 +123,23 @@ class Trainer:
         progress, config, first_process = self.progress, self.config, self.fabric.is_global_zero
         done = self._done()
         stage = config.stage(done)
-        loader = self._loader(stage)
+        names = ", ".join(str(Path(self.data.root) / source.folder) for source in self.data.sources)
+        with announced(f"reading {names}"):
+            loader = self._loader(stage)
         held_out: HeldOutValidation | None = None
         if first_process:
             if config.val_samples:
                 # Held-out data that is missing is found out here, not at the first validation hours later.
-                mixture = build_mixture(self.data, "holdout")
+                with announced("reading what is held out for validation"):
+                    mixture = build_mixture(self.data, "holdout")
                 held_out = HeldOutValidation(mixture, config.val_samples, self.data.clips)
             replace_file(self.output / "config.json", lambda path: path.write_text(config.to_json(indent=2)))
         log = RunLog(self.output, config.name, progress.step, enabled=first_process)
         means = RunningMeans()
         clock = Clock(progress.elapsed)
+        begun_at = progress.step
+        if first_process:
+            announce(f"{config.name}: training on {names}, {config.steps} steps")
         with catch_stop_signals() as stop_request, log:
             while done < 1:
                 if config.stage(done) != stage:
@@ -145,6 +157,8 @@ class Trainer:
                 decided = (clock.elapsed(), overdue, bool(stop_request))
                 progress.elapsed, overdue, stop = self.fabric.broadcast(decided)
                 done = self._done()
+                if first_process and progress.step == begun_at + 1:
+                    announce(f"{config.name}: the first step is done after {progress.elapsed:.0f} s")
                 log.advance(progress.step, done, means.means("loss", "iou"))
                 if progress.step % config.log_every == 0:
                     log.record(progress.step, done, "train", means.take(progress.elapsed))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["is_held_out"]
+__all__ = ["hash_share", "is_held_out"]
 
 
 def is_held_out(name: str, share: float = 0.08) -> bool:
@@ -17,4 +17,9 @@ def is_held_out(name: str, share: float = 0.08) -> bool:
         name: Name of the image or video.
         share: Share of all names that is held out, in [0, 1].
     """
-    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:4], "big") < share * 2**32
+    return hash_share(name) < share
+
+
+def hash_share(name: str) -> float:
+    """A number in [0, 1) that follows from the name alone, and is held out where it lies below the share."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:4], "big") / 2**32

@@ -45,6 +45,12 @@ class Expression:
     object_id: int | None
     kind: str | None = None
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether something can be learned from it: it names its object, and has a letter that can be read."""
+        readable = any(letter.isprintable() and not letter.isspace() for letter in self.text)
+        return self.object_id is not None and readable
+
 
 @dataclass(frozen=True, slots=True)
 class VideoEntry:

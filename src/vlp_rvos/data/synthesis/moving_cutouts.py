@@ -87,6 +87,6 @@ class MovingCutoutBank:
 def _portable_expressions(video: VideoEntry) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for expression in video.expressions:
-        if expression.object_id is not None and is_portable(expression.text):
+        if expression.object_id is not None and expression.is_usable and is_portable(expression.text):
             found.setdefault(expression.object_id, []).append(expression.text)
     return found

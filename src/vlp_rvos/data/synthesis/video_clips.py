@@ -44,7 +44,8 @@ def draw_video_clip(
     """
     expressions: dict[int, list[str]] = defaultdict(list)
     for expression in video.expressions:
-        if expression.object_id is not None:
+        if expression.is_usable:
+            assert expression.object_id is not None
             expressions[expression.object_id].append(expression.text)
     backwards, mirrored = rng.random() < 0.12, rng.random() < 0.5
     for _ in range(_WINDOW_TRIES):
