@@ -107,6 +107,26 @@ def test_mistakes_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["ablation.json", "ablation.md"])
+def test_files_of_the_user_are_not_replaced(
+    name: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("# My table\n\n| a |\n")
+    assert ablate(config, tmp_path / "out") == 2
+    assert f"{name} exists, and vlp-rvos did not write it" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_settings_that_are_no_json_are_no_run_of_ours(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out/full/seed-0").mkdir(parents=True)
+    (tmp_path / "out/full/seed-0/settings.json").write_text("mine")
+    assert ablate(config, tmp_path / "out") == 2
+    assert "holds a run with other settings" in capsys.readouterr().err
+
+
 def test_the_packages_of_the_extra_are_needed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,17 @@ def folder(tmp_path: Path) -> Path:
     return miniatures.write_mevis(tmp_path / "mevis")
 
 
+def test_a_picture_of_the_user_is_not_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = folder.parent / "sheet.png"
+    for _ in range(2):
+        assert run("preview", "mevis", folder, "--split", "train", "-o", sheet) == 0
+    Image.new("L", (3, 3)).save(sheet)
+    before = sheet.read_bytes()
+    assert run("preview", "mevis", folder, "--split", "train", "-o", sheet) == 2
+    assert "sheet.png exists, and vlp-rvos did not write it" in capsys.readouterr().err
+    assert sheet.read_bytes() == before
+
+
 def test_check_of_an_incomplete_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder.parent / "new" / "check.json"
     assert run("check", "mevis", folder, "--json", out) == 1

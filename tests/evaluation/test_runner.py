@@ -77,6 +77,16 @@ def test_written_masks(dataset: YTVOSDataset, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(image), np.where(box(18, 19), 255, 0))
 
 
+def test_masks_of_other_origin_are_not_replaced(dataset: YTVOSDataset, tmp_path: Path) -> None:
+    for _ in range(2):
+        evaluate_ytvos_folder(dataset, SquareFinder(), output=tmp_path / "out")
+    Image.new("L", (3, 3)).save(tmp_path / "out/two/8/00001.png")
+    before = (tmp_path / "out/two/8/00001.png").read_bytes()
+    with pytest.raises(UserError, match=r"two/8/00001\.png exists, and vlp-rvos did not write it"):
+        evaluate_ytvos_folder(dataset, lambda *_: pytest.fail("predicted"), output=tmp_path / "out")
+    assert (tmp_path / "out/two/8/00001.png").read_bytes() == before
+
+
 def test_a_test_set_is_predicted_without_scores(tmp_path: Path) -> None:
     dataset = write_squares(tmp_path / "data", {"video": video_entry({"0": ("red", None)})})
     with pytest.raises(UserError, match="nothing can be scored"):

@@ -114,6 +114,25 @@ def test_what_the_server_would_refuse(
     assert target.read_text() == "old"
 
 
+def test_a_zip_of_the_user_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, target = miniatures.write_mevis(tmp_path / "data"), tmp_path / "mine.zip"
+    dataset = open_benchmark("mevis", folder, "valid")
+    for video in dataset.videos:
+        for expression in video.expressions:
+            for frame in video.frames:
+                file = tmp_path / "masks" / video.name / expression.id / f"{frame}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (8, 8)).save(file)
+    for _ in range(2):
+        assert submit("mevis", tmp_path / "masks", folder, target) == 0
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("00000.png", "mine")
+    before = target.read_bytes()
+    assert submit("mevis", tmp_path / "masks", folder, target) == 2
+    assert "mine.zip exists, and vlp-rvos did not write it" in capsys.readouterr().err
+    assert target.read_bytes() == before
+
+
 def test_other_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit("refcoco", tmp_path, tmp_path, tmp_path / "x.zip") == 2
     assert "no evaluation server takes results of 'refcoco'" in capsys.readouterr().err

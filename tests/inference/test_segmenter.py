@@ -286,3 +286,45 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     peak(3)
     short, long = peak(12), peak(120)
     assert long < 1.1 * short
+
+
+# --- saving ----------------------------------------------------------------------------------------------------------
+def test_a_saved_model_gives_the_same_masks(tmp_path: Path) -> None:
+    pictures = noise(4, (48, 80))
+    segmenter = Segmenter.from_pretrained("mini", runtime="torch", size=128, presence_threshold=0.0, memory_frames=2)
+    for _ in range(2):
+        segmenter.save_pretrained(tmp_path / "new/mine")
+    assert [path.name for path in (tmp_path / "new/mine").iterdir()] == ["model.safetensors"]
+    saved = Segmenter.from_pretrained(tmp_path / "new/mine", runtime="torch")
+    assert saved.name == "mine"
+    assert saved.config == segmenter.config
+    for a, b in zip(segmenter.segment(pictures, WORDS), saved.segment(pictures, WORDS), strict=True):
+        assert np.array_equal(a.masks, b.masks)
+        assert np.array_equal(a.scores, b.scores)
+    again = tmp_path / "again"
+    saved.save_pretrained(again)
+    assert Segmenter.from_pretrained(again, runtime="torch").config == segmenter.config
+
+
+def test_overrides_are_saved_and_options_of_a_run_are_not(tmp_path: Path) -> None:
+    segmenter = Segmenter.from_pretrained("mini", runtime="torch", threshold=0.3, overrides={"history": False})
+    segmenter.save_pretrained(tmp_path)
+    saved = Segmenter.from_pretrained(tmp_path, runtime="torch")
+    assert saved.config.history is False
+    assert saved.options.threshold == 0.5
+
+
+def test_a_quantized_model_is_saved_as_it_was_trained(tmp_path: Path) -> None:
+    Segmenter.from_pretrained("mini", runtime="torch", precision="int8").save_pretrained(tmp_path)
+    saved, whole = (checkpoint.load_model(name).trained_state_dict() for name in (tmp_path, "mini"))
+    assert all(torch.equal(saved[name], whole[name]) for name in whole)
+
+
+def test_what_cannot_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("mine")
+    segmenter = Segmenter.from_pretrained("mini", runtime="torch")
+    with pytest.raises(UserError, match="vlp-rvos did not write it"):
+        segmenter.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").read_text() == "mine"
+    with pytest.raises(UserError, match="cannot be saved, since only its export is there"):
+        Segmenter(TorchRuntime(tiny_model(), precision="int8")).save_pretrained(tmp_path / "new")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,30 @@ def test_folder_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
     Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
     with pytest.raises(UserError, match="holds a run already"):
         Trainer(CONFIG, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", "weights"),
+        ("config.json", '{"architectures": ["Mine"]}'),
+        ("log.jsonl", "a log of mine\n"),
+        ("tensorboard", "a file"),
+    ],
+)
+def test_files_of_the_user_are_not_overwritten(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    for resume in (False, True):
+        with pytest.raises(UserError, match=re.escape(name)):
+            Trainer(CONFIG, tmp_path, device="cpu", resume=resume)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, content)]
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
+    for name in ("last.ckpt", "model.safetensors"):
+        (tmp_path / name).unlink()
+    assert Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train().finished
 
 
 def test_missing_data_leaves_no_files_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

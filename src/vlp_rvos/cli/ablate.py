@@ -45,12 +45,15 @@ def ablate(
     require_installed("lightning_fabric", extra="train")
     from vlp_rvos.training.ablation import collect_results, run_ablation
     from vlp_rvos.training.ablation_config import load_ablation
-    from vlp_rvos.training.ablation_table import ablation_table
+    from vlp_rvos.training.ablation_table import ablation_table, is_summary, is_table
     from vlp_rvos.utils.atomic import write_json, write_text
+    from vlp_rvos.utils.output_files import refuse_foreign
 
     changes = [*(overrides or ()), *([] if steps is None else [f"train.steps={steps}"])]
     whole = load_ablation(config, changes)
     part = whole.select(_items(rows), [_number(seed) for seed in _items(seeds)])
+    refuse_foreign(output / "ablation.json", is_summary)
+    refuse_foreign(output / "ablation.md", is_table)
     signal_number = run_ablation(part, output, device=device, on_run=echo)
     summary = collect_results(whole, output)
     write_json(output / "ablation.json", summary)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from vlp_rvos.cli.messages import echo
+from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import JsonFile
 
 __all__ = ["overhead"]
@@ -38,7 +39,10 @@ def overhead(
 
     from vlp_rvos.profiling.overhead import measure_overhead
     from vlp_rvos.utils.atomic import write_json
+    from vlp_rvos.utils.output_files import prepare_output
 
+    if json_file is not None:
+        prepare_output(json_file, is_ours=is_report)
     if threads is not None:
         torch.set_num_threads(threads)
     found = measure_overhead(model, precision=precision, rounds=rounds, training=training).to_json()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlp_rvos.cli.messages import echo, safe_text
+from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import JsonFile
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.ranges import MAX_SEED
@@ -52,7 +53,7 @@ def check(
     from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
-        prepare_output(json_file)
+        prepare_output(json_file, is_ours=is_report)
     folder = Path(name) if path is None else path
     if path is None and name in benchmark_names() and not folder.exists():
         raise UserError(f"which folder holds {name}? Give it too: vlp-rvos data check {name} FOLDER")
@@ -104,13 +105,14 @@ def preview(
 ) -> None:
     """Draw random samples of a data set, with their masks and expressions, into one image."""
     from vlp_rvos.data.benchmarks.preview import contact_sheet, to_png
+    from vlp_rvos.media.png_mark import is_marked_png
     from vlp_rvos.utils.atomic import write_bytes
     from vlp_rvos.utils.output_files import prepare_output
 
     if output.suffix.lower() != ".png":
         raise UserError(f"the sheet is a PNG image, but {output} does not end in .png")
     dataset = _open(name, path, split)
-    prepare_output(output)
+    prepare_output(output, is_ours=is_marked_png)
     write_bytes(output, to_png(contact_sheet(dataset, count, seed)))
     expressions = sum(len(video.expressions) for video in dataset.videos)
     echo(f"{name} {dataset.split}: {len(dataset.videos)} videos, {expressions} expressions; samples in {output}")

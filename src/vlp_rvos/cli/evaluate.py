@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlp_rvos.cli.messages import echo
+from vlp_rvos.cli.own_files import is_page, is_report
 from vlp_rvos.cli.score_files import ScoreFileOptions
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, MaskFolder, Model
 
@@ -135,10 +136,9 @@ def benchmark(
     from vlp_rvos.cli.score_tables import dataset_tables, metrics_table
     from vlp_rvos.data.benchmarks import open_benchmark
     from vlp_rvos.errors import UserError
-    from vlp_rvos.evaluation.coco_entries import coco_predictions, coco_truth
+    from vlp_rvos.evaluation.coco_entries import check_coco_files, write_coco_files
     from vlp_rvos.evaluation.protocols import PROTOCOLS, Measure
     from vlp_rvos.evaluation.runner import evaluate_dataset
-    from vlp_rvos.utils.atomic import write_json
     from vlp_rvos.utils.progress import announced
 
     name = context.info_name
@@ -152,6 +152,8 @@ def benchmark(
         raise UserError("--pred scores masks that are there already, so nothing is written: leave out --output")
     dataset = open_benchmark(name, path, split or protocol.split)
     files.prepare()
+    if output is not None and protocol.scores_images:
+        check_coco_files(output)
     if pred is None:
         with announced(f"loading {model}"):
             # Torch takes a second to import: a mistake in the above is reported before.
@@ -173,8 +175,7 @@ def benchmark(
     report |= {"benchmark": name, "split": dataset.split, "protocol": protocol.summary, "metrics": metrics}
     files.write(report, _pictures(dataset, scores))
     if output is not None and scores.coco_entries:
-        write_json(output / "ground_truth.json", coco_truth(scores.coco_entries))
-        write_json(output / "predictions.json", coco_predictions(scores.coco_entries))
+        write_coco_files(scores.coco_entries, output)
     if scores.means is None:
         echo(f"{name} {dataset.split} has no true masks: {scores.frames} frames were predicted and not scored")
         return
@@ -201,7 +202,7 @@ def rle(
     from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
-        prepare_output(json_file)
+        prepare_output(json_file, is_ours=is_report)
     metrics = evaluate_rle(*read_rle_files(gt, pred))
     if json_file is not None:
         write_json(json_file, metrics)
@@ -226,7 +227,7 @@ def compare(
     from vlp_rvos.utils.output_files import prepare_output
 
     if html_file is not None:
-        prepare_output(html_file)
+        prepare_output(html_file, is_ours=is_page)
     before, after = read_score_file(first), read_score_file(second)
     pairs, alone = match_rows(to_rows(before), to_rows(after))
     if not pairs:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vlp_rvos.cli.messages import echo
+from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, Model
 from vlp_rvos.errors import UserError
 
@@ -39,7 +40,7 @@ def grounding(
     from vlp_rvos.utils.output_files import prepare_output
 
     if json_file is not None:
-        prepare_output(json_file)
+        prepare_output(json_file, is_ours=is_report)
     # Torch takes a second to import: a mistake in the above is reported before.
     from vlp_rvos.data.mixture import build_mixture
     from vlp_rvos.data.object_pairs import PAIR_KINDS

@@ -37,11 +37,12 @@ class ScoreFiles:
         Raises:
             UserError: one cannot.
         """
+        from vlp_rvos.cli.own_files import is_page, is_report, is_score_table
         from vlp_rvos.utils.output_files import prepare_output
 
-        for path in (self.json, self.csv, self.html):
+        for path, is_ours in ((self.json, is_report), (self.csv, is_score_table), (self.html, is_page)):
             if path is not None:
-                prepare_output(path)
+                prepare_output(path, is_ours=is_ours)
 
     def write(self, report: Mapping[str, Any], pictures: Sequence[CasePicture] = ()) -> None:
         """Write the files.

@@ -29,7 +29,8 @@ Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
 Model = Annotated[
     str,
     typer.Option(
-        help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, or a folder of 'vlp-rvos export'.",
+        help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, or a folder of 'vlp-rvos export' or "
+        "'vlp-rvos train'.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -21,6 +21,7 @@ from vlp_rvos.evaluation.frame_scorer import FrameScorer
 from vlp_rvos.evaluation.frame_scores import FrameScores
 from vlp_rvos.evaluation.mask_paths import expression_mask_path
 from vlp_rvos.media.image_files import read_mask
+from vlp_rvos.media.png_mark import mark_png
 from vlp_rvos.media.resizing import resize_mask
 from vlp_rvos.utils.atomic import write_bytes
 
@@ -96,4 +97,4 @@ def _union(
 def _to_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return buffer.getvalue()
+    return mark_png(buffer.getvalue())

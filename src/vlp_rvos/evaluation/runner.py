@@ -22,7 +22,8 @@ from vlp_rvos.evaluation.frame_scorer import FrameScorer
 from vlp_rvos.evaluation.prediction import Predictor
 from vlp_rvos.evaluation.protocols import DEFAULT_PROTOCOL, Measure, Protocol, frames_to_score
 from vlp_rvos.evaluation.score_collector import ScoreCollector
-from vlp_rvos.utils.output_files import prepare_output
+from vlp_rvos.media.png_mark import is_marked_png
+from vlp_rvos.utils.output_files import prepare_output, refuse_foreign
 from vlp_rvos.utils.processes import available_cores, ordered_map
 
 __all__ = ["evaluate_dataset", "evaluate_ytvos_folder", "ytvos_folder_dataset"]
@@ -65,7 +66,8 @@ def evaluate_dataset(
         on_frame: called after every frame with the number of frames of its video that are done.
 
     Raises:
-        UserError: a file is missing or broken, masks differ in size from the true ones, or there is nothing to do.
+        UserError: a file is missing or broken, `output` holds masks that were not written by this package or were
+            changed since, masks differ in size from the true ones, or there is nothing to do.
         VLPRVOSError: the predictor gave too few or too many frames, or a process died.
     """
     folder = predictions if isinstance(predictions, Path) else None
@@ -83,6 +85,7 @@ def evaluate_dataset(
     if folder is not None:
         _check_predictions(scorer, scored, folder)
     if output is not None:
+        _refuse_foreign_masks(scorer, videos, output)
         prepare_output(output, folder=True)
     if workers is None:
         frames = sum(len(dataset.videos[i].frames) for i in videos)
@@ -170,6 +173,14 @@ def _check_predictions(scorer: FrameScorer, scored: Mapping[int, Collection[str]
             missing += [file for file in files if not (folder / file).is_file()]
     if missing:
         raise UserError(f"{len(missing)} of {total} masks are missing in {folder}, the first one is {missing[0]}")
+
+
+def _refuse_foreign_masks(scorer: FrameScorer, videos: Collection[int], output: Path) -> None:
+    """Find masks of other origin before they are replaced: true masks, or corrected ones."""
+    for video in (scorer.dataset.videos[i] for i in videos):
+        for frame in video.frames:
+            for file in scorer.mask_files(video, frame):
+                refuse_foreign(output / file, is_marked_png)
 
 
 def _check_files(reader: YTVOSDataset, video: ReferringVideo, protocol: Protocol) -> None:

@@ -15,8 +15,9 @@ from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.mask_paths import expression_mask_path
 from vlp_rvos.utils.atomic import replace_file, write_failure
+from vlp_rvos.utils.output_files import refuse_foreign
 
-__all__ = ["LAYOUTS", "write_submission"]
+__all__ = ["LAYOUTS", "is_submission", "write_submission"]
 
 LAYOUTS = {"ref-youtube-vos": "Annotations", "mevis": ""}
 """Name of a benchmark -> folder in the zip that holds the videos."""
@@ -52,7 +53,8 @@ def write_submission(
 
     Raises:
         UserError: no server scores the benchmark; a mask is missing, not a PNG file, or differs in size from the others
-            of its video; or the zip cannot be written. The message names the first missing mask and how many there are.
+            of its video; the zip cannot be written; or another file stands in its place. The message names the first
+            missing mask and how many there are.
     """
     if dataset.name not in LAYOUTS:
         raise UserError(f"no evaluation server takes results of {dataset.name}; use one of {', '.join(LAYOUTS)}")
@@ -62,6 +64,7 @@ def write_submission(
         predictions = predictions / "Annotations"
     files = list(_files(dataset))
     _check(dataset, predictions)
+    refuse_foreign(target, is_submission)
     prefix = PurePosixPath(LAYOUTS[dataset.name])
 
     def write(path: Path) -> None:
@@ -79,6 +82,22 @@ def write_submission(
     except OSError as error:
         raise write_failure(target, error) from error
     return len(files)
+
+
+def is_submission(path: Path) -> bool:
+    """Whether a file is a zip that `write_submission` wrote, by the fixed properties of its entries."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return bool(entries) and all(
+        entry.date_time == FIXED_TIME
+        and entry.compress_type == zipfile.ZIP_STORED
+        and (entry.create_system, entry.external_attr) == (UNIX, MODE)
+        and entry.filename.endswith(".png")
+        for entry in entries
+    )
 
 
 def _files(dataset: ReferringDataset) -> Iterator[Path]:

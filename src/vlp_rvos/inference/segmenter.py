@@ -18,6 +18,7 @@ import torch
 
 from vlp_rvos._version import __version__
 from vlp_rvos.arrays import Image, Size
+from vlp_rvos.errors import UserError
 from vlp_rvos.inference.loading import load_runtime
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.pipeline import pipelined_predictions
@@ -26,13 +27,19 @@ from vlp_rvos.media.frame_arrays import ArraySource
 from vlp_rvos.media.prefetch import prefetch
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS, VideoSource
+from vlp_rvos.models import checkpoint
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.results import FrameResult
+from vlp_rvos.runtimes.artifact import is_exported
 from vlp_rvos.runtimes.runtime import Runtime
 from vlp_rvos.runtimes.threads import release_threads
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.utils.output_files import prepare_output
 
 __all__ = ["Segmenter"]
+
+#: Key of the header's training record that tells a saved model from one that a training wrote.
+SAVED_NAME = "saved_as"
 
 
 class Segmenter:
@@ -70,6 +77,7 @@ class Segmenter:
         self.runtime = model if isinstance(model, Runtime) else TorchRuntime(model)
         self.config = self.options.applied_to(self.runtime.config)
         self.name, self.version = name, version
+        self._source: str | Path | None = None
 
     @classmethod
     def from_pretrained(
@@ -78,8 +86,8 @@ class Segmenter:
         """Load a shipped model, a checkpoint or an exported model.
 
         Args:
-            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder that `vlp-rvos export`
-                wrote.
+            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder that `vlp-rvos export`,
+                `vlp-rvos train` or `save_pretrained` wrote.
             options: how to run the model.
             changes: single fields of `InferenceOptions` that replace those of `options`, for example `device="cpu"`.
 
@@ -90,7 +98,43 @@ class Segmenter:
         # The options are checked before the model is loaded, which takes much longer.
         options = replace(options or InferenceOptions(), **changes)
         name = Path(model).stem if Path(model).exists() else str(model)
-        return cls(load_runtime(model, options), name, options=options)
+        segmenter = cls(load_runtime(model, options), name, options=options)
+        segmenter._source = model
+        return segmenter
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Save the model into a folder, for `from_pretrained` and for `--model` of the command line.
+
+        The folder gets `model.safetensors`: the trained parameters in full precision, and the settings that belong to a
+        model, as they are now (`size`, `min_part`, `memory_frames`, `presence_threshold`, `overrides`). The other
+        options (`threshold`, `device`, `precision`, `runtime`) belong to a run and are given anew.
+
+        Args:
+            folder: the folder, which is made if there is none. A model that was saved there before is replaced.
+
+        Raises:
+            UserError: the model is an exported one, or the folder holds another file of that name or cannot be written.
+        """
+        path = Path(folder) / checkpoint.MODEL_FILE
+        prepare_output(path, is_ours=_was_saved)
+        model = self._trained_model()
+        info = None if self._source is None else checkpoint.peek(self._source)
+        own, current = model.config.to_dict(), self.config.to_dict()
+        checkpoint.save_trained(
+            path,
+            model,
+            {SAVED_NAME: self.name} | (info.training if info else {}),
+            inference_overrides={name: value for name, value in current.items() if value != own[name]},
+            backbone_weights=info.backbone_weights if info else None,
+        )
+
+    def _trained_model(self) -> VLPRVOS:
+        """The model as it was trained, which exports and int8 models are not any more."""
+        if isinstance(self.runtime, TorchRuntime) and self.runtime.precision != "int8":
+            return self.runtime.model
+        if self._source is None or is_exported(self._source):
+            raise UserError(f"{self.name}: cannot be saved, since only its export is there; load its checkpoint")
+        return checkpoint.load_model(self._source, self.options.overrides)
 
     def segment(
         self,
@@ -188,3 +232,11 @@ class Segmenter:
 
     def _network_size(self, height: int, width: int, input_size: int) -> Size:
         return self.config.frame_size(height, width, self.runtime.size_multiple, input_size)
+
+
+def _was_saved(path: Path) -> bool:
+    """Whether `save_pretrained` wrote a file; a trained model is not replaced."""
+    try:
+        return SAVED_NAME in checkpoint.peek(path).training
+    except UserError:
+        return False

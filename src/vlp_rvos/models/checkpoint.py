@@ -34,6 +34,7 @@ from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = [
+    "MODEL_FILE",
     "CheckpointInfo",
     "backbone_fingerprint",
     "load_model",
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 FORMAT = "vlp-rvos"
+#: The checkpoint in the folder of a training run, or in one that `Segmenter.save_pretrained` wrote.
+MODEL_FILE = "model.safetensors"
 #: In format 1 the fingerprint of a `mini` backbone is that with MiniLM in single precision.
 FORMAT_VERSION = 2
 READ_VERSIONS = ("1", "2")
@@ -253,7 +256,7 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """Find the file of a shipped model or a checkpoint.
+    """Find the file of a shipped model or a checkpoint; of a folder, the `model.safetensors` in it.
 
     Raises:
         UserError: there is no such model or file; the message lists the models that there are.
@@ -261,6 +264,8 @@ def resolve(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
     refuse_special_file(path)
     shipped = _shipped()
     if str(name_or_path) in shipped:

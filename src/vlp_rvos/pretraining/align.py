@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.mini import load_mini
@@ -23,8 +24,11 @@ from vlp_rvos.pretraining.alignment_losses import AlignmentLosses
 from vlp_rvos.pretraining.crops import Crop, cache_crops
 from vlp_rvos.pretraining.phrase_features import class_features, phrase_features
 from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.output_files import refuse_foreign
 
 __all__ = ["align"]
+
+BACKBONE, REPORT = "mini-backbone.safetensors", "align.json"
 
 
 def align(config: AlignConfig, output: Path) -> dict[str, object]:
@@ -40,8 +44,10 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         The content of `align.json`: settings, number of steps, validation and the course of the losses.
 
     Raises:
-        UserError: the data cannot be used.
+        UserError: the data cannot be used, or other files of these names stand in the folder.
     """
+    refuse_foreign(output / REPORT, _is_report)
+    refuse_foreign(output / BACKBONE, _is_backbone)
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed + 1)
     backbone = load_mini(aligned=False)
@@ -105,9 +111,25 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         "held_out": validate(aligner, held_out),
         "log": history,
     }
-    backbone.save_aligned(output / "mini-backbone.safetensors")
-    replace_file(output / "align.json", lambda path: path.write_text(json.dumps(result, indent=1), "utf-8"))
+    backbone.save_aligned(output / BACKBONE)
+    replace_file(output / REPORT, lambda path: path.write_text(json.dumps(result, indent=1), "utf-8"))
     return result
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"config", "steps", "crops", "held_out", "log"} <= content.keys()
+
+
+def _is_backbone(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt") as file:
+            return {"class_text", "vision_projection.weight"} <= set(file.keys())
+    except (OSError, SafetensorError):
+        return False
 
 
 @torch.inference_mode()

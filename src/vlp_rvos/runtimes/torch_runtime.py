@@ -41,6 +41,7 @@ class TorchRuntime(Runtime):
     def __init__(self, model: VLPRVOS, device: str | None = None, precision: Precision = "auto") -> None:
         self.device = next(model.parameters()).device if device is None else find_device(device)
         check_precision(precision, self.device)
+        self.precision = precision
         self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
         if self.device.type == "cpu" and torch.backends.openmp.is_available():

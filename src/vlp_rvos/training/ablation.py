@@ -157,7 +157,11 @@ def _settings(config: TrainConfig, row: AblationRow, ablation: AblationConfig) -
 
 def _check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     file = folder / SETTINGS
-    if file.exists() and json.loads(file.read_text()) != settings:
+    try:
+        same = not file.exists() or json.loads(file.read_bytes()) == settings
+    except (ValueError, RecursionError):
+        same = False
+    if not same:
         raise UserError(f"{folder}: holds a run with other settings; use the same or choose another --output")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-__all__ = ["COLUMNS", "ablation_table"]
+__all__ = ["COLUMNS", "ablation_table", "is_summary", "is_table"]
 
 #: name of a run's number -> title of its column
 COLUMNS = {
@@ -50,6 +52,22 @@ def ablation_table(summary: Mapping[str, Any]) -> str:
         steps = round(fmean(run["steps"] for run in row["runs"]))
         lines.append(_line([row["title"], *cells, str(steps), str(len(numbers))]))
     return "\n".join(lines)
+
+
+def is_summary(path: Path) -> bool:
+    """Whether a file is a JSON file that holds the result of `collect_results`."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"base", "compared_with", "pairs", "rows"} <= content.keys()
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file holds nothing but a table of ours."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    header = lines[0] if lines else ""
+    return header.startswith("| row |") and header.endswith("| steps | seeds |") and all(x[:1] == "|" for x in lines)
 
 
 def _line(cells: Sequence[str]) -> str:

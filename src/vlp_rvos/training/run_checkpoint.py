@@ -11,7 +11,7 @@ import torch
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint
-from vlp_rvos.models.checkpoint import backbone_fingerprint, save_trained
+from vlp_rvos.models.checkpoint import MODEL_FILE, backbone_fingerprint, save_trained
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.optimization import make_optimizer
@@ -22,7 +22,7 @@ from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["CHECKPOINT", "MODEL", "RunCheckpoint"]
 
-CHECKPOINT, MODEL = "last.ckpt", "model.safetensors"
+CHECKPOINT, MODEL = "last.ckpt", MODEL_FILE
 
 
 class RunCheckpoint:

@@ -22,7 +22,9 @@ from vlp_rvos.utils.progress import progress_bar
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["RunLog"]
+__all__ = ["LOG", "RunLog"]
+
+LOG = "log.jsonl"
 
 
 class RunLog:
@@ -44,7 +46,7 @@ class RunLog:
             TaskProgressColumn(), TextColumn("{task.fields[numbers]}", markup=False), enabled=enabled
         )
         self.task = self.bar.add_task(self.name, total=1.0, numbers="")
-        self.file = folder / "log.jsonl"
+        self.file = folder / LOG
         self.board = _tensorboard(folder / "tensorboard", step) if enabled else None
 
     def __enter__(self) -> RunLog:

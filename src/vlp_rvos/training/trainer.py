@@ -12,6 +12,7 @@ Shapes: V videos, B expressions, T frames of a clip, (H, W) pixels.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -34,18 +35,20 @@ from vlp_rvos.training.distributed import average_gradients, make_fabric
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
 from vlp_rvos.training.run_checkpoint import CHECKPOINT, MODEL, RunCheckpoint
-from vlp_rvos.training.run_log import RunLog
+from vlp_rvos.training.run_log import LOG, RunLog
 from vlp_rvos.training.run_state import Clock, Progress
 from vlp_rvos.training.running_means import RunningMeans
 from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import HeldOutValidation, frame_iou
 from vlp_rvos.training.weight_ema import WeightEMA
 from vlp_rvos.utils.atomic import replace_file
+from vlp_rvos.utils.output_files import refuse_foreign
 from vlp_rvos.utils.progress import announce, announced
 from vlp_rvos.utils.signals import StopRequest, catch_stop_signals
 
 __all__ = ["TrainResult", "Trainer"]
 
+CONFIG = "config.json"
 MAX_SKIPPED_IN_ROW = 20
 
 
@@ -81,8 +84,9 @@ class Trainer:
         resume: whether to continue from the folder's `last.ckpt`, if there is one.
 
     Raises:
-        UserError: the folder already holds a run and `resume` is off, there is no data to train on, the run to resume
-            is of another model, the device is not available, or model, backbone or `init_from` cannot be loaded.
+        UserError: the folder already holds a run and `resume` is off, or files that no run wrote, there is no data to
+            train on, the run to resume is of another model, the device is not available, or model, backbone or
+            `init_from` cannot be loaded.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class Trainer:
         begun = (self.output / CHECKPOINT).exists()
         if begun and not resume:
             raise UserError(f"{self.output}: holds a run already; use --resume to go on or choose another --output")
+        if not begun:
+            _refuse_foreign_files(self.output)
         own = use_own_data(config.data)
         self.config = config = replace(config, data=own.config, val_samples=config.val_samples if own.held_out else 0)
         if config.threads is not None:
@@ -133,7 +139,7 @@ class Trainer:
                 with announced("reading what is held out for validation"):
                     mixture = build_mixture(self.data, "holdout")
                 held_out = HeldOutValidation(mixture, config.val_samples, self.data.clips)
-            replace_file(self.output / "config.json", lambda path: path.write_text(config.to_json(indent=2)))
+            replace_file(self.output / CONFIG, lambda path: path.write_text(config.to_json(indent=2)))
         log = RunLog(self.output, config.name, progress.step, enabled=first_process)
         means = RunningMeans()
         clock = Clock(progress.elapsed)
@@ -283,6 +289,29 @@ class Trainer:
         if self.fabric.is_global_zero:
             self.checkpoint.save(self.progress, self.validation, finished=finished)
         self.fabric.barrier()
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    """Check that a run that begins in a folder replaces nothing but what a run wrote that was stopped early.
+
+    Raises:
+        UserError: it would.
+    """
+    if (folder / MODEL).exists():
+        raise UserError(f"{folder}: holds a {MODEL} already; choose another --output, or move it away")
+    settings = {"name", "model", "data", "steps", "seed"}
+    refuse_foreign(folder / CONFIG, lambda path: _has_keys(path.read_bytes(), settings))
+    refuse_foreign(folder / LOG, lambda path: _has_keys(path.read_bytes().partition(b"\n")[0], {"event", "step"}))
+    if (folder / "tensorboard").exists() and not (folder / "tensorboard").is_dir():
+        raise UserError(f"{folder / 'tensorboard'} is not a folder: choose another --output, or move it away")
+
+
+def _has_keys(text: bytes, keys: set[str]) -> bool:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and keys <= content.keys()
 
 
 def _build_model(config: TrainConfig) -> VLPRVOS:

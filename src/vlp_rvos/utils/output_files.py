@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import folder_failure
 
-__all__ = ["output_folder", "prepare_output"]
+__all__ = ["output_folder", "prepare_output", "refuse_foreign"]
 
 
-def prepare_output(path: Path, *, folder: bool = False) -> None:
+def prepare_output(path: Path, *, folder: bool = False, is_ours: Callable[[Path], bool] | None = None) -> None:
     """Make the folder that a result will be written into, and check that it can be written into.
 
     Args:
         path: The file or folder that will be written.
         folder: Whether `path` is a folder.
+        is_ours: Whether a file that is there already may be replaced; see `refuse_foreign`. None replaces any file.
 
     Raises:
-        UserError: The folder cannot be made or written into, or a folder stands where the file will be written.
+        UserError: The folder cannot be made or written into, or something stands where the file will be written that
+            must not be replaced.
     """
+    if not folder:
+        refuse_foreign(path, is_ours or (lambda _: True))
     target = path if folder else path.parent
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -31,8 +35,28 @@ def prepare_output(path: Path, *, folder: bool = False) -> None:
             pass
     except OSError as error:
         raise folder_failure(target, error) from error
-    if not folder and path.is_dir():
+
+
+def refuse_foreign(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Check that a path is free, or holds an empty file or one that this program wrote.
+
+    Args:
+        path: The path of a file that will be written.
+        is_ours: Tells by the content of a file whether this program wrote it.
+
+    Raises:
+        UserError: Something else is there.
+    """
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link that leads nowhere: remove it, or name another file")
+    if path.is_dir():
         raise UserError(f"{path} is a folder; name a file to write")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise UserError(f"{path} is not a regular file; name a file to write")
+    if path.stat().st_size and not is_ours(path):
+        raise UserError(f"{path} exists, and vlp-rvos did not write it: choose another output, or move it away")
 
 
 @contextmanager

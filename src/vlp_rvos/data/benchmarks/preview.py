@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringExpression, ReferringVideo
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.fonts import Font, drawable, font_for
+from vlp_rvos.media.png_mark import mark_png
 from vlp_rvos.media.resizing import resize_mask
 
 __all__ = ["contact_sheet", "to_png"]
@@ -61,10 +62,10 @@ def contact_sheet(dataset: ReferringDataset, count: int = 12, seed: int = 0) -> 
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Content of a PNG file with the image."""
+    """Content of a PNG file with the image, marked as ours."""
     content = io.BytesIO()
     image.save(content, "PNG", optimize=True)
-    return content.getvalue()
+    return mark_png(content.getvalue())
 
 
 def _choose_expressions(
