@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_ablation
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
 from vlp_rvos.errors import UserError
@@ -17,9 +18,12 @@ __all__ = ["ablate"]
 
 
 def ablate(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, or name of a shipped ablation.")] = Path(
-        "mini"
-    ),
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG", help="YAML file, or name of a shipped ablation.", autocompletion=complete_ablation
+        ),
+    ] = Path("mini"),
     *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of all runs; finished runs in it are kept.")

@@ -37,7 +37,6 @@ app = typer.Typer(
     name="vlp-rvos",
     help="Point at anything in a video with words.",
     epilog="Try: vlp-rvos segment VIDEO 'the red car' -o FOLDER",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

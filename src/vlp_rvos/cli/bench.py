@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vlp_rvos.cli.completion import complete_preset
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import JsonFile
@@ -22,7 +23,10 @@ ROWS = {
 
 def overhead(
     model: Annotated[
-        str, typer.Option(help="Name of a model (see 'vlp-rvos models'); it gets random weights.")
+        str,
+        typer.Option(
+            help="Name of a model (see 'vlp-rvos models'); it gets random weights.", autocompletion=complete_preset
+        ),
     ] = "mini",
     json_file: JsonFile = None,
     precision: Annotated[

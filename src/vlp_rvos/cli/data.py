@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_dataset
 from vlp_rvos.cli.messages import echo, safe_text
 from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import JsonFile
@@ -33,7 +34,9 @@ def check(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="Name of the data set (see docs/data.md); or, alone, a folder with data of your own."
+            metavar="NAME",
+            help="Name of the data set (see docs/data.md); or, alone, a folder with data of your own.",
+            autocompletion=complete_dataset,
         ),
     ],
     path: Annotated[
@@ -93,6 +96,7 @@ def preview(
         typer.Argument(
             metavar="NAME",
             help=f"Name of the data set (see docs/data.md), or {FOLDER} for any folder in the Ref-YouTube-VOS layout.",
+            autocompletion=complete_dataset,
         ),
     ],
     path: DatasetFolder,

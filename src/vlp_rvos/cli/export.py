@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_model
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.runtimes.names import ExportFormat
 
@@ -14,7 +15,12 @@ __all__ = ["export"]
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model, or a .safetensors checkpoint.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Name of a model, or a .safetensors checkpoint.", autocompletion=complete_model
+        ),
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write to: new, empty, or an earlier export."),

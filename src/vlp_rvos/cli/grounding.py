@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_recipe
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.own_files import is_report
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, Model
@@ -22,7 +23,9 @@ def grounding(
     config: Annotated[
         Path,
         typer.Option(
-            metavar="CONFIG", help="Training configuration, a YAML file or a shipped name, whose held-out part is used."
+            metavar="CONFIG",
+            help="Training configuration, a YAML file or a shipped name, whose held-out part is used.",
+            autocompletion=complete_recipe,
         ),
     ] = Path("mini"),
     pairs: Annotated[int, typer.Option(min=1, max=10**5, help="Number of clips for each kind of object pair.")] = 100,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_device, complete_model
 from vlp_rvos.cli.option_groups import OptionGroup
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.runtimes.names import Precision, RuntimeName
@@ -25,12 +26,13 @@ DEFAULTS = InferenceOptions()
 PANEL = "Model"
 DEVICE_HELP = "Device: auto, cpu, cuda, cuda:<number> or mps."
 
-Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
+Device = Annotated[str, typer.Option(help=DEVICE_HELP, autocompletion=complete_device)]
 Model = Annotated[
     str,
     typer.Option(
         help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, or a folder of 'vlp-rvos export' or "
         "'vlp-rvos train'.",
+        autocompletion=complete_model,
         rich_help_panel=PANEL,
     ),
 ]
@@ -49,7 +51,9 @@ MaskFolder = Annotated[
 
 
 def inference_options(
-    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=PANEL)] = DEFAULTS.device,
+    device: Annotated[
+        str, typer.Option(help=DEVICE_HELP, autocompletion=complete_device, rich_help_panel=PANEL)
+    ] = DEFAULTS.device,
     precision: Annotated[
         Precision, typer.Option(help="Number format of the computation.", rich_help_panel=PANEL)
     ] = DEFAULTS.precision,

@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_submission
 from vlp_rvos.cli.messages import echo
 
 __all__ = ["submit"]
 
 
 def submit(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Benchmark: ref-youtube-vos or mevis.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Benchmark: ref-youtube-vos or mevis.", autocompletion=complete_submission),
+    ],
     predictions: Annotated[
         Path, typer.Argument(metavar="PRED", help="Folder of masks, <video>/<expression id>/<frame>.png.")
     ],

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.completion import complete_recipe
 from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.shared_options import ConfigOverrides, Device
 
@@ -15,7 +16,12 @@ __all__ = ["train"]
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, or name of a shipped configuration.")],
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG", help="YAML file, or name of a shipped configuration.", autocompletion=complete_recipe
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.", show_default="runs/<its name>"),
