@@ -52,6 +52,36 @@ def test_long_captions_are_cut_and_wrapped() -> None:
     assert colours.shape[1] <= 640
 
 
+@pytest.mark.parametrize("size", [(64, 48), (240, 160), (640, 360), (360, 640), (1920, 1080)])
+@pytest.mark.parametrize("number", [1, 3, 12, 40])
+@pytest.mark.parametrize("text", ["the cat", "a red car that is parked " * 3, "x" * 300])
+def test_a_caption_covers_at_most_a_fifth_of_a_frame(size: tuple[int, int], number: int, text: str) -> None:
+    width, height = size
+    colours, _ = Caption([text] * number, overlay_colours(number)).draw(height, width)
+    assert 0 < colours.shape[0] * colours.shape[1] <= 0.2 * height * width
+    assert colours.shape[0] <= height
+    assert colours.shape[1] <= 0.6 * width
+    assert colours.max() > 100
+
+
+def test_expressions_that_find_no_room_are_cut_and_counted() -> None:
+    lines = Caption(["a red car that is parked on the left"] * 40, overlay_colours(40))._layout(360, 640).lines  # type: ignore[union-attr]
+    assert 20 < len(lines) < 40
+    assert lines[-1] == (f"+{41 - len(lines)}", (255, 255, 255))
+    assert all(line.endswith("...") and line.startswith("a red car") for line, _ in lines[:-1])
+    few = Caption(["the dog"] * 3, overlay_colours(3))._layout(360, 640)
+    assert few is not None
+    assert [line for line, _ in few.lines] == ["the dog"] * 3
+
+
+def test_a_frame_without_room_has_no_caption() -> None:
+    colours, opacity = Caption(["the dog"], COLOURS[:1]).draw(8, 8)
+    assert colours.size == opacity.size == 0
+    image = np.full((8, 8, 3), 7, np.uint8)
+    blend(image, colours, opacity)
+    assert (image == 7).all()
+
+
 def test_blending_changes_the_corner_only() -> None:
     image = np.full((4, 6, 3), 100, np.uint8)
     colours, opacity = np.full((2, 3, 3), 201, np.uint8), np.zeros((2, 3, 1), np.float32)

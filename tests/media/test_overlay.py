@@ -109,6 +109,53 @@ def test_what_is_hardly_there_is_dashed_and_lighter() -> None:
     assert np.array_equal(low.masks, one.masks)
 
 
+def overlapping(scores: tuple[float, ...] = (0.9, 0.8)) -> FrameResult:
+    """Two squares of 120 pixels on grey, of which 60 x 60 pixels overlap."""
+    masks = np.zeros((2, 360, 640), bool)
+    masks[0, 120:240, 300:420] = masks[1, 180:300, 360:480] = True
+    values = np.array(scores, np.float32)
+    image = np.full((360, 640, 3), 100, np.uint8)
+    return FrameResult(0, 0.0, image, masks, values, (1 + values) / 2, EXPRESSIONS, "00000")
+
+
+@pytest.mark.parametrize("scores", [(0.9, 0.8), (0.8, 0.9)])
+def test_overlapping_masks_both_show(scores: tuple[float, ...]) -> None:
+    image = OverlayRenderer(EXPRESSIONS).render(overlapping(scores))
+    colours = overlay_colours(2)
+    shared = image[182:238, 362:418].reshape(-1, 3)
+    shares = [(shared == 50 + colour // 2).all(-1).mean() for colour in colours]
+    # Stripes of two colours, and no third one.
+    assert sum(shares) == 1
+    assert min(shares) > 0.4
+    # Each has its own outline around all of it, over the other's fill.
+    assert (image[239, 300:420] == colours[0]).all(-1).mean() > 0.97
+    assert (image[120:240, 419] == colours[0]).all(-1).mean() > 0.97
+    assert (image[180, 360:480] == colours[1]).all(-1).mean() > 0.97
+    assert (image[180:300, 360] == colours[1]).all(-1).mean() > 0.97
+    assert image[130, 310].tolist() == (50 + colours[0] // 2).tolist()
+    assert image[290, 470].tolist() == (50 + colours[1] // 2).tolist()
+
+
+def test_one_mask_inside_of_another_shows() -> None:
+    one = overlapping()
+    one.masks[1] = False
+    one.masks[1, 150:210, 330:390] = True
+    image = OverlayRenderer(EXPRESSIONS).render(one)
+    colours = overlay_colours(2)
+    assert (image[150, 330:390] == colours[1]).all()
+    assert (image[120, 300:420] == colours[0]).all()
+    inner = image[151:209, 331:389].reshape(-1, 3)
+    assert min((inner == 50 + colour // 2).all(-1).mean() for colour in colours) > 0.4
+
+
+def test_stripes_stay_in_place() -> None:
+    one = overlapping()
+    more = dataclasses.replace(one, masks=one.masks.copy())
+    more.masks[0, 113:240, 291:420] = True
+    drawn = [OverlayRenderer(EXPRESSIONS).render(x)[182:238, 362:418] for x in (one, more)]
+    assert np.array_equal(*drawn)
+
+
 def test_more_objects_than_there_are_ids() -> None:
     with pytest.raises(UserError, match="255"):
         OverlayRenderer(["x"] * 256).render(result(scores=(0.5,) * 256))

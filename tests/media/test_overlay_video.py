@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -23,6 +24,15 @@ def test_overlay_video(tmp_path: Path) -> None:
         decoded = list(container.decode(video=0))
     assert [x.time for x in decoded] == pytest.approx([0, 0.1, 0.2])
     assert (decoded[0].width, decoded[0].height) == (64, 48)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1), Fraction(4, 3), Fraction(16, 15)])
+def test_an_overlay_has_the_shape_of_the_videos_pixels(tmp_path: Path, aspect: Fraction) -> None:
+    with OverlayWriter(tmp_path / "overlay.mp4", EXPRESSIONS, 10, aspect) as writer:
+        writer.write(result(0))
+    assert open_video(tmp_path / "overlay.mp4").info.pixel_aspect == aspect
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert container.streams.video[0].display_aspect_ratio == Fraction(64, 48) * aspect
 
 
 def test_an_overlay_of_decoded_frames(tmp_path: Path) -> None:

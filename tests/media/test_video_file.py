@@ -261,3 +261,20 @@ def test_a_file_gives_its_frames_at_another_size(tmp_path: Path, rotation: int) 
         expected = np.asarray(PillowImage.fromarray(whole.image).resize(size[::-1], PillowImage.Resampling.BILINEAR))
         assert small.image.shape == expected.shape
         assert np.abs(small.image.astype(int) - expected).mean() < 2.5
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize(("stated", "shown"), [(Fraction(4, 3), Fraction(4, 3)), (Fraction(1000, 1), Fraction(1))])
+def test_the_shape_of_pixels_is_known(tmp_path: Path, rotation: int, stated: Fraction, shown: Fraction) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = stated
+        if rotation:
+            stream.set_display_rotation(rotation)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(frames(1)[0], format="rgb24")))
+        container.mux(stream.encode(None))
+    info = open_video(path).info
+    assert info.pixel_aspect == (1 / shown if rotation else shown)
+    assert (info.width, info.height) == ((48, 64) if rotation else (64, 48))

@@ -94,8 +94,8 @@ def segment(
                 )
                 writers: list[ResultWriter] = [masks_json, stack.enter_context(PaletteMaskWriter(outputs.part(MASKS)))]
                 if overlay:
-                    rate = source.info.fps / every
-                    writers.append(stack.enter_context(OverlayWriter(outputs.part(OVERLAY), wanted, rate)))
+                    rate, aspect = source.info.fps / every, source.info.pixel_aspect
+                    writers.append(stack.enter_context(OverlayWriter(outputs.part(OVERLAY), wanted, rate, aspect)))
                 whole = overlay and not source.has_yuv_frames
                 results = segmenter.segment(source, wanted, images=whole, ahead=CLIPS_AHEAD)
                 stack.enter_context(closing(results))

@@ -21,6 +21,8 @@ __all__ = ["LOW_PRESENCE", "OverlayRenderer", "outline", "overlay_colours"]
 LOW_PRESENCE = 0.5
 #: Length of a dash and of a gap, in multiples of the outline's thickness.
 DASH = 4
+#: Width of a stripe where masks overlap, in multiples of the outline's thickness.
+STRIPE = 4
 
 
 def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
@@ -34,6 +36,8 @@ def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
 
 class OverlayRenderer:
     """Draws results on their frames. The masks that the model is less sure of are dashed; see `LOW_PRESENCE`.
+
+    Where masks overlap, stripes of their colours alternate, and each mask has its whole outline.
 
     Args:
         expressions: The E expressions, which are written in the upper left corner, each in the colour of its mask.
@@ -56,10 +60,10 @@ class OverlayRenderer:
         """
         image = result.image.copy()
         faint = result.presences < LOW_PRESENCE
-        box, labels, edge = _labels_and_outline(result, faint)
+        box, fills, outlines = _fills_and_outlines(result, faint)
         # By channel, because loops over 3 are slow.
         for channel in range(3):
-            _paint(image[..., channel][box], labels, edge, self.colours[:, channel], faint)
+            _paint(image[..., channel][box], fills, outlines, self.colours[:, channel], faint)
         blend(image, *self._drawn_caption(*image.shape[:2]))
         return image
 
@@ -78,12 +82,12 @@ class OverlayRenderer:
         height, width = result.masks.shape[1:]
         frame = copy_yuv_frame(result.yuv_frame)
         faint = result.presences < LOW_PRESENCE
-        box, labels, edge = _labels_and_outline(result, faint)
+        box, fills, outlines = _fills_and_outlines(result, faint)
         weights = luma_weights(result.yuv_frame)
         colours = np.rint(rgb_to_yuv(self.colours, weights)).astype(np.uint8)
         caption, opacity = self._drawn_caption(height, width, weights)
-        halves = np.ascontiguousarray(labels[::2, ::2]), np.ascontiguousarray(edge[::2, ::2])
-        planes = zip(yuv_planes(frame), (1, 2, 2), ((labels, edge), halves, halves), strict=True)
+        halves = np.ascontiguousarray(fills[::2, ::2]), np.ascontiguousarray(outlines[::2, ::2])
+        planes = zip(yuv_planes(frame), (1, 2, 2), ((fills, outlines), halves, halves), strict=True)
         for channel, (plane, step, drawing) in enumerate(planes):
             part = plane[tuple(slice(x.start // step, x.stop // step) for x in box)]
             _paint(part, *drawing, colours[:, channel], faint)
@@ -120,10 +124,10 @@ def outline(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.boo
     return edge
 
 
-def _labels_and_outline(
+def _fills_and_outlines(
     result: FrameResult, faint: npt.NDArray[np.bool_]
-) -> tuple[Box, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """The part of the frame to draw on, and inside of it the labels (h, w) and which pixels are outline (h, w).
+) -> tuple[Box, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The part of the frame to draw on, and of its pixels (h, w) the ids of the objects to fill and to outline with.
 
     The outlines of the objects that are `faint` (E,) are dashed.
     """
@@ -133,15 +137,53 @@ def _labels_and_outline(
     rows, columns = result.box
     top, bottom = _widen(rows, thickness, height)
     left, right = _widen(columns, thickness, width)
+    box = slice(top, bottom), slice(left, right)
     around = (rows.start - top, bottom - rows.stop), (columns.start - left, right - columns.stop)
-    labels = np.pad(result.labels, around)
-    edge = outline(labels, thickness)
+    fills = np.pad(result.labels, around)
+    outlines = fills * outline(fills, thickness)
+    if len(result.masks) > 1:
+        masks = result.masks[:, *box]
+        shared = _shared(masks)
+        if shared.any():
+            for i in np.argsort(result.scores, kind="stable"):
+                if (masks[i] & shared).any():
+                    np.copyto(outlines, np.uint8(i + 1), where=outline(masks[i].view(np.uint8), thickness))
+            _hatch(fills, masks, shared, _stripes(box, STRIPE * thickness))
     if faint.any():
         # Stripes across the frame, which stay in place from frame to frame, cut the outlines into dashes.
-        dash = DASH * thickness
-        gap = (np.arange(top, bottom)[:, None] + np.arange(left, right)) // dash % 2 == 1
-        edge &= ~(gap & np.concatenate([[False], faint])[labels])
-    return (slice(top, bottom), slice(left, right)), labels, edge
+        gap = _stripes(box, DASH * thickness) % 2 == 1
+        outlines[gap & np.concatenate([[False], faint])[outlines]] = 0
+    return box, fills, outlines
+
+
+def _stripes(box: Box, width: int) -> npt.NDArray[np.int64]:
+    """Numbers of diagonal stripes (h, w), whose place in the frame does not depend on the box."""
+    rows, columns = box
+    return (np.arange(rows.start, rows.stop)[:, None] + np.arange(columns.start, columns.stop)) // width
+
+
+def _shared(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The pixels (h, w) that several of the masks (E, h, w) have."""
+    seen, shared = masks[0].copy(), np.zeros(masks.shape[1:], dtype=bool)
+    for mask in masks[1:]:
+        shared |= seen & mask
+        seen |= mask
+    return shared
+
+
+def _hatch(
+    fills: npt.NDArray[np.uint8],
+    masks: npt.NDArray[np.bool_],
+    shared: npt.NDArray[np.bool_],
+    stripes: npt.NDArray[np.int64],
+) -> None:
+    """Give the pixels that masks share to these masks in turn, stripe by stripe. `fills` is changed in place."""
+    number = np.maximum(np.count_nonzero(masks, axis=0), 1)
+    turn = (stripes % number).astype(np.uint8)
+    before = np.zeros(shared.shape, np.uint8)
+    for i, mask in enumerate(masks, start=1):
+        np.copyto(fills, np.uint8(i), where=mask & shared & (before == turn))
+        before += mask
 
 
 def _widen(part: slice, margin: int, side: int) -> tuple[int, int]:
@@ -151,8 +193,8 @@ def _widen(part: slice, margin: int, side: int) -> tuple[int, int]:
 
 def _paint(
     plane: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
-    edge: npt.NDArray[np.bool_],
+    fills: npt.NDArray[np.uint8],
+    outlines: npt.NDArray[np.uint8],
     colours: npt.NDArray[np.uint8],
     faint: npt.NDArray[np.bool_],
 ) -> None:
@@ -162,9 +204,8 @@ def _paint(
     """
     half = plane >> 1
     for i, (colour, is_faint) in enumerate(zip(colours, faint, strict=True), start=1):
-        inside = labels == i
         filled = half + (half >> 1) + colour // 4 if is_faint else half + colour // 2
         # Copying by a mask goes from run to run: it is many times as fast as choosing pixels by index.
-        np.copyto(plane, filled, where=inside)
-        inside &= edge
-        np.copyto(plane, colour, where=inside)
+        np.copyto(plane, filled, where=fills == i)
+    for i, colour in enumerate(colours, start=1):
+        np.copyto(plane, colour, where=outlines == i)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,11 +25,14 @@ class OverlayWriter(ResultWriter):
         path: The file to write. An existing file is replaced when the new one is complete.
         expressions: The E expressions; see `OverlayRenderer`.
         fps: Average frame rate of the written frames.
+        pixel_aspect: Width of a pixel divided by its height, as it is shown.
     """
 
-    def __init__(self, path: Path, expressions: Sequence[str], fps: float) -> None:
+    def __init__(
+        self, path: Path, expressions: Sequence[str], fps: float, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         self._renderer = OverlayRenderer(expressions)
-        self._video = VideoWriter(path, fps)
+        self._video = VideoWriter(path, fps, pixel_aspect)
 
     def write(self, result: FrameResult) -> None:
         if result.yuv_frame is None:

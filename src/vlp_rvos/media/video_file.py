@@ -30,6 +30,9 @@ __all__ = ["VideoFile"]
 # Every decoder thread holds frames of its own, so their number is part of the memory bound.
 DECODER_THREADS = 4
 
+# A pixel that is longer than this is an error in the file.
+MAX_PIXEL_ASPECT = 8
+
 # Packets whose time stamps are looked at before the first frame is decoded.
 PROBED_PACKETS = 32
 
@@ -88,7 +91,9 @@ class VideoFile(VideoSource):
         fps, duration, total = self._probe.fps, self._probe.duration, self._probe.frames
         is_whole = total and every == 1 and start is None and end is None
         frames = total if is_whole else self._count_selected(fps, duration)
-        self.info = VideoInfo(path.name, width, height, fps, duration, frames)
+        aspect = self._probe.pixel_aspect
+        shown = 1 / aspect if self._orientation.transposed else aspect
+        self.info = VideoInfo(path.name, width, height, fps, duration, frames, shown)
 
     def _read(self) -> Iterator[PendingFrame]:
         resizer = _Resizer()
@@ -206,6 +211,7 @@ class _Probe:
         is_in_decoding_order: Whether the stamps grow in the order of decoding although frames are shown in another.
         has_index: Whether the file has a table of its frames, by which to seek.
         first_packet: Content of the first packet.
+        pixel_aspect: Width of a stored pixel divided by its height, as it is shown.
     """
 
     fps: float
@@ -215,6 +221,7 @@ class _Probe:
     is_in_decoding_order: bool
     has_index: bool
     first_packet: bytes
+    pixel_aspect: Fraction
 
 
 def _probe(container: av.container.InputContainer, stream: VideoStream) -> _Probe:
@@ -248,7 +255,14 @@ def _probe(container: av.container.InputContainer, stream: VideoStream) -> _Prob
         # A file in fragments has stamps of its own in each.
         has_index="mp4" in container.format.name.split(",") and stream.frames > 0,
         first_packet=bytes(packets[0]) if packets else b"",
+        pixel_aspect=_pixel_aspect(stream),
     )
+
+
+def _pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of a pixel divided by its height; 1 where the file states none that makes sense."""
+    stated = stream.sample_aspect_ratio or Fraction(1)
+    return stated if 1 / MAX_PIXEL_ASPECT <= stated <= MAX_PIXEL_ASPECT else Fraction(1)
 
 
 def _goes_back(stream: VideoStream, packets: list[av.Packet[VideoStream]]) -> bool:

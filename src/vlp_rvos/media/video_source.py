@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -81,6 +82,7 @@ class VideoInfo:
         duration: Length in seconds, as the container claims; None where it claims nothing.
         frames: Estimated number of frames that the selection (`every`, `start`, `end`) gives; None where the duration
             is unknown.
+        pixel_aspect: Width of a pixel divided by its height, as it is shown, rotation applied.
     """
 
     name: str
@@ -89,6 +91,7 @@ class VideoInfo:
     fps: float
     duration: float | None
     frames: int | None
+    pixel_aspect: Fraction = Fraction(1)
 
 
 class TruncatedVideo(Exception):

@@ -33,6 +33,7 @@ class VideoWriter(AtomicWriter):
     Args:
         path: The file to write. An existing file is replaced at the end.
         fps: Average frame rate, which gives the last frame its duration.
+        pixel_aspect: Width of a pixel divided by its height, as it is shown.
 
     Attributes:
         padded: Whether the frames had an odd side.
@@ -42,9 +43,9 @@ class VideoWriter(AtomicWriter):
         ...     writer.write(image, time=0.0)
     """
 
-    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS) -> None:
+    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS, pixel_aspect: Fraction = Fraction(1)) -> None:
         self.path = Path(path)
-        self.fps = fps
+        self.fps, self.pixel_aspect = fps, pixel_aspect
         self.padded = False
         self._output = OutputSet(self.path.parent, {self.path.name: lambda _: None})
         self._part = self._output.part(self.path.name)
@@ -118,6 +119,7 @@ class VideoWriter(AtomicWriter):
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context = stream.codec_context
         context.time_base = WRITER_TIME_BASE
+        context.sample_aspect_ratio = self.pixel_aspect
         # Code 1 is BT.709 in all three; range 1 is the limited one.
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         if like is not None:
