@@ -102,6 +102,13 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
             1,
             "internal error: RuntimeError: two lines (set VLP_RVOS_DEBUG=1 for the traceback)",
         ),
+        (RecursionError("maximum"), 2, "error: something in the input is nested too deeply to be read"),
+        (MemoryError(), 1, "error: out of memory; use a smaller --size"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            1,
+            "error: out of memory; use a smaller --size",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
         (Terminated(), 143, "terminated"),
         (typer.Exit(143), 143, "terminated"),

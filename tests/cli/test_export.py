@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,13 @@ def test_a_folder_with_something_else_is_refused_before_the_model_is_loaded(
 def test_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "mini", "-o", str(tmp_path), "--format", "tensorrt"]) == 2
     assert "'tensorrt' is not one of 'onnx', 'openvino'" in capsys.readouterr().err
+
+
+def test_a_name_that_the_runtimes_cannot_open_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlp_rvos.models.checkpoint.load_model", lambda *_: pytest.fail("loaded"))
+    assert main(["export", "mini", "-o", str(tmp_path / os.fsdecode(b"out\xe9"))]) == 2
+    error = capsys.readouterr().err
+    assert r"out\xe9: its name is not UTF-8" in error
+    assert error.count("\n") == 1

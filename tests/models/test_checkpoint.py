@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,9 @@ def test_weights_that_no_training_gives_are_refused(
     for load in (load_model, lambda path: load_trained(model, path)):
         with pytest.raises(UserError, match=f"^{saved}: the tensor {name} {words}"):
             load(saved)
+
+
+def test_a_file_whose_name_is_not_utf8(saved: Path, model: VLPRVOS) -> None:
+    renamed = saved.rename(saved.with_name(os.fsdecode(b"caf\xe9.safetensors")))
+    assert torch.equal(predict(load_model(renamed)), predict(model))
+    assert peek(renamed).training == {"steps": 7}

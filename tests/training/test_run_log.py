@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,3 +67,13 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         r"dogs\x1b[31m validation step 1 (50.0%, ? left)  iou_\x1b]0;x\x07caf\xe9 1" + "\n"
     )
+
+
+def test_a_folder_whose_name_is_not_utf8_has_no_curves(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"run\xe9")
+    folder.mkdir()
+    with pytest.warns(VLPRVOSWarning, match=r"not UTF-8; the run has no TensorBoard curves$"):
+        log = RunLog(folder, "dogs", 0)
+    with log:
+        log.record(1, 0.5, "train", {"loss": 1.0})
+    assert [file.name for file in folder.iterdir()] == ["log.jsonl"]

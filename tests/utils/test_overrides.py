@@ -66,3 +66,7 @@ def test_values_without_keys() -> None:
 def test_values_that_are_not_yaml() -> None:
     with pytest.raises(UserError, match=r"^setting 'a=\[1': not valid YAML: "):
         apply_overrides({}, ["a=[1"])
+
+
+def test_a_name_that_is_not_utf8_is_text() -> None:
+    assert apply_overrides({}, ["data.root=caf\udce9: [x"]) == {"data": {"root": "caf\udce9: [x"}}

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from vlp_rvos.utils.plain_text import escape_surrogates, escape_unprintable, short_repr, shorten
+from vlp_rvos.utils.plain_text import escape_surrogates, escape_unprintable, is_unicode, short_repr, shorten
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,8 @@ def test_values_in_messages_are_short() -> None:
         assert len(short_repr(value)) < 500
     assert short_repr(7) == "7"
     assert short_repr("red\x1b") == r"'red\x1b'"
+
+
+def test_is_unicode() -> None:
+    assert is_unicode("café 日本 \x1b")
+    assert not is_unicode(os.fsdecode(b"caf\xe9"))

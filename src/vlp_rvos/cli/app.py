@@ -124,6 +124,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"error: {error.format_message()} (see '{command} --help')", 2
     if isinstance(error, OSError):
         return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), 1
+    if isinstance(error, RecursionError):
+        return "error: something in the input is nested too deeply to be read", 2
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "error: out of memory; use a smaller --size", 1
     if type(error).__name__ == "OutOfMemoryError":
         return "error: out of GPU memory; use a smaller --size or --device cpu", 1
     hint = "" if os.environ.get(DEBUG_VARIABLE) else f" (set {DEBUG_VARIABLE}=1 for the traceback)"

@@ -29,7 +29,7 @@ from vlp_rvos.models.backbones.weight_values import as_weights
 from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.plain_text import shorten
+from vlp_rvos.utils.plain_text import escape_surrogates, is_unicode, shorten
 from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.special_files import refuse_special_file
 
@@ -147,7 +147,7 @@ def save_trained(
         model.config.replace(**inference_overrides)
         header["inference_overrides"] = json.dumps(dict(inference_overrides))
     if backbone_weights is not None:
-        header["backbone_weights"] = backbone_weights
+        header["backbone_weights"] = escape_surrogates(backbone_weights)
     replace_file(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
@@ -285,12 +285,17 @@ def resolve(name_or_path: str | Path) -> Path:
 
 def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
-        with safe_open(path, "pt") as file:
+        with path.open("rb") as opened, safe_open(_utf8_name(path, opened.fileno()), "pt") as file:
             header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error}); download or train it again") from error
     return header, {name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}
+
+
+def _utf8_name(path: Path, descriptor: int) -> Path:
+    """A name for an open file that safetensors takes, which refuses those that are not UTF-8."""
+    return path if is_unicode(str(path)) else Path(f"/proc/self/fd/{descriptor}")
 
 
 def _parse(header: Mapping[str, str], path: Path) -> CheckpointInfo:

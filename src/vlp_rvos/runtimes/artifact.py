@@ -19,6 +19,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.runtimes.names import ExportFormat
 from vlp_rvos.utils.atomic import folder_failure
 from vlp_rvos.utils.output_set import OutputSet
+from vlp_rvos.utils.plain_text import is_unicode, short_repr
 from vlp_rvos.utils.ranges import Range, check_ranges
 from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.staging import is_staging
@@ -121,6 +122,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         UserError: `folder` is not an exported model, or one in a format that this version does not read.
     """
+    _check_name(folder)
     path = folder / MANIFEST
     try:
         values = json.loads(read_text(path))
@@ -128,9 +130,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{folder}: no readable {MANIFEST} in it ({error}); export the model again") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: not the manifest of an exported model; give a folder that `vlp-rvos export` wrote")
-    if values.get("format_version") != FORMAT_VERSION:
+    if (version := values.get("format_version")) != FORMAT_VERSION:
         raise UserError(
-            f"{folder}: exported in format {values.get('format_version')}, this version reads {FORMAT_VERSION}; "
+            f"{folder}: exported in format {short_repr(version)}, this version reads {FORMAT_VERSION}; "
             "export the model again"
         )
     return record_from(Manifest, values, str(path))
@@ -175,12 +177,18 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield part
 
 
+def _check_name(folder: Path) -> None:
+    if not is_unicode(str(folder)):
+        raise UserError(f"{folder}: its name is not UTF-8, and ONNX Runtime and OpenVINO cannot open it; rename it")
+
+
 def check_replaceable(folder: Path) -> None:
     """Check that a path is free, an empty folder, or an earlier export with nothing else in it.
 
     Raises:
         UserError: it is something else.
     """
+    _check_name(folder)
     if folder.is_symlink() and not folder.exists():
         raise UserError(f"{folder} is a link that leads nowhere: remove it, or choose another folder with -o")
     if not folder.exists():

@@ -16,7 +16,7 @@ from rich.progress import TaskProgressColumn, TextColumn
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.extras import require_installed
-from vlp_rvos.utils.plain_text import escape_unprintable
+from vlp_rvos.utils.plain_text import escape_unprintable, is_unicode
 from vlp_rvos.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class RunLog:
 def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     try:
         require_installed("tensorboard", extra="train")
+        if not is_unicode(str(folder)):
+            raise UserError(f"TensorBoard cannot write into {folder}, whose name is not UTF-8")
     except UserError as error:
         warnings.warn(f"{error}; the run has no TensorBoard curves", VLPRVOSWarning, stacklevel=3)
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.plain_text import shorten
+from vlp_rvos.utils.plain_text import is_unicode, shorten
 from vlp_rvos.utils.yaml_reader import read_yaml
 
 __all__ = ["apply_overrides"]
@@ -18,7 +18,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
     Args:
         values: the settings.
         overrides: "key=value" or "key.key=value" each. A value is YAML: a number, true, false, null, a list or mapping
-            in JSON's notation, or else text; quotes make text of anything.
+            in JSON's notation, or else text; quotes make text of anything. A name that is not UTF-8 is text as it is.
 
     Raises:
         UserError: an override without key or value, a value that is not YAML, a setting that is given twice, or a key
@@ -41,7 +41,9 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
         if any(keys[: len(other)] == other[: len(keys)] for other in given):
             raise UserError(f"the setting '{'.'.join(keys)}' is given twice")
         given.add(keys)
-        _put(result, keys, read_yaml(value, f"setting '{text}'"), text)
+        # YAML has no word for a name that is not UTF-8, such as a folder of an old archive.
+        meant = read_yaml(value, f"setting '{text}'") if is_unicode(value) else value
+        _put(result, keys, meant, text)
     return result
 
 

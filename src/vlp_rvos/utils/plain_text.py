@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import reprlib
 
-__all__ = ["escape_surrogates", "escape_unprintable", "short_repr", "shorten"]
+__all__ = ["escape_surrogates", "escape_unprintable", "is_unicode", "short_repr", "shorten"]
 
 MAX_LENGTH = 1000
 """Longest text that a message shows, in characters."""
@@ -36,6 +36,11 @@ def escape_unprintable(text: str) -> str:
 def escape_surrogates(text: str) -> str:
     r"""Replace what UTF-8 cannot hold by a visible escape: a byte `e9` of a file's name becomes `\xe9`."""
     return _SURROGATES.sub(_escape, text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold a text, which is not so for a file's name of other bytes."""
+    return not _SURROGATES.search(text)
 
 
 def shorten(text: str, limit: int = MAX_LENGTH) -> str:
