@@ -289,3 +289,31 @@ def test_a_signal_during_validation_ends_it(tmp_path: Path, monkeypatch: pytest.
     resumed = Trainer(replace(config, val_samples=3), tmp_path, device="cpu", resume=True).train()
     assert (resumed.finished, resumed.steps) == (True, 2)
     assert "iou" in resumed.validation
+
+
+def test_data_that_breaks_off_a_run_does_not_lose_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = Squares.sample
+
+    def broken(self: Squares, index: int) -> Sample:
+        if index == 5:
+            raise UserError("dog/00003.png: not an image; replace it")
+        return sample(self, index)
+
+    monkeypatch.setattr(Squares, "sample", broken)
+    with pytest.raises(UserError, match=r"^dog/00003.png: not an image; replace it$"):
+        Trainer(CONFIG, tmp_path, device="cpu").train()
+    monkeypatch.setattr(Squares, "sample", sample)
+    resumed = Trainer(CONFIG, tmp_path, device="cpu", resume=True)
+    assert resumed.progress.step == 2
+    assert resumed.train().finished
+
+
+def test_held_out_data_of_no_use_is_found_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def useless(self: Squares, index: int) -> Sample:
+        raise UserError("no expression can be made")
+
+    monkeypatch.setattr(Squares, "sample", useless)
+    one = Trainer(CONFIG, tmp_path, device="cpu")
+    with pytest.raises(UserError, match="no expression can be made"):
+        one.train()
+    assert not (tmp_path / "last.ckpt").exists()

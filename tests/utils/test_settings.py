@@ -112,3 +112,13 @@ def test_what_is_no_file_of_settings(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message) as caught:
             read_settings(Settings, file)
         assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["extends: {name}", '"\\x1b[31m{name}": 1', "extends: [{name}]", 'extends: "\\x1b"'])
+def test_messages_are_one_short_line_without_control_characters(text: str, tmp_path: Path) -> None:
+    for name in ("x" * 20_000, "a.yaml"):
+        (tmp_path / "own.yaml").write_text(text.format(name=name))
+        with pytest.raises(UserError) as caught:
+            read_settings(Settings, tmp_path / "own.yaml")
+        assert len(str(caught.value)) < 1000
+        assert str(caught.value).isprintable()

@@ -29,7 +29,7 @@ from vlp_rvos.models.backbones.weight_values import as_weights
 from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.plain_text import escape_surrogates, is_unicode, shorten
+from vlp_rvos.utils.plain_text import escape_surrogates, escape_unprintable, is_unicode, shorten
 from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.special_files import refuse_special_file
 
@@ -289,7 +289,8 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
             header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error}); download or train it again") from error
+        reason = escape_unprintable(shorten(str(error)))
+        raise UserError(f"{path}: not a readable safetensors file ({reason}); download or train it again") from error
     return header, {name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}
 
 

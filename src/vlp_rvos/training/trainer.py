@@ -135,9 +135,10 @@ class Trainer:
         held_out: HeldOutValidation | None = None
         if first_process:
             if config.val_samples:
-                # Held-out data that is missing is found out here, not at the first validation hours later.
+                # Held-out data that is missing or of no use is found out here, not at the first validation hours later.
                 with announced("reading what is held out for validation"):
                     mixture = build_mixture(self.data, "holdout")
+                    mixture.sample(0)
                 held_out = HeldOutValidation(mixture, config.val_samples, self.data.clips)
             replace_file(self.output / CONFIG, lambda path: path.write_text(config.to_json(indent=2)))
         log = RunLog(self.output, config.name, progress.step, enabled=first_process)
@@ -158,6 +159,11 @@ class Trainer:
                     if not stop_request:
                         raise
                     break
+                except UserError:
+                    # A file of the data cannot be used. The run can go on from here when it is mended.
+                    if progress.step > begun_at and self.fabric.world_size == 1:
+                        self._save()
+                    raise
                 overdue = clock.since_saved() > 60 * (config.checkpoint_minutes or math.inf)
                 # Clocks and signals differ between processes: all follow the first one.
                 decided = (clock.elapsed(), overdue, bool(stop_request))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.plain_text import is_unicode, shorten
+from vlp_rvos.utils.plain_text import escape_unprintable, is_unicode, shorten
 from vlp_rvos.utils.yaml_reader import read_yaml
 
 __all__ = ["apply_overrides"]
@@ -32,7 +32,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
     given: set[tuple[str, ...]] = set()
     for override in overrides:
         path, _, value = override.partition("=")
-        text = shorten(override, 80)
+        text = escape_unprintable(shorten(override, 80))
         keys = tuple(key.strip() for key in path.split("."))
         if not all(keys) or not value.strip():
             raise UserError(

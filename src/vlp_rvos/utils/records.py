@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.plain_text import short_repr, shorten
+from vlp_rvos.utils.plain_text import escape_unprintable, short_repr, shorten
 
 __all__ = ["record_from"]
 
@@ -41,7 +41,7 @@ def _record(kind: Any, values: object, where: str, key: str) -> Any:
     known = {field.name: field for field in fields(kind) if field.init}
     for name in values:
         if name not in known:
-            unknown = shorten(_join(key, name), 80)
+            unknown = escape_unprintable(shorten(_join(key, name), 80))
             raise UserError(f"{where}: unknown key '{unknown}'; known here: {', '.join(known)}")
     for name, field in known.items():
         if name not in values and field.default is MISSING and field.default_factory is MISSING:

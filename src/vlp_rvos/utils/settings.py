@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.overrides import apply_overrides
+from vlp_rvos.utils.plain_text import escape_unprintable, shorten
 from vlp_rvos.utils.records import record_from
 from vlp_rvos.utils.text_files import read_text
 from vlp_rvos.utils.yaml_reader import read_yaml
@@ -47,7 +48,7 @@ def read_settings(
 
 
 def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    where = str(file)
+    where = escape_unprintable(shorten(str(file), 300))
     try:
         # Settings of a person have a few kilobytes.
         if file.stat().st_size > MAX_SIZE:
@@ -56,7 +57,8 @@ def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     except UserError:
         raise
     except (OSError, ValueError) as error:
-        raise UserError(f"{where}: cannot be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"{where}: cannot be read ({reason})") from error
     content = read_yaml(text, where)
     values = {} if content is None else _as_mapping(content, where)
     if EXTENDS not in values:
@@ -67,7 +69,7 @@ def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     base = (file.parent / name).resolve()
     above = (*above, file.resolve())
     if base in above:
-        raise UserError(f"{where}: extends {name}, which extends this file")
+        raise UserError(f"{where}: extends {escape_unprintable(name)}, which extends this file")
     return _laid_over(_read(base, above), values)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.plain_text import short_repr, shorten
+from vlp_rvos.utils.plain_text import escape_unprintable, short_repr, shorten
 
 __all__ = ["read_yaml"]
 
@@ -71,7 +71,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def _invalid(node: Any, problem: str) -> yaml.YAMLError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return yaml.constructor.ConstructorError(None, None, escape_unprintable(problem), node.start_mark)
 
 
 for _name, _pattern in (
