@@ -15,7 +15,7 @@ from vlp_rvos.media.palette import is_unmarked_palette_png, palette_png
 from vlp_rvos.media.png_mark import is_marked_png
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.results import FrameResult
-from vlp_rvos.utils.output_set import OutputSet
+from vlp_rvos.utils.output_set import ADVICE, OutputSet, is_taken
 from vlp_rvos.utils.staging import is_staging
 
 __all__ = ["PaletteMaskWriter", "check_mask_folder"]
@@ -63,19 +63,14 @@ def check_mask_folder(folder: Path, earlier: Callable[[], Iterable[FrameMasks]] 
     Raises:
         UserError: It is something else.
     """
-    advice = "move it away, or choose another output folder"
-    if folder.is_symlink() and not folder.exists():
-        raise UserError(f"{folder} is a link that leads nowhere: remove it, or choose another output folder")
-    if not folder.exists():
+    if not is_taken(folder, "folder"):
         return
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder, and would be replaced by one: {advice}")
     files = [path for path in sorted(folder.iterdir()) if not is_staging(path)]
     foreign = [path for path in files if not is_marked_png(path)]
     if not foreign or (earlier is not None and _are_unmarked_masks(files, earlier)):
         return
     what = f"{foreign[0].name!r}" + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else "")
-    raise UserError(f"{folder} holds {what} that vlp-rvos did not write, or that were changed since: {advice}")
+    raise UserError(f"{folder} holds {what} that vlp-rvos did not write, or that were changed since: {ADVICE}")
 
 
 def _are_unmarked_masks(files: list[Path], earlier: Callable[[], Iterable[FrameMasks]]) -> bool:

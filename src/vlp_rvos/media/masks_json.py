@@ -14,7 +14,7 @@ from vlp_rvos.media.rle import encode_mask
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.json_text import json_text
-from vlp_rvos.utils.output_set import OutputSet
+from vlp_rvos.utils.output_set import ADVICE, OutputSet, is_taken
 
 __all__ = ["MasksJsonWriter", "check_masks_json"]
 
@@ -92,14 +92,9 @@ def check_masks_json(path: Path) -> None:
     Raises:
         UserError: It is something else.
     """
-    advice = "move it away, or choose another output folder"
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path} is a link that leads nowhere: remove it, or choose another output folder")
-    if not path.exists() or (path.is_file() and not path.stat().st_size):
+    if not is_taken(path, "file"):
         return
-    if not path.is_file():
-        raise UserError(f"{path} is not a file, and would be replaced by one: {advice}")
     try:
         read_masks(path)
     except UserError:
-        raise UserError(f"{path} is not a masks.json that vlp-rvos wrote: {advice}") from None
+        raise UserError(f"{path} is not a masks.json that vlp-rvos wrote: {ADVICE}") from None

@@ -14,6 +14,7 @@ from vlp_rvos.media.overlay import OverlayRenderer
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.video_writer import MARK, VideoWriter
 from vlp_rvos.results import FrameResult
+from vlp_rvos.utils.output_set import ADVICE, is_taken
 
 __all__ = ["OverlayWriter", "check_overlay"]
 
@@ -57,13 +58,8 @@ def check_overlay(path: Path, earlier_frames: Callable[[], tuple[Size, int]] | N
     Raises:
         UserError: It is something else.
     """
-    advice = "move it away, or choose another output folder"
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path} is a link that leads nowhere: remove it, or choose another output folder")
-    if not path.exists() or (path.is_file() and not path.stat().st_size):
+    if not is_taken(path, "file"):
         return
-    if not path.is_file():
-        raise UserError(f"{path} is not a file, and would be replaced by one: {advice}")
     try:
         with av.open(str(path.absolute())) as container:
             if container.metadata.get("comment") == MARK:
@@ -77,4 +73,4 @@ def check_overlay(path: Path, earlier_frames: Callable[[], tuple[Size, int]] | N
         # H.264 needs even sizes.
         if frames and found == ((height + height % 2, width + width % 2), frames):
             return
-    raise UserError(f"{path} is not an overlay that vlp-rvos wrote: {advice}")
+    raise UserError(f"{path} is not an overlay that vlp-rvos wrote: {ADVICE}")

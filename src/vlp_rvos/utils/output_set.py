@@ -14,18 +14,20 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.atomic import AtomicWriter, write_failure
 from vlp_rvos.utils.staging import Staging, is_staging, lock_folder, remove_stale, stale_stagings
 
-__all__ = ["Check", "OutputSet", "finish_earlier_sets"]
+__all__ = ["ADVICE", "Check", "OutputSet", "finish_earlier_sets", "is_taken"]
 
 #: Raises `UserError` where a path holds something that must not be replaced.
 Check = Callable[[Path], None]
 
 READY = "ready.json"
+#: What to do about something that must not be replaced.
+ADVICE = "move it away, or choose another output folder"
 
 
 class OutputSet(AtomicWriter):
@@ -119,6 +121,21 @@ def finish_earlier_sets(folder: Path, checks: Mapping[str, Check]) -> None:
     for name in checks:
         if (folder / name).is_symlink() or os.path.ismount(folder / name):
             remove_stale(_disk_folder(folder / name))
+
+
+def is_taken(path: Path, kind: Literal["file", "folder"]) -> bool:
+    """Whether an output of a kind would replace one of its kind; an empty file is none.
+
+    Raises:
+        UserError: a link that leads nowhere, or something of another kind, is there.
+    """
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link that leads nowhere: remove it, or choose another output folder")
+    if not path.exists() or (kind == "file" and path.is_file() and not path.stat().st_size):
+        return False
+    if not (path.is_file() if kind == "file" else path.is_dir()):
+        raise UserError(f"{path} is not a {kind}, and would be replaced by one: {ADVICE}")
+    return True
 
 
 def _finish(folder: Path, staging: Staging, names: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
