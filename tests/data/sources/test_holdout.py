@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlp_rvos.data.sources.holdout import is_held_out
+from vlp_rvos.data.sources.holdout import DESCRIBED_SHARE, is_held_out, is_in_part
 
 NAMES = [f"picture_{index}.jpg" for index in range(2000)]
 
@@ -28,3 +28,12 @@ def test_every_name_is_on_one_side() -> None:
     # The folders of old archives have names that are not UTF-8.
     assert not is_held_out("caf\udce9 \ud800", 0.0)
     assert is_held_out("caf\udce9 \ud800", 1.0)
+
+
+def test_parts_of_the_described_pictures() -> None:
+    held_out, training, both = (
+        [name for name in NAMES if is_in_part(name, part)] for part in ("held-out", "training", "all")
+    )
+    assert 0.18 < len(held_out) / len(NAMES) < 0.22
+    assert held_out == [name for name in NAMES if is_held_out(name, DESCRIBED_SHARE)]
+    assert sorted(held_out + training) == sorted(both) == sorted(NAMES)

@@ -6,8 +6,14 @@ The name alone decides, so every stage of training holds out the same ones.
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
-__all__ = ["hash_share", "is_held_out"]
+__all__ = ["DESCRIBED_SHARE", "Part", "hash_share", "is_held_out", "is_in_part"]
+
+#: Part of the data: what is held out for validation, the rest, or both.
+Part = Literal["held-out", "training", "all"]
+#: Share of the described pictures that is held out.
+DESCRIBED_SHARE = 0.2
 
 
 def is_held_out(name: str, share: float = 0.08) -> bool:
@@ -18,6 +24,11 @@ def is_held_out(name: str, share: float = 0.08) -> bool:
         share: Share of all names that is held out, in [0, 1].
     """
     return hash_share(name) < share
+
+
+def is_in_part(name: str, part: Part, share: float = DESCRIBED_SHARE) -> bool:
+    """Whether the image or video of this name belongs to a part of the data; see `is_held_out`."""
+    return part == "all" or is_held_out(name, share) == (part == "held-out")
 
 
 def hash_share(name: str) -> float:
