@@ -19,6 +19,7 @@ from vlp_rvos.cli.grounding import grounding
 from vlp_rvos.cli.messages import echo, one_line, reported_warnings, show_unencodable, shown_announcements
 from vlp_rvos.cli.models import models
 from vlp_rvos.cli.option_groups import expand_option_groups
+from vlp_rvos.cli.pictures import pictures
 from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.cli.segment import segment
 from vlp_rvos.cli.submit import submit
@@ -65,7 +66,7 @@ _register(app, {"segment": segment, "models": models, "export": export})
 _register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 
 evaluate_app = typer.Typer(help="Score masks, or run a model on a data set and score its masks.")
-_register(evaluate_app, {"masks": evaluate.masks, "run": evaluate.run, "grounding": grounding})
+_register(evaluate_app, {"masks": evaluate.masks, "run": evaluate.run, "grounding": grounding, "pictures": pictures})
 _register(evaluate_app, {"rle": evaluate.rle, "compare": evaluate.compare})
 # The earlier name of `grounding`.
 evaluate_app.command("listening", hidden=True)(expand_option_groups(grounding))

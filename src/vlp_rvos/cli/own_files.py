@@ -15,6 +15,8 @@ REPORT_KEYS = (
     {"videos", "J_mean", "F_mean", "J&F"},
     # evaluate rle
     {"mAP@0.5:0.95", "AP@0.5", "AP@0.75"},
+    # evaluate pictures
+    {"dataset", "model", "videos", "origins", "reliability"},
     # evaluate grounding
     {"pairs", "presence"},
     # data check

@@ -14,7 +14,7 @@ from vlp_rvos.cli.option_groups import OptionGroup
 if TYPE_CHECKING:
     from vlp_rvos.evaluation.case_pictures import CasePicture
 
-__all__ = ["ScoreFileOptions", "ScoreFiles"]
+__all__ = ["PictureScoreFileOptions", "ScoreFileOptions", "ScoreFiles"]
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,37 @@ class ScoreFiles:
             write_text(self.html, report_page(report, pictures))
 
 
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write a table with a line for each expression to this CSV file."),
+]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with curves and pictures to this HTML file."),
+]
+
+
 def _score_files(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all scores, frame by frame, to this JSON file.")
     ] = None,
-    csv_file: Annotated[
+    csv_file: CsvFile = None,
+    html_file: HtmlFile = None,
+) -> ScoreFiles:
+    return ScoreFiles(json_file, csv_file, html_file)
+
+
+def _picture_score_files(
+    json_file: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="Write a table with a line for each expression to this CSV file."),
+        typer.Option("--json", "-o", metavar="FILE", help="Write all scores, by expression, to this JSON file."),
     ] = None,
-    html_file: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page with curves and pictures to this HTML file."),
-    ] = None,
+    csv_file: CsvFile = None,
+    html_file: HtmlFile = None,
 ) -> ScoreFiles:
     return ScoreFiles(json_file, csv_file, html_file)
 
 
 ScoreFileOptions = Annotated[ScoreFiles, OptionGroup(_score_files)]
+PictureScoreFileOptions = Annotated[ScoreFiles, OptionGroup(_picture_score_files)]
+"""The same where no masks are written, so that `-o` can name the JSON file."""

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from vlp_rvos.evaluation.dataset_scores import DatasetScores
     from vlp_rvos.evaluation.expression_scores import Means
     from vlp_rvos.evaluation.folder_scores import FolderScores, VideoScores
+    from vlp_rvos.evaluation.picture_scores import PictureScores, PictureSummary
     from vlp_rvos.evaluation.score_rows import ScoreRow
 
-__all__ = ["comparison_table", "dataset_tables", "folder_table", "metrics_table"]
+__all__ = ["comparison_table", "dataset_tables", "folder_table", "metrics_table", "picture_tables"]
 
 MAX_LISTED = 60
 """Largest number of videos in a table."""
@@ -81,6 +82,43 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     return table
 
 
+def picture_tables(scores: PictureScores) -> Iterable[Table]:
+    """Scores on described pictures: by file and by kind of expression, then as a user gets them."""
+    table = _table(
+        "Choice and IoU, whatever the presence; false expressions noticed where 95 % of the true ones are kept",
+        ["expressions"],
+        ["n", "choice", "chance", "IoU", "IoU>=0.5", "group IoU", "false", "noticed"],
+    )
+    for name, part in scores.origins.items():
+        _add_row(table, name, *_picture_numbers(part))
+    table.add_section()
+    for name, part in scores.kinds.items():
+        _add_row(table, name, *_picture_numbers(part))
+    table.add_section()
+    _add_row(table, "all", *_picture_numbers(scores.summary))
+    yield table
+    default = _table(
+        f"As a user gets it: no mask where presence is below {scores.default_threshold:.3f}",
+        ["expressions"],
+        ["choice", "IoU", "group IoU", "kept", "noticed", "painted", "ECE", "ECE equal count"],
+    )
+    for name, part in {**scores.origins, "all": scores.summary}.items():
+        if name == "all":
+            default.add_section()
+        numbers = (
+            part.choice_by_default,
+            part.thing_iou_by_default,
+            part.group_iou_by_default,
+            part.kept_by_default,
+            part.noticed_by_default,
+            part.painted_by_default,
+            part.calibration_error,
+            part.calibration_error_equal_count,
+        )
+        _add_row(default, name, *map(_known, numbers))
+    yield default
+
+
 def comparison_table(pairs: Sequence[tuple[ScoreRow, ScoreRow]], names: tuple[str, str]) -> Table:
     """Mean J&F before and after, for each kind of expression.
 
@@ -112,6 +150,15 @@ def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
 
 def _add_row(table: Table, *cells: str) -> None:
     table.add_row(*map(safe_text, cells))
+
+
+def _picture_numbers(part: PictureSummary) -> list[str]:
+    scores = part.choice, part.chance, part.thing_iou, part.iou_half, part.group_iou
+    return [str(part.single + part.groups), *map(_known, scores), str(part.false), _known(part.noticed)]
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _numbers(*values: float) -> list[str]:

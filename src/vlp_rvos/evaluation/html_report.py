@@ -27,6 +27,7 @@ MAX_CURVES = 200
 MAX_CHANGES = 15
 """Largest number of expressions in the lists of the largest changes."""
 BAR_WIDTH = 200
+BREAKDOWN_NAMES = ("choice", "chance", "thing_iou", "iou_half", "group_iou", "noticed", "noticed_by_default")
 TABLE_NAMES = ("n", "J", "F", "J&F")
 
 RowPair = tuple[ScoreRow, ScoreRow]
@@ -48,19 +49,22 @@ def report_page(content: Mapping[str, Any], pictures: Sequence[CasePicture] = ()
     kinds = dict.fromkeys(row.kind for row in rows if row.kind and row.j_and_f is not None)
     by_kind = {kind: [row for row in rows if row.kind == kind] for kind in kinds}
     numbers = headline(content)
+    breakdowns = _breakdowns(content)
     drawn = _worst_first({video: rows for video, rows in by_video.items() if any(len(row.j) > 2 for row in rows)})
     return _render(
         "report.html",
         title=_title(content),
         subtitle=_subtitle(content, rows, by_video),
         headline=[(name, _percent(value)) for name, value in numbers.items()],
+        items=_items(content),
+        breakdowns=breakdowns,
         kinds=_score_lines(by_kind),
         kind_chart=_kind_chart(by_kind),
         pictures=_picture_figures(rows, pictures),
         videos=_score_lines(by_video),
         curves=[_video_curves(video, by_video[video]) for video in drawn[:MAX_CURVES]],
         left_out=max(len(drawn) - MAX_CURVES, 0),
-        legend=legend_of([*numbers, *TABLE_NAMES]),
+        legend=legend_of([*numbers, *(name for table in breakdowns for name in table.columns), *TABLE_NAMES]),
     )
 
 
@@ -185,6 +189,16 @@ class _Section:
     lines: Sequence[_ChangeLine]
 
 
+@dataclass(frozen=True)
+class _Breakdown:
+    """A table of the scores on described pictures, with a line for each group of expressions; all cells are texts."""
+
+    heading: str
+    name: str
+    columns: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[str]]]
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
@@ -207,12 +221,41 @@ def _title(content: Mapping[str, Any]) -> str:
 
 def _subtitle(content: Mapping[str, Any], rows: Sequence[ScoreRow], by_video: Mapping[str, Sequence[ScoreRow]]) -> str:
     parts = [f"model {content['model']}"] if content.get("model") else []
-    parts.append(f"{len(by_video)} videos")
+    parts.append(f"{len(by_video)} {_items(content)}")
     if any(row.id for row in rows):
         parts.append(f"{len(rows)} {'expressions' if any(row.expression for row in rows) else 'objects'}")
     if content.get("protocol"):
         parts.append(str(content["protocol"]))
     return ", ".join(parts)
+
+
+def _items(content: Mapping[str, Any]) -> str:
+    return "pictures" if "origins" in content else "videos"
+
+
+def _breakdowns(content: Mapping[str, Any]) -> list[_Breakdown]:
+    """Tables by origin and by kind, which only the scores on described pictures have."""
+    if "origins" not in content:
+        return []
+    return [
+        _Breakdown(
+            heading,
+            name,
+            ("n", "false", *BREAKDOWN_NAMES),
+            [
+                (
+                    str(group),
+                    [
+                        str(scores["single"] + scores["groups"]),
+                        str(scores["false"]),
+                        *(_percent(scores[column]) for column in BREAKDOWN_NAMES),
+                    ],
+                )
+                for group, scores in content[key].items()
+            ],
+        )
+        for heading, name, key in (("Files of expressions", "file", "origins"), ("Choice by kind", "kind", "kinds"))
+    ]
 
 
 def _score_lines(groups: Mapping[str, Sequence[ScoreRow]]) -> list[_ScoreLine]:

@@ -27,6 +27,31 @@ _LEGEND = (
     ("mAP@0.5:0.95", r"mAP@.*", "mean of AP@K over K from 0.5 to 0.95"),
     ("overall_iou", r"overall_iou", "sum of the intersections divided by the sum of the unions, over all expressions"),
     ("mean_iou", r"mean_iou", "mean of the IoU over all expressions"),
+    (
+        "choice",
+        r"choice",
+        "share of the expressions that mean one thing and whose mask has a greater IoU with it than with any other "
+        "outlined thing of the picture",
+    ),
+    ("chance", r"chance", "what choice would be if every outlined thing were as likely"),
+    ("thing_iou", r"thing_iou", "mean IoU with the thing, over the expressions that mean one"),
+    ("iou_half", r"iou_half", "share of the expressions that mean one thing and whose IoU is at least 50"),
+    ("group_iou", r"group_iou", "mean IoU with all the things together, over the expressions that mean several"),
+    (
+        "noticed",
+        r"noticed",
+        "share of the false expressions with less presence than 95 % of the true ones; those of one file are compared "
+        "with the true ones of that file, those of one kind with all true ones",
+    ),
+    ("noticed_by_default", r"noticed_by_default", "share of the false expressions below the default threshold"),
+    ("kept_by_default", r"kept_by_default", "share of the true expressions that reach the default threshold"),
+    ("painted_by_default", r"painted_by_default", "share of the false expressions for which a user gets a mask"),
+    (
+        "calibration_error",
+        r"calibration_error",
+        "expected calibration error of presence in 15 bins of equal width; less is better",
+    ),
+    ("false", r"false", "number of expressions that mean nothing in their picture"),
     ("n", r"n", "number of expressions, or of objects where there are no expressions"),
 )
 

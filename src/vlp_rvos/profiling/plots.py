@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from vlp_rvos.media.png_mark import mark_png
 from vlp_rvos.utils.atomic import replace_file
 
 __all__ = ["plot_bars", "plot_lines"]
@@ -81,4 +83,7 @@ def plot_lines(path: Path, title: str, x_label: str, y_label: str, lines: Mappin
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    replace_file(path, lambda part: image.save(part, "PNG"), durable=False)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    content = mark_png(buffer.getvalue())
+    replace_file(path, lambda part: part.write_bytes(content), durable=False)
