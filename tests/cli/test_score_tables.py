@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from described_folder import ANSWERS, scripted, write_described
 from referring import InMemoryDataset, Oracle, shifted
 from rich.console import Console
 from rich.table import Table
 
 from vlp_rvos.cli import score_tables
-from vlp_rvos.cli.score_tables import comparison_table, dataset_tables, folder_table, metrics_table
+from vlp_rvos.cli.score_tables import comparison_table, dataset_tables, folder_table, metrics_table, picture_tables
+from vlp_rvos.data.sources.described_pictures import DescribedPictures
 from vlp_rvos.evaluation.dataset_scores import DatasetScores
 from vlp_rvos.evaluation.folder_scores import FolderScores, VideoScores
+from vlp_rvos.evaluation.picture_runner import evaluate_pictures
 from vlp_rvos.evaluation.runner import evaluate_dataset
 from vlp_rvos.evaluation.score_rows import ScoreRow
 
@@ -88,3 +92,20 @@ def test_what_changed() -> None:
         ["motion", "0.250", "0.000", "-0.250"],
         ["all", "0.483", "0.467", "-0.017"],
     ]
+
+
+def test_tables_of_described_pictures_fit_a_terminal(tmp_path: Path) -> None:
+    pictures = DescribedPictures(write_described(tmp_path)).pictures
+    tables = list(picture_tables(evaluate_pictures(pictures, scripted(ANSWERS), 0.35)[0]))
+    rows = [row for row in cells(tables[0]) if row[0][0] != "─"]
+    assert rows[:2] == [
+        ["expressions", "5", "0.500", "0.625", "0.486", "0.500", "0.500", "2", "0.500"],
+        ["alike", "1", "0.000", "0.500", "0.000", "0.000", "1", "1.000"],
+    ]
+    assert rows[-1] == ["all", "6", "0.400", "0.600", "0.389", "0.400", "0.500", "3", "0.667"]
+    console = Console(width=80, color_system=None)
+    for table, count in zip(tables, (9, 3), strict=True):
+        with console.capture() as capture:
+            console.print(table)
+        lines = [line for line in capture.get().splitlines() if line.strip()[:1].isalpha()]
+        assert len(lines) == count + 2

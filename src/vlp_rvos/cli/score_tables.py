@@ -85,9 +85,9 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
 def picture_tables(scores: PictureScores) -> Iterable[Table]:
     """Scores on described pictures: by file and by kind of expression, then as a user gets them."""
     table = _table(
-        "Choice and IoU, whatever the presence; false expressions noticed where 95 % of the true ones are kept",
-        ["expressions"],
-        ["n", "choice", "chance", "IoU", "IoU>=0.5", "group IoU", "false", "noticed"],
+        "Whatever the presence; noticed where 95 % of the true ones are kept",
+        ["file or kind"],
+        ["n", "choice", "chance", "IoU", "IoU>=.5", "group", "false", "noticed"],
     )
     for name, part in scores.origins.items():
         _add_row(table, name, *_picture_numbers(part))
@@ -99,8 +99,8 @@ def picture_tables(scores: PictureScores) -> Iterable[Table]:
     yield table
     default = _table(
         f"As a user gets it: no mask where presence is below {scores.default_threshold:.3f}",
-        ["expressions"],
-        ["choice", "IoU", "group IoU", "kept", "noticed", "painted", "ECE", "ECE equal count"],
+        ["file"],
+        ["choice", "IoU", "group", "kept", "noticed", "painted", "ECE", "ECE (n)"],
     )
     for name, part in {**scores.origins, "all": scores.summary}.items():
         if name == "all":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,12 @@ from vlp_rvos.evaluation.prediction import FramePrediction, Predictor
 from vlp_rvos.evaluation.word_kinds import kind_by_words
 
 __all__ = ["evaluate_pictures", "mask_ious"]
+
+CASES_OF_PICTURE = 2
+"""Largest number of worst cases of one picture, so that a report shows many."""
+
+_Asked = tuple[ExpressionOutcome, NDArray[np.bool_], NDArray[np.bool_] | None]
+"""The outcome of an expression, its predicted mask and its true one; None if it is false."""
 
 
 def evaluate_pictures(
@@ -36,8 +42,8 @@ def evaluate_pictures(
         pictures: the pictures.
         predict: the model, run with a presence threshold of 0, so that it leaves no mask empty for its presence.
         default_threshold: presence, in [0, 1], below which the model leaves a mask empty for its users.
-        worst: number of pictures to draw, of the true expressions with the lowest IoU; of those with the same IoU the
-            ones that the model is surer of come first.
+        worst: number of pictures to draw, of the true expressions with the lowest IoU, at most two of each picture; of
+            those with the same IoU the ones that the model is surer of come first.
         on_picture: called after each picture with the number of pictures done.
 
     Returns:
@@ -52,9 +58,9 @@ def evaluate_pictures(
         image = picture.load_image()
         (prediction,) = predict([image], [expression.text for expression in picture.expressions])
         masks = np.array([thing.mask() for thing in picture.things]).reshape(-1, *picture.size)
-        for outcome, mask, truth in _outcomes(picture, prediction, masks):
-            scores.outcomes.append(outcome)
-            cases.consider(outcome, image, mask, truth)
+        found = list(_outcomes(picture, prediction, masks))
+        scores.outcomes += [outcome for outcome, _, _ in found]
+        cases.consider(image, found)
         on_picture(done)
     if not scores.outcomes:
         raise UserError("no picture there has an expression: there is nothing to score")
@@ -78,9 +84,7 @@ def mask_ious(mask: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.
     return np.asarray(common / np.maximum(union, 1), np.float64)
 
 
-def _outcomes(
-    picture: DescribedPicture, prediction: FramePrediction, things: NDArray[np.bool_]
-) -> Iterable[tuple[ExpressionOutcome, NDArray[np.bool_], NDArray[np.bool_] | None]]:
+def _outcomes(picture: DescribedPicture, prediction: FramePrediction, things: NDArray[np.bool_]) -> Iterator[_Asked]:
     """For each expression: its outcome, its predicted mask and its true one."""
     ids = [thing.id for thing in picture.things]
     candidates = [place for place, thing in enumerate(picture.things) if not thing.is_crowd]
@@ -140,24 +144,24 @@ class _WorstCases:
     kept: list[tuple[float, float, int, CasePicture]] = field(default_factory=list)
     seen: int = 0
 
-    def consider(
-        self,
-        outcome: ExpressionOutcome,
-        image: NDArray[np.uint8],
-        mask: NDArray[np.bool_],
-        truth: NDArray[np.bool_] | None,
-    ) -> None:
-        if truth is None or outcome.iou is None or not self.limit:
+    def consider(self, image: NDArray[np.uint8], asked: Iterable[_Asked]) -> None:
+        """Take the expressions of the next picture."""
+        if not self.limit:
             return
-        self.seen += 1
-        rank = (-outcome.iou, outcome.presence, -self.seen)
-        if len(self.kept) == self.limit and rank <= self.kept[0][:3]:
-            return
-        caption = f"{outcome.kind}: IoU {100 * outcome.iou:.1f}, presence {100 * outcome.presence:.0f}"
-        drawn = CasePicture(outcome.picture, outcome.id, caption, draw_masks(image, mask, truth))
-        heapq.heappush(self.kept, (*rank, drawn))
-        if len(self.kept) > self.limit:
-            heapq.heappop(self.kept)
+        ranked = []
+        for outcome, mask, truth in asked:
+            if truth is not None and outcome.iou is not None:
+                self.seen += 1
+                ranked.append(((-outcome.iou, outcome.presence, -self.seen), outcome, mask, truth))
+        ranked.sort(key=lambda case: case[0], reverse=True)
+        for rank, outcome, mask, truth in ranked[:CASES_OF_PICTURE]:
+            if len(self.kept) == self.limit and rank <= self.kept[0][:3]:
+                continue
+            caption = f"{outcome.kind}: IoU {-100 * rank[0]:.1f}, presence {100 * outcome.presence:.0f}"
+            drawn = CasePicture(outcome.picture, outcome.id, caption, draw_masks(image, mask, truth))
+            heapq.heappush(self.kept, (*rank, drawn))
+            if len(self.kept) > self.limit:
+                heapq.heappop(self.kept)
 
     def drawn(self) -> list[CasePicture]:
         return [picture for *_, picture in sorted(self.kept, key=lambda case: case[:3], reverse=True)]
