@@ -17,6 +17,7 @@ import vlp_rvos.models.checkpoint
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.checkpoint import (
     backbone_fingerprint,
+    inherited_overrides,
     load_model,
     load_trained,
     peek,
@@ -188,11 +189,37 @@ def test_filling_a_model_with_other_parts(saved: Path, model: VLPRVOS) -> None:
     other = VLPRVOS(TinyBackbone(), TINY.replace(motion=True, presence=False)).eval()
     with pytest.warns(VLPRVOSWarning) as warned:
         load_trained(other, saved)
-    said = " ".join(str(warning.message) for warning in warned)
+    (said,) = [str(warning.message) for warning in warned]
+    assert said.startswith(
+        "model.safetensors was trained with motion: false, presence: true, and this model has motion: true, "
+        "presence: false (motion."
+    )
     assert "motion.enter.bias" in said
-    assert "presence_head" in said
+    assert "keep their initial values; presence_head" in said
+    assert said.endswith(
+        "are left out); to go on as it was trained, set model.overrides to {motion: false, presence: true}"
+    )
     # Motion adds nothing before it is trained.
     assert torch.equal(predict(other), predict(model))
+
+
+def test_settings_that_change_no_shape_are_named_too(saved: Path) -> None:
+    other = VLPRVOS(TinyBackbone(), TINY.replace(capture="plain", min_part=0.3))
+    with pytest.warns(VLPRVOSWarning) as warned:
+        load_trained(other, saved)
+    assert [str(warning.message) for warning in warned] == [
+        'model.safetensors was trained with capture: "shared", and this model has capture: "plain"; to go on as it was '
+        'trained, set model.overrides to {capture: "shared"}'
+    ]
+
+
+def test_what_further_training_inherits(model: VLPRVOS, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    trained = VLPRVOS(model.backbone, TINY.replace(min_part=0.25, memory_frames=3))
+    save_trained(path, trained, {}, inference_overrides={"memory_frames": 5, "attention": "frame"})
+    info = peek(path)
+    assert inherited_overrides(info, TINY) == {"attention": "frame", "memory_frames": 5, "min_part": 0.25}
+    assert inherited_overrides(info, TINY.replace(attention="cube", min_part=0.25)) == {"memory_frames": 5}
 
 
 def test_filling_a_model_of_another_config_names_the_keys(saved: Path) -> None:

@@ -199,6 +199,21 @@ def test_starts_from_a_checkpoint(tmp_path: Path) -> None:
     assert all(torch.equal(value, trained(one)[name]) for name, value in before.trained_state_dict().items())
 
 
+def test_inference_settings_of_the_checkpoint_are_inherited(tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    before = VLPRVOS(TinyBackbone(), ModelConfig.preset("mini").replace(**SMALL))
+    file = tmp_path / "pretrained.safetensors"
+    save_trained(file, before, {}, inference_overrides={"presence_threshold": 0.1, "min_part": 0.5})
+    choice = replace(CONFIG.model, overrides={**CONFIG.model.overrides, "min_part": 0.25})
+    one = Trainer(replace(CONFIG, init_from=str(file), model=choice), tmp_path / "run", device="cpu")
+    assert one.model.config.presence_threshold == 0
+    one.train()
+    info = peek(tmp_path / "run/model.safetensors")
+    assert info.inference_overrides == {"presence_threshold": 0.1}
+    used = load_model(tmp_path / "run/model.safetensors").config
+    assert (used.presence_threshold, used.min_part) == (0.1, 0.25)
+
+
 def test_step_that_is_not_finite_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu")
     before = trained(one)

@@ -68,7 +68,7 @@ class MixtureConfig:
     """What a model is trained on.
 
     Attributes:
-        root: Folder that the folders of the sources are relative to.
+        root: Folder that the folders of the sources are relative to. It is itself relative to the working directory.
         sources: The data sets.
         clip_length: Number of frames T of each clip.
         clips: Number of consecutive clips of a sample. One clip of one frame is a still picture; its expressions do

@@ -26,7 +26,7 @@ from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.backbones import Backbone, load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
 from vlp_rvos.models.backbones.weight_values import as_weights
-from vlp_rvos.models.model_config import PRESETS, ModelConfig
+from vlp_rvos.models.model_config import INFERENCE_FIELDS, PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.plain_text import escape_surrogates, escape_unprintable, is_unicode, shorten
@@ -37,6 +37,7 @@ __all__ = [
     "MODEL_FILE",
     "CheckpointInfo",
     "backbone_fingerprint",
+    "inherited_overrides",
     "load_model",
     "load_trained",
     "peek",
@@ -207,8 +208,9 @@ def load_model(
 def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     """Load the parameters of a checkpoint into a model with the same backbone, for example to fine-tune it.
 
-    The configs may differ in the parts that are switched on: a part that only the model has keeps its initial
-    parameters, and a part that only the checkpoint has is left out. A `VLPRVOSWarning` names both.
+    The configs may differ in settings that change no shape, and in the parts that are switched on: a part that only
+    the model has keeps its initial parameters, and a part that only the checkpoint has is left out. A `VLPRVOSWarning`
+    names them.
 
     Returns:
         The header of the checkpoint.
@@ -220,16 +222,58 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     _check_backbone(info, model.backbone, path)
-    if _config(info, path) != model.config:
+    if differing := _differing_settings(_config(info, path), model.config):
         own = model.trained_state_dict()
-        for names, outcome in ((own.keys() - state, "keep their initial values"), (state.keys() - own, "are left out")):
-            if names:
-                listed = shorten(", ".join(sorted(names)), 300)
-                message = f"{path.name} has another config: {listed} {outcome}"
-                warnings.warn(VLPRVOSWarning(message), stacklevel=2)
+        effects = [
+            f"{shorten(', '.join(sorted(names)), 300)} {outcome}"
+            for names, outcome in (
+                (own.keys() - state, "keep their initial values"),
+                (state.keys() - own, "are left out"),
+            )
+            if names
+        ]
+        # Plain values in JSON are YAML too.
+        theirs = ", ".join(f"{name}: {json.dumps(value)}" for name, (value, _) in differing.items())
+        ours = ", ".join(f"{name}: {json.dumps(value)}" for name, (_, value) in differing.items())
+        message = f"{path.name} was trained with {theirs}, and this model has {ours}"
+        message += f" ({'; '.join(effects)})" if effects else ""
+        message += f"; to go on as it was trained, set model.overrides to {{{theirs}}}"
+        warnings.warn(VLPRVOSWarning(message), stacklevel=2)
         state = {name: state.get(name, tensor) for name, tensor in own.items()}
     _fill(model, state, path)
     return info
+
+
+def inherited_overrides(info: CheckpointInfo, config: ModelConfig) -> dict[str, Any]:
+    """How a model that is trained further from a checkpoint should differ from its config at inference.
+
+    Args:
+        info: header of the checkpoint that the training starts from.
+        config: config of the model that is trained.
+
+    Returns:
+        `ModelConfig` field -> value: what the checkpoint sets for inference. A setting that matters in training too is
+        among them only where the training leaves it as it was.
+
+    Raises:
+        UserError: the checkpoint's config has an unknown field or a wrong value.
+    """
+    before, now = ModelConfig.from_dict(info.config).to_dict(), config.to_dict()
+    settings = {name: before[name] for name in INFERENCE_FIELDS}
+    settings |= {
+        name: value
+        for name, value in info.inference_overrides.items()
+        if name in INFERENCE_FIELDS or before.get(name) == now.get(name)
+    }
+    return {name: settings[name] for name in sorted(settings) if settings[name] != now.get(name)}
+
+
+def _differing_settings(stored: ModelConfig, wanted: ModelConfig) -> dict[str, tuple[Any, Any]]:
+    """Field -> both values, for what matters in training."""
+    before, now = stored.to_dict(), wanted.to_dict()
+    return {
+        name: (before[name], now[name]) for name in now if name not in INFERENCE_FIELDS and before[name] != now[name]
+    }
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:

@@ -14,11 +14,15 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.utils.ranges import SHARE, Range, check_ranges
 from vlp_rvos.utils.records import record_from
 
-__all__ = ["PRESETS", "AttentionKind", "CaptureKind", "ModelConfig"]
+__all__ = ["INFERENCE_FIELDS", "PRESETS", "AttentionKind", "CaptureKind", "ModelConfig"]
 
 AttentionKind = Literal["cube_frame", "cube", "frame", "full"]
 CaptureKind = Literal["plain", "shared"]
 
+#: Fields of `ModelConfig` that change nothing in training.
+INFERENCE_FIELDS = frozenset(
+    {"memory_frames", "memory_weight", "small_size", "small_area", "min_part", "presence_threshold"}
+)
 #: Longest side of the network input in pixels. Attention takes memory that grows with its fourth power.
 MAX_INPUT_SIZE = 2048
 #: Largest number of trained parameters, roughly counted; 2**30 of them take 4 GiB.

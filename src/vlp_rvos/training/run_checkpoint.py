@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class RunCheckpoint:
         model: model that is trained.
         optimizer: optimizer of the model's trained parameters.
         ema: average of the trained weights; None where the run keeps none.
+        inference_overrides: fields of the model's config that change at inference, for `model.safetensors`.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class RunCheckpoint:
         model: VLPRVOS,
         optimizer: torch.optim.Optimizer,
         ema: WeightEMA | None,
+        inference_overrides: Mapping[str, object] | None = None,
     ) -> None:
         self.resumable, self.usable = folder / CHECKPOINT, folder / MODEL
         self.config, self.model, self.optimizer, self.ema = config, model, optimizer, ema
+        self.inference_overrides = inference_overrides
 
     def save(self, progress: Progress, validation: dict[str, float], *, finished: bool = False) -> None:
         """Replace both files; each is complete at any time.
@@ -80,6 +84,7 @@ class RunCheckpoint:
             self.model,
             training,
             state=None if self.ema is None else self.ema.state,
+            inference_overrides=self.inference_overrides,
             backbone_weights=self.config.model.backbone_weights,
             half=self.config.half_weights,
         )

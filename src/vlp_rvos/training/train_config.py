@@ -111,7 +111,8 @@ class TrainConfig:
         name: name of the run; its folder is `runs/<name>` unless another one is given.
         model: the model that is trained.
         init_from: name or file of a checkpoint of the same model to start from, for example after pretraining; None for
-            random weights.
+            random weights. What it sets for inference alone (`presence_threshold`, `min_part` and the like) is taken
+            over, unless `model.overrides` names it.
         data: the data sets and how samples are drawn from them.
         steps: number of optimizer steps after which the run ends, unless `time_limit_minutes` ends it earlier.
         batch: number of videos per step and process.

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from vlp_rvos.data.own_data import use_own_data
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import earlier_weights
-from vlp_rvos.models.checkpoint import load_trained, peek
+from vlp_rvos.models.checkpoint import inherited_overrides, load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
@@ -108,19 +109,20 @@ class Trainer:
             announce(own.summary)
         torch.manual_seed(config.seed)
         with announced(f"loading the backbone of {config.model.preset}"):
-            self.model = _build_model(config).to(self.fabric.device).train()
+            model, overrides = _build_model(config)
+            self.model = model.to(self.fabric.device).train()
         self.data = config.data.with_input_size(self.model.config.input_size)
         self.parameters: list[nn.Parameter] = list(self.model.trained_parameters())
         self.optimizer = make_optimizer(self.model, config)
         self.ema = None if config.ema is None else WeightEMA(self.model, config.ema)
-        self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema)
+        self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema, overrides)
         self.progress = Progress()
         self.validation: dict[str, float] = {}
         if begun:
             self.progress, self.validation = self.checkpoint.load()
 
     def train(self) -> TrainResult:
-        """Train to the end of the schedule, or until a signal (SIGTERM, Ctrl-C) asks to stop.
+        """Train to the end of the schedule, or until a signal (Ctrl-C, SIGTERM, SIGHUP) asks to stop.
 
         Raises:
             UserError: the data cannot be used.
@@ -320,17 +322,21 @@ def _has_keys(text: bytes, keys: set[str]) -> bool:
     return isinstance(content, dict) and keys <= content.keys()
 
 
-def _build_model(config: TrainConfig) -> VLPRVOS:
-    """The model at the start of a run, on the CPU."""
+def _build_model(config: TrainConfig) -> tuple[VLPRVOS, dict[str, Any]]:
+    """The model at the start of a run, on the CPU, and how its config changes for inference."""
     choice = config.model
     weights: str | Path | None = choice.backbone_weights
     if weights is None and config.init_from is not None:
         weights = earlier_weights(choice.preset, peek(config.init_from).backbone_fingerprint)
     backbone = load_backbone(choice.preset, weights)
     model = VLPRVOS(backbone, ModelConfig.preset(choice.preset).replace(**choice.overrides))
-    if config.init_from is not None:
-        load_trained(model, config.init_from)
-    return model
+    if config.init_from is None:
+        return model, {}
+    inherited = inherited_overrides(load_trained(model, config.init_from), model.config)
+    overrides = {name: value for name, value in inherited.items() if name not in choice.overrides}
+    # What does not fit is found out here, not when the first checkpoint is written.
+    model.config.replace(**overrides)
+    return model, overrides
 
 
 def _due(step: int, every: int | None) -> bool:
