@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["INTERRUPTED", "TERMINATED", "UserError", "VLPRVOSError", "VLPRVOSWarning"]
+__all__ = ["HUNG_UP", "INTERRUPTED", "TERMINATED", "UserError", "VLPRVOSError", "VLPRVOSWarning"]
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C interrupted, as shells give it: 128 + SIGINT."""
 TERMINATED = 143
 """Exit code of a command that SIGTERM ended: 128 + SIGTERM."""
+HUNG_UP = 129
+"""Exit code of a command whose terminal was closed: 128 + SIGHUP."""
 
 
 class VLPRVOSError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,12 @@ def test_mistakes_in_options_are_found_without_torch() -> None:
         (["evaluate", "run", "--help"], 0, None),
         (["nonsense"], 2, "error: No such command 'nonsense'. (see 'vlp-rvos --help')"),
         (["evaluate"], 2, "error: Missing command. (see 'vlp-rvos evaluate --help')"),
+        (
+            ["segment", "x.mp4", "the dog", "-o", "out", "--precision", "q"],
+            2,
+            "error: Invalid value for '--precision': 'q' is not one of 'auto', 'fp32', 'bf16', 'fp16', 'int8'. "
+            "(see 'vlp-rvos segment --help')",
+        ),
         (["segment"], 2, "error: Missing argument 'VIDEO'. (see 'vlp-rvos segment --help')"),
     ],
 )
@@ -111,6 +118,7 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
         ),
         (KeyboardInterrupt(), 130, "interrupted"),
         (Terminated(), 143, "terminated"),
+        (Terminated(signal.SIGHUP), 129, "terminated: the terminal was closed"),
         (typer.Exit(143), 143, "terminated"),
         (typer.Exit(130), 130, "interrupted"),
         (typer.Exit(3), 3, None),

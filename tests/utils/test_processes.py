@@ -103,25 +103,25 @@ def is_alive(group: int) -> bool:
 SLOW_JOBS = """
 import sys, time
 from vlp_rvos.utils.processes import ordered_map
-from vlp_rvos.utils.signals import Terminated, raise_on_sigterm
+from vlp_rvos.utils.signals import Terminated, raise_on_termination
 
 def main():
-    with raise_on_sigterm():
+    with raise_on_termination():
         for _ in ordered_map(time.sleep, [0.01] * 100_000, workers=2):
             print("x", flush=True)
 
 if __name__ == "__main__":
     try:
         main()
-    except Terminated:
-        sys.exit(143)
+    except Terminated as ending:
+        sys.exit(ending.code)
     except KeyboardInterrupt:
         sys.exit(130)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_a_signal_ends_all_processes(number: signal.Signals, whole_group: bool, tmp_path: Path) -> None:
     script = tmp_path / "slow_jobs.py"

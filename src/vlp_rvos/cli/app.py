@@ -24,15 +24,19 @@ from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.cli.segment import segment
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
-from vlp_rvos.errors import INTERRUPTED, TERMINATED, VLPRVOSError
+from vlp_rvos.errors import HUNG_UP, INTERRUPTED, TERMINATED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.atomic import os_reason
-from vlp_rvos.utils.signals import Terminated, raise_on_sigterm
+from vlp_rvos.utils.signals import Terminated, raise_on_termination
 
 __all__ = ["app", "main"]
 
 DEBUG_VARIABLE = "VLP_RVOS_DEBUG"
-ENDINGS = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+ENDINGS = {
+    INTERRUPTED: "interrupted",
+    TERMINATED: "terminated",
+    HUNG_UP: "terminated: the terminal was closed",
+}
 
 app = typer.Typer(
     name="vlp-rvos",
@@ -94,16 +98,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0 for success, 1 for an internal error, 2 for a mistake in the input, 130 after Ctrl-C, 143
-        after SIGTERM.
+        after SIGTERM, 129 after SIGHUP.
     """
     show_unencodable()
-    with reported_warnings(), shown_announcements(), raise_on_sigterm():
+    with reported_warnings(), shown_announcements(), raise_on_termination():
         try:
             code = app(None if arguments is None else list(arguments), prog_name="vlp-rvos", standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
-        except Terminated:
-            code = TERMINATED
+        except Terminated as ending:
+            code = int(str(ending.code))
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
                 for line in traceback.format_exc().splitlines():
@@ -122,7 +126,9 @@ def _explain(error: Exception) -> tuple[str, int]:
         # A usage error; typer's and click's classes differ between their versions.
         context = getattr(error, "ctx", None)
         command = "vlp-rvos" if context is None else context.command_path
-        return f"error: {error.format_message()} (see '{command} --help')", 2
+        # Pydantic, which recent versions of typer check values with, puts this before the message of an exception.
+        message = error.format_message().replace("Value error, ", "")
+        return f"error: {message} (see '{command} --help')", 2
     if isinstance(error, OSError):
         return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), 1
     if isinstance(error, RecursionError):

@@ -187,9 +187,11 @@ class _ConsecutiveIndices(Sampler[list[int]]):
 
 
 def _start_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group, and so may SIGTERM, but the trainer alone decides when to stop. Its
+    # Ctrl-C and SIGHUP reach the whole process group, and so may SIGTERM, but the trainer alone decides when to stop. Its
     # handlers must not stay in the worker, which inherits them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A second SIGTERM ends the worker: PyTorch sends one to a worker that does not end by itself.
     signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
     # Loading runs ahead of the optimizer step and must not take the cores from it.
