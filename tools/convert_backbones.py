@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones.nanodet import NanoDet
 from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINILM, NANODET
+from vlp_rvos.runtimes.artifact import file_hash
 from vlp_rvos.utils.atomic import replace_file
 
 BATCH_NORM_EPS = 1e-3
@@ -74,7 +75,7 @@ class PublishedFile:
         path = self.find()
         if path is None:
             raise UserError(f"{self.path} is missing: install the package {self.distribution}")
-        if sha256(path) != self.digest:
+        if file_hash(path) != self.digest:
             raise UserError(f"{path} is not the published file (its SHA-256 differs): reinstall {self.distribution}")
         return path
 
@@ -160,12 +161,6 @@ MINILM_LAYER = {
 #: What the sources hold beside: the pooler of a head that sentence features do not use, and counters.
 MINILM_UNUSED = ("pooler.", "embeddings.position_ids")
 EFFICIENTNET_UNUSED = ("num_batches_tracked",)
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def convert_minilm(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -372,7 +367,7 @@ def main() -> None:
     else:
         print(f"{NANODET.name} is not made: give the npm package by --human-models", file=sys.stderr)
     for path in paths:
-        print(f"{sha256(path)}  {path.stat().st_size:>9,} bytes  {path}")
+        print(f"{file_hash(path)}  {path.stat().st_size:>9,} bytes  {path}")
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ from typing import Any, Literal
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.atomic import AtomicWriter, write_failure
-from vlp_rvos.utils.staging import Staging, is_staging, lock_folder, remove_stale, stale_stagings
+from vlp_rvos.utils.staging import READY, Staging, is_staging, lock_folder, remove_stale, stale_stagings
 
 __all__ = ["ADVICE", "Check", "OutputSet", "finish_earlier_sets", "is_taken"]
 
 #: Raises `UserError` where a path holds something that must not be replaced.
 Check = Callable[[Path], None]
 
-READY = "ready.json"
 #: What to do about something that must not be replaced.
 ADVICE = "move it away, or choose another output folder"
 

@@ -26,11 +26,13 @@ else:
     from fcntl import LOCK_EX, LOCK_NB, flock
 
 
-__all__ = ["Staging", "is_staging", "lock_folder", "remove_stale", "stale_stagings"]
+__all__ = ["READY", "Staging", "is_staging", "lock_folder", "remove_stale", "stale_stagings"]
 
 PREFIX = ".vlp-rvos-"
 LOCK = "staging.json"
 FORMAT = "vlp-rvos-staging"
+#: The file that lists the outputs of a complete set; see `output_set`.
+READY = "ready.json"
 
 
 class Staging:
@@ -143,7 +145,7 @@ def stale_stagings(folder: Path) -> Iterator[Staging]:
 def remove_stale(folder: Path) -> None:
     """Delete the staging folders that killed runs have left in a folder, except for complete sets of outputs."""
     for staging in stale_stagings(folder):
-        if (staging.path / "ready.json").exists() or (staging.owner and is_staging(Path(staging.owner))):
+        if (staging.path / READY).exists() or (staging.owner and is_staging(Path(staging.owner))):
             staging.release()
         else:
             staging.remove()
