@@ -22,6 +22,7 @@ from PIL import Image as PillowImage
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.frame_times import FrameTimes, StampQueue, plausible_rate
+from vlp_rvos.media.joined_videos import has_joined_video
 from vlp_rvos.media.orientation import Orientation
 from vlp_rvos.media.video_source import DEFAULT_FPS, PendingFrame, TruncatedVideo, VideoInfo, VideoSource
 
@@ -147,7 +148,7 @@ class VideoFile(VideoSource):
                     packets = itertools.chain(_from_key_frame(packets, target), packets)
             interval = 1 / probe.fps
             times, queue = FrameTimes(interval), StampQueue() if probe.is_in_decoding_order else None
-            time, end = -interval, 0.0
+            time, end, last_byte = -interval, 0.0, 0
             is_damaged, is_cut, reason = False, False, None
             while True:
                 try:
@@ -156,6 +157,7 @@ class VideoFile(VideoSource):
                     packet, reason = None, error.strerror or "the file cannot be read further"
                 if packet is not None and packet.size:
                     is_cut = packet.is_corrupt
+                    last_byte = max(last_byte, (packet.pos or 0) + packet.size)
                     if packet.pts is not None:
                         stamp = float(packet.pts * time_base) - probe.zero
                         end = max(end, stamp + float((packet.duration or 0) * time_base))
@@ -181,6 +183,8 @@ class VideoFile(VideoSource):
                 reason = "the file ends in the middle of a frame"
             elif reason is None:
                 reason = self._missing_end(container, stream, max(end, time + interval), interval)
+                if reason is None and has_joined_video(self.path, container.format.name, last_byte):
+                    reason = "another video is joined to this one and cannot be read; split the file"
         if reason is not None:
             raise TruncatedVideo(reason)
 
