@@ -109,13 +109,32 @@ def test_presence_threshold(tmp_path: Path, video: Path, capsys: pytest.CaptureF
     assert summary["expressions"][0]["present_share"] == summary["expressions"][0]["mean_score"] == 0
 
 
-def test_earlier_results_are_replaced(tmp_path: Path, video: Path) -> None:
+def test_earlier_results_are_replaced(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert run("segment", video, "the dog", "-o", out) == 0
+    assert run("segment", video, "the dog", "-o", out, "--no-overlay") == 0
+    assert "masks.json; " in capsys.readouterr().out
+    assert run("segment", video, "the cat", "-o", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["replaced"] == ["masks", "masks_json"]
     assert run("segment", video, "the cat", "-o", out, "--every", 3) == 0
+    assert "masks.json in place of earlier results; " in capsys.readouterr().out
     assert names(out) == OUTPUTS
     assert names(out / "masks") == ["00000.png", "00003.png", "00006.png"]
     assert json.loads((out / "masks.json").read_text())["expressions"] == ["the cat"]
+
+
+def test_an_earlier_overlay_that_stays_is_named(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("segment", video, "the dog", "-o", out) == 0
+    capsys.readouterr()
+    assert run("segment", video, "the cat", "-o", out, "--no-overlay") == 0
+    warning = f"warning: {out}/overlay.mp4 is left from an earlier run and does not show these masks\n"
+    assert capsys.readouterr().err == warning
+    # A video of the user's own is nothing that was expected to change.
+    write_video(out / "overlay.mp4", frames(2))
+    assert run("segment", video, "the cat", "-o", out, "--no-overlay") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_cut_video_keeps_what_came_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,7 +308,7 @@ def test_a_failure_in_the_middle_leaves_earlier_results(
     assert not (tmp_path / "fresh").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_keeps_the_frames_so_far(
     number: signal.Signals,
     tmp_path: Path,

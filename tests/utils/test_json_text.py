@@ -21,6 +21,14 @@ def test_names_that_are_not_utf8_become_visible_text() -> None:
     assert json.loads(text) == {r"caf\xe9\xff.mp4": [r"caf\xe9\xff.mp4", r"\ud800"]}
 
 
+def test_ascii_alone() -> None:
+    content = {os.fsdecode(b"caf\xe9"): "the café \U0001f600\x7f\n"}
+    text = json_text(content, ascii_only=True)
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text) == {r"caf\xe9": "the café \U0001f600\x7f\n"}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_json_does_not_have_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from contextlib import ExitStack, closing
@@ -54,8 +53,8 @@ def segment(
 ) -> None:
     """Find what the words say in every frame of a video, and write masks and an overlay.
 
-    Files get their final names only when they are complete. If the video breaks off or you press Ctrl-C, the results up
-    to there are kept, and masks.json says so.
+    Files get their final names only when they are complete, and then replace those of an earlier run in FOLDER. If the
+    video breaks off or you press Ctrl-C, the results up to there are kept, and masks.json says so.
     """
     wanted = [text for text in (expression, *(expressions or ())) if text is not None]
     if not wanted:
@@ -71,7 +70,7 @@ def segment(
         from vlp_rvos.utils.signals import catch_stop_signals
 
         source = open_video(video, every=every, start=start, end=end, fps=fps)
-        check_outputs(video, output, overlay=overlay)
+        earlier = check_outputs(video, output, overlay=overlay)
         with output_folder(output), catch_stop_signals() as stop:
             with announced(f"loading {model}"):
                 # Torch takes a second to import: a mistake in the above is reported before.
@@ -116,10 +115,14 @@ def segment(
         if overlay and (height % 2 or width % 2):
             padded = f"{width + width % 2}x{height + height % 2}"
             warnings.warn(VLPRVOSWarning(f"{OVERLAY} is {padded}: H.264 needs even sizes"), stacklevel=2)
+        if not overlay and OVERLAY in earlier:
+            message = f"{output / OVERLAY} is left from an earlier run and does not show these masks"
+            warnings.warn(VLPRVOSWarning(message), stacklevel=2)
 
     written = {"masks": output / MASKS, "masks_json": output / MASKS_JSON}
     if overlay:
         written = {"overlay": output / OVERLAY} | written
+    replaced = [name for name, path in written.items() if path.name in earlier]
     if json_summary:
         report = {
             "video": {"name": source.info.name, "width": width, "height": height, "fps": source.info.fps},
@@ -128,16 +131,18 @@ def segment(
             "seconds": round(seconds, 3),
             "frames_per_second": round(summary.frames / seconds, 3),
             "outputs": {name: str(path) for name, path in written.items()},
+            "replaced": replaced,
             "expressions": summary.expressions(),
             "truncated": masks_json.truncated,
             "warnings": messages,
         }
-        # ASCII alone, for whatever encoding the reader of the pipe expects.
-        echo(json.dumps(json.loads(json_text(report))))
+        # For whatever encoding the reader of the pipe expects.
+        echo(json_text(report, ascii_only=True))
     else:
         echo(
             f"{summary.frames} frames in {seconds:.1f} s ({summary.frames / seconds:.1f} frames/s); "
-            f"wrote {', '.join(map(str, written.values()))}; {summary.describe()}"
+            f"wrote {', '.join(map(str, written.values()))}{' in place of earlier results' if replaced else ''}; "
+            f"{summary.describe()}"
         )
     if stop.signal_number is not None:
         raise typer.Exit(128 + stop.signal_number)

@@ -37,7 +37,7 @@ def output_checks(folder: Path) -> dict[str, Check]:
     }
 
 
-def check_outputs(video: Path, folder: Path, *, overlay: bool) -> None:
+def check_outputs(video: Path, folder: Path, *, overlay: bool) -> set[str]:
     """Finish what an earlier run has left unfinished, and check that nothing but results of earlier runs is replaced.
 
     Args:
@@ -45,18 +45,27 @@ def check_outputs(video: Path, folder: Path, *, overlay: bool) -> None:
         folder: the output folder; it need not exist.
         overlay: whether an overlay will be written.
 
+    Returns:
+        Names of the outputs that an earlier run left there.
+
     Raises:
         UserError: an output would replace the input or something that no run wrote.
     """
     checks = output_checks(folder)
     _keep_input(video, [folder / name for name in checks])
     if not folder.is_dir():
-        return
+        return set()
     finish_earlier_sets(folder, checks)
     _remove_leftovers(folder)
+    found = {name for name in checks if (folder / name).exists()}
     for name, check in checks.items():
-        if overlay or name != OVERLAY:
+        try:
             check(folder / name)
+        except UserError:
+            if overlay or name != OVERLAY:
+                raise
+            found.discard(name)
+    return found
 
 
 def _keep_input(video: Path, outputs: list[Path]) -> None:

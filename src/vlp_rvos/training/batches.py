@@ -187,8 +187,8 @@ class _ConsecutiveIndices(Sampler[list[int]]):
 
 
 def _start_worker(_worker: int) -> None:
-    # Ctrl-C and SIGHUP reach the whole process group, and so may SIGTERM, but the trainer alone decides when to stop. Its
-    # handlers must not stay in the worker, which inherits them.
+    # Ctrl-C and SIGHUP reach the whole process group, and so may SIGTERM, but the trainer alone decides when to stop.
+    # Its handlers must not stay in the worker, which inherits them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
