@@ -492,12 +492,12 @@ class Worker:
 
     def run(self, reader: str, name: str, data: bytes) -> tuple[str, str]:
         """The outcome for one file; a crash and a hang are outcomes too."""
-        self.connection.send((reader, name, data))
         try:
+            self.connection.send((reader, name, data))
             if self.connection.poll(SECONDS):
                 return self.connection.recv()  # type: ignore[no-any-return]
             found = "failed", f"hangs for more than {SECONDS:g} s"
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             found = "failed", f"the process died ({self.process.exitcode})"
         self.process.kill()
