@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.models import checkpoint
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import write_json
+from vlp_rvos.utils.output_files import prepare_output
 
 
 def benchmark_parser(
@@ -40,11 +42,32 @@ def benchmark_parser(
 
 
 def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line and set the number of PyTorch's threads."""
+    """Parse the command line, check what its outputs would replace, and set the number of PyTorch's threads.
+
+    An output may replace numbers or a picture, as an earlier run leaves them, and nothing else.
+    """
     arguments = parser.parse_args()
+    try:
+        for name, is_ours in (("json", _is_json), ("plot", _is_png)):
+            if (path := getattr(arguments, name, None)) is not None:
+                prepare_output(path, is_ours=is_ours)
+    except UserError as error:
+        parser.error(str(error))
     if getattr(arguments, "threads", None) is not None:
         torch.set_num_threads(arguments.threads)
     return arguments
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
 def has_weights(name: str) -> bool:

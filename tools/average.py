@@ -13,7 +13,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from script_options import add_inference_overrides, errors_in_one_line, inference_overrides, script_parser
+from script_options import (
+    add_inference_overrides,
+    errors_in_one_line,
+    inference_overrides,
+    prepare_weights,
+    script_parser,
+)
 
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.models.checkpoint import load_model, peek, save_trained
@@ -61,6 +67,7 @@ def main() -> None:
     add_inference_overrides(parser)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    prepare_weights(arguments.output)
     overrides = inference_overrides(arguments)
     average(arguments.first, arguments.second, arguments.share, arguments.whole, arguments.output, overrides)
 

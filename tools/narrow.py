@@ -29,6 +29,7 @@ from script_options import (
     add_mixture,
     errors_in_one_line,
     inference_overrides,
+    prepare_weights,
     read_mixture,
     script_parser,
 )
@@ -328,6 +329,8 @@ def main() -> None:
         parser.error("--output and --backbone are needed")
     if arguments.part and not arguments.keep:
         parser.error("--part needs --keep")
+    if not arguments.part:
+        prepare_weights(arguments.output, arguments.backbone)
     begun = time.monotonic()
     overrides = inference_overrides(arguments)
     header = peek(arguments.model)

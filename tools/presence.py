@@ -28,6 +28,7 @@ from script_options import (
     add_mixture,
     errors_in_one_line,
     inference_overrides,
+    prepare_weights,
     read_mixture,
     script_parser,
 )
@@ -176,6 +177,7 @@ def main() -> None:
     add_inference_overrides(parser)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    prepare_weights(arguments.output)
     begun = time.monotonic()
     overrides = inference_overrides(arguments)
     model = load_model(arguments.model, overrides)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.errors import VLPRVOSError
+from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.training.train_config import load_config
+from vlp_rvos.utils.output_files import prepare_output
 from vlp_rvos.utils.overrides import apply_overrides
 
 
@@ -54,6 +55,18 @@ def read_mixture(arguments: argparse.Namespace, **changes: Any) -> MixtureConfig
         UserError: An unknown configuration, or a value that does not fit.
     """
     return replace(load_config(arguments.config).data, root=str(arguments.data), **changes)
+
+
+def prepare_weights(*paths: Path) -> None:
+    """Check, before the work, that weights can be written to these files and that nothing is there yet.
+
+    Raises:
+        UserError: Something is there, or the folder cannot be written into.
+    """
+    for path in paths:
+        if path.exists() and path.stat().st_size:
+            raise UserError(f"{path} exists: name another file, or move it away")
+        prepare_output(path)
 
 
 def errors_in_one_line(main: Callable[[], None]) -> Callable[[], int]:

@@ -21,6 +21,39 @@ def test_only_the_options_that_are_asked_for_exist(options: ModuleType, monkeypa
     assert found == {"rounds": 3, "json": Path("numbers.json")}
 
 
+@pytest.mark.parametrize(
+    ("option", "content", "code"),
+    [
+        ("--json", b'{"ratio": 1}', None),
+        ("--json", b"", None),
+        ("--json", b"notes of mine", 2),
+        ("--json", b"[1]", 2),
+        ("--plot", b"\x89PNG\r\n\x1a\n...", None),
+        ("--plot", b'{"ratio": 1}', 2),
+    ],
+)
+def test_outputs_replace_results_only(
+    option: str,
+    content: bytes,
+    code: int | None,
+    options: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "out"
+    file.write_bytes(content)
+    monkeypatch.setattr(sys, "argv", ["script.py", option, str(file)])
+    parser = options.benchmark_parser(None, plot=True)
+    if code is None:
+        options.parse_options(parser)
+    else:
+        with pytest.raises(SystemExit, match="2"):
+            options.parse_options(parser)
+        assert f"error: {file} exists, and vlp-rvos did not write it" in capsys.readouterr().err
+    assert file.read_bytes() == content
+
+
 def test_the_number_of_threads_is_set(options: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     monkeypatch.setattr(sys, "argv", ["script.py"])

@@ -47,6 +47,8 @@ def test_presence_head_is_trained_alone(
     assert {file.name for file in kept.iterdir()} == {f"{name}.safetensors" for name in names}
     # What was read is not read again, and gives the same head.
     first = target.read_bytes()
+    assert presence.main() == 1
+    target.unlink()
     assert presence.main() == 0
     assert len(splits) == 3
     assert load_file(target).keys() == load(first).keys()

@@ -33,3 +33,12 @@ def test_an_error_is_one_line_and_exit_code_1(options: ModuleType, capsys: pytes
     assert fails() == 1
     assert capsys.readouterr().err == "error: no such file\n"
     assert options.errors_in_one_line(lambda: None)() == 0
+
+
+def test_weights_that_are_there_stay(options: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "new/model.safetensors"
+    options.prepare_weights(file)
+    assert file.parent.is_dir()
+    file.write_bytes(b"hours of training")
+    with pytest.raises(UserError, match=r"model\.safetensors exists: name another file, or move it away"):
+        options.prepare_weights(tmp_path / "other", file)
