@@ -13,7 +13,7 @@ from scripts import load_tool
 from vlp_rvos.errors import UserError
 
 #: Reader -> mutations that are tried here.
-COUNTS = {"video": 60, "json": 40, "yaml": 60, "rle": 60, "png": 40, "checkpoint": 30}
+COUNTS = {"video": 40, "json": 30, "yaml": 40, "rle": 40, "png": 25, "checkpoint": 20}
 
 
 @pytest.fixture
