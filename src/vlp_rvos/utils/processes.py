@@ -61,7 +61,8 @@ def ordered_map(
             yield job, function(job)
         return
     # Fresh processes: a forked copy of a process that runs threads, such as PyTorch's, may hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
+    with _interruptions_held():
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
     waiting: deque[tuple[list[Job], Future[tuple[list[Result], list[str]]]]] = deque()
     remaining = iter(jobs)
     try:
@@ -87,17 +88,18 @@ def ordered_map(
 
 @contextmanager
 def _interruptions_held() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, not even before they can say that they ignore it.
+    """Start processes that Ctrl-C and SIGHUP do not reach, not even before they can say that they ignore it.
 
     A process inherits which signals are held back. In this one, an interruption comes at the end of the block.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Started in the block, this process of Python's own would end the holding back.
-    resource_tracker.ensure_running()
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
+        # A process of Python's own, which must outlive a SIGHUP too. Started later, it would let SIGINT through.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
@@ -106,7 +108,7 @@ def _interruptions_held() -> Iterator[None]:
 def _prepare(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
-    # Ctrl-C reaches every process of the terminal. The main process stops the others.
+    # Ctrl-C reaches every process of the terminal. The main process stops the others. SIGHUP stays held back.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
