@@ -59,8 +59,11 @@ def test_narrower_mlps_say_the_same(
         return narrow.main()
 
     def misses(*options: str) -> list[float]:
-        files = ["--backbone", str(tmp_path / "tower.safetensors"), "-o", str(tmp_path / "model.safetensors")]
-        assert run(*options, *files) == 0
+        outputs = tmp_path / "tower.safetensors", tmp_path / "model.safetensors"
+        for file in outputs:
+            # Weights that are there are not replaced.
+            file.unlink(missing_ok=True)
+        assert run(*options, "--backbone", str(outputs[0]), "-o", str(outputs[1])) == 0
         return [float(share) for share in re.findall(r"misses ([\d.]+) of", capsys.readouterr().out)]
 
     # As wide as before, and nothing learned yet: the channels only change their places.
