@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Descriptors", "FrameMaps", "describe", "descriptor_widths"]
+from vlp_rvos.models.candidates import Candidates
+
+__all__ = ["Descriptors", "FrameMaps", "FrameThings", "describe", "descriptor_widths"]
 
 #: parts along each side of a candidate's box
 PARTS = 4
@@ -22,6 +24,7 @@ PARTS = 4
 BANDS = 3
 GEOMETRY = 12
 COLOURS = 3 * (2 + BANDS)
+MOTION = 7
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Descriptors:
         colours: (K, 15) means and deviations of red, green and blue, and the means of the vertical thirds.
         surroundings: (K, C') means of the maps around the mask.
         parts: (K, 16, C'') means of fine maps in the cells of a grid over the box.
+        motion: (K, 7) how the candidate moves through the frames of a clip, see `tracks.follow`; 0 in a single frame.
     """
 
     looks: Tensor
@@ -46,6 +50,7 @@ class Descriptors:
     colours: Tensor
     surroundings: Tensor
     parts: Tensor
+    motion: Tensor
 
     def select(self, rows: Tensor) -> Descriptors:
         """The descriptions of some of the candidates."""
@@ -57,6 +62,10 @@ class Descriptors:
         return Descriptors(
             **{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Descriptors)}
         )
+
+
+#: The candidates of one frame, and what is known of them.
+FrameThings = tuple[Candidates, "Descriptors"]
 
 
 @dataclass
@@ -88,6 +97,7 @@ def descriptor_widths(stem: Mapping[int, int], hidden: int, classes: int, shared
         "colours": COLOURS,
         "surroundings": stem[16] + hidden + classes,
         "parts": stem[8] + hidden + 1,
+        "motion": MOTION,
     }
 
 
@@ -99,7 +109,7 @@ def describe(maps: FrameMaps, class_names: Tensor, masks: Tensor) -> Descriptors
         class_names: (80, d_s) sentence features of the names of the detector's classes.
         masks: (K, h, w) masks in [0, 1]; an empty one is described as if it filled the frame.
     """
-    count, height, width = masks.shape
+    count = len(masks)
     masks = masks.float()
     masks = torch.where(masks.sum((1, 2), keepdim=True) > 0, masks, 1.0)
     boxes = _boxes(masks)
@@ -124,7 +134,8 @@ def describe(maps: FrameMaps, class_names: Tensor, masks: Tensor) -> Descriptors
         _geometry(masks, boxes),
         _colours(maps.pixels, masks, boxes),
         around,
-        _parts(maps, masks, boxes, (height, width)),
+        _parts(maps, masks, boxes),
+        masks.new_zeros(count, MOTION),
     )
 
 
@@ -195,7 +206,7 @@ def _colours(pixels: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
     return torch.cat([mean, deviation * 2, *bands], 1)
 
 
-def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
     """(K, PARTS**2, C): bilinear samples of the fine maps in a grid over each box, and the mask there."""
     count = len(masks)
     steps = (torch.arange(2 * PARTS, device=masks.device) + 0.5) / (2 * PARTS)

@@ -21,6 +21,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.attention import attend
 from vlp_rvos.models.backbones.backbone import Backbone, Block
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
+from vlp_rvos.models.descriptors import FrameThings
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.prompts import (
     HistoryPrompts,
@@ -31,7 +32,26 @@ from vlp_rvos.models.prompts import (
     TemporalPositions,
 )
 
-__all__ = ["EmbeddedFrames", "EncodedFrames", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
+__all__ = ["EmbeddedFrames", "EncodedFrames", "PlainText", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
+
+
+@dataclass
+class PlainText:
+    """Features of B expressions from the frozen text tower as it was published, without prompts.
+
+    Attributes:
+        words: (B, S, d_t) output tokens.
+        mask: (B, S) bool, True on real tokens.
+        sentence: (B, d_s) sentence features in the shared space, not normalised.
+    """
+
+    words: Tensor
+    mask: Tensor
+    sentence: Tensor
+
+    def select(self, rows: Tensor | slice) -> PlainText:
+        """The features of some of the expressions."""
+        return PlainText(self.words[rows], self.mask[rows], self.sentence[rows])
 
 
 @dataclass
@@ -45,6 +65,7 @@ class TextFeatures:
         sentence: (B, d_t) sentence features.
         sentence_shared: (B, d_s) sentence features in the shared space, not normalised.
         prompts: prompts of both towers, which one encoder makes together.
+        plain: the words as the frozen text tower sees them without prompts; None where no module reads them.
     """
 
     hidden: list[Tensor]
@@ -53,6 +74,7 @@ class TextFeatures:
     sentence: Tensor
     sentence_shared: Tensor
     prompts: Prompts
+    plain: PlainText | None = None
 
     def __len__(self) -> int:
         return self.sentence.shape[0]
@@ -67,8 +89,9 @@ class TextFeatures:
     def select(self, rows: Tensor | slice) -> TextFeatures:
         """The features of some of the expressions."""
         hidden, mask = [x[rows] for x in self.hidden], None if self.mask is None else self.mask[rows]
+        plain = None if self.plain is None else self.plain.select(rows)
         return TextFeatures(
-            hidden, self.words[rows], mask, self.sentence[rows], self.sentence_shared[rows], self.prompts
+            hidden, self.words[rows], mask, self.sentence[rows], self.sentence_shared[rows], self.prompts, plain
         )
 
 
@@ -83,6 +106,9 @@ class EmbeddedFrames:
         correspondence_features: (V, T, N, C) frozen features that find a patch again in other frames; see
             `FrameTokens`.
         pyramid: frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
+        named: (V, T, d_s, H/32, W/32) names of the classes that the backbone sees, see `FrameTokens`; None where it has
+            no classes.
+        things: the candidates of each frame of each video; None where the model proposes none.
     """
 
     tokens: Tensor
@@ -90,6 +116,8 @@ class EmbeddedFrames:
     size: tuple[int, int]
     correspondence_features: Tensor
     pyramid: dict[int, Tensor]
+    named: Tensor | None = None
+    things: list[list[FrameThings]] | None = None
 
     @classmethod
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
@@ -100,6 +128,9 @@ class EmbeddedFrames:
             parts[0].size,
             torch.cat([part.correspondence_features for part in parts], 1),
             {stride: torch.cat([part.pyramid[stride] for part in parts], 1) for stride in parts[0].pyramid},
+            things=None
+            if parts[0].things is None
+            else [[frame for part in parts for frame in (part.things or [])[v]] for v in range(len(parts[0].things))],
         )
 
 
@@ -216,7 +247,10 @@ class ReferenceGuidedEncoder(nn.Module):
 
         pyramid = {stride: of_clips(level) for stride, level in embedded.pyramid.items()}
         tokens, correspondence = of_clips(embedded.tokens), of_clips(embedded.correspondence_features)
-        return EmbeddedFrames(tokens, embedded.grid, (images.shape[-2], images.shape[-1]), correspondence, pyramid)
+        size, named = (images.shape[-2], images.shape[-1]), embedded.named
+        return EmbeddedFrames(
+            tokens, embedded.grid, size, correspondence, pyramid, None if named is None else of_clips(named)
+        )
 
     def forward(
         self,

@@ -70,6 +70,8 @@ class ModelConfig:
         pyramid: whether the mask head reads the backbone's frozen feature maps of finer scales, where it has such.
         presence: whether the model predicts if the target is in each frame and in the clip.
         presence_width: hidden width of the presence head; 0 stands for `width`.
+        candidates: largest number of separate things that are proposed in a frame, among which the words choose; 0
+            leaves out the candidate path, and the dense head alone decides. [D]
         tune_backbone: whether the layers of both towers, which the method keeps frozen, are trained as well.
         memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
         memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame.
@@ -112,6 +114,7 @@ class ModelConfig:
     pyramid: bool = True
     presence: bool = True
     presence_width: Annotated[int, Range(0, 4096)] = 0
+    candidates: Annotated[int, Range(0, 100)] = 0
     tune_backbone: bool = False
     memory_frames: Annotated[int, Range(0, 1000)] = 0
     memory_weight: Annotated[float, Range(0, 10**6, above_low=True)] = 2.0

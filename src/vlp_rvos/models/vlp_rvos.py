@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
-from vlp_rvos.models.encoder import EmbeddedFrames, ReferenceGuidedEncoder, TextFeatures
+from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
+from vlp_rvos.models.encoder import EmbeddedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
+from vlp_rvos.models.descriptors import FrameThings
 from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead
 from vlp_rvos.models.model_config import ModelConfig
@@ -26,6 +28,8 @@ from vlp_rvos.models.reasoning import SpatialTemporalReasoning
 
 __all__ = ["VLPRVOS", "ClipOutput", "TextFeatures"]
 
+#: parameters that are never trained, and belong to no checkpoint
+FROZEN_PREFIXES = ("backbone.", "candidate_path.detector.")
 #: parameters of the backbone that `tune_backbone` trains: the layers of both towers, not the embeddings before them
 TUNED_PREFIXES = ("backbone.vision_blocks.", "backbone.text_blocks.")
 
@@ -42,6 +46,9 @@ class ClipOutput:
         presence_logits: (B, T) logits that the target is in the frame; None where the config has no presence head.
         clip_presence_logits: (B,) logits that the target is in the clip; None where the config has no presence head.
         correspondence_features: (V, T, h, w, C) frozen features that find a patch again in other frames.
+        identities: for each video, what is remembered of its things, to pass as `identities` with the next clip; None
+            where the model has no candidate path.
+        things: for each video, the things of the clip and their scores; None where the model has no candidate path.
     """
 
     mask_logits: Tensor
@@ -50,6 +57,8 @@ class ClipOutput:
     presence_logits: Tensor | None = None
     clip_presence_logits: Tensor | None = None
     correspondence_features: Tensor | None = None
+    identities: list[Identities] | None = None
+    things: list[Chosen] | None = None
 
 
 class VLPRVOS(nn.Module):
@@ -76,12 +85,18 @@ class VLPRVOS(nn.Module):
         self.reasoning = SpatialTemporalReasoning(config, backbone.vision_width)
         self.mask_head = MaskHead(config, backbone)
         self.presence_head = PresenceHead(config, backbone.text_width) if config.presence else None
+        self.candidate_path = CandidatePath(config, backbone) if config.candidates else None
         for parameter in self.trained_parameters():
             parameter.requires_grad_(True)
 
     def encode_text(self, text: TextBatch) -> TextFeatures:
         """Encode expressions once; the result goes to `forward` with every clip of a video."""
-        return self.encoder.encode_text(self.backbone, text)
+        features = self.encoder.encode_text(self.backbone, text)
+        if self.candidate_path is not None:
+            words = self.backbone.encode_words(text)
+            sentence = self.backbone.project_text(self.backbone.pool_text(words, text))
+            features.plain = PlainText(words, text.mask, sentence)
+        return features
 
     def forward(
         self,
@@ -89,6 +104,7 @@ class VLPRVOS(nn.Module):
         text: TextBatch | TextFeatures,
         history: Tensor | None = None,
         video_of: Tensor | None = None,
+        identities: list[Identities] | None = None,
     ) -> ClipOutput:
         """Segment one clip.
 
@@ -98,6 +114,7 @@ class VLPRVOS(nn.Module):
             history: (B, T', d) `ClipOutput.history` of the previous clip; None for the first clip of a video.
             video_of: (B,) int64 index of the video that each expression is about. None: all expressions are about the
                 only video, or with several videos there is one expression for each, in order.
+            identities: `ClipOutput.identities` of the previous clip; None for the first clip of a video.
 
         Raises:
             ValueError: the shapes do not fit together, or the backbone.
@@ -105,13 +122,18 @@ class VLPRVOS(nn.Module):
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
         video_of = _check_shapes(frames, len(text), history, video_of, self.config.width)
-        return self.predict(frames, text, history, video_of)
+        return self.predict(frames, text, history, video_of, identities)
 
     def predict(
-        self, frames: Tensor, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
+        self,
+        frames: Tensor,
+        text: TextFeatures,
+        history: Tensor | None,
+        video_of: Tensor | None,
+        identities: list[Identities] | None = None,
     ) -> ClipOutput:
         """`forward` without its checks, for export. With `video_of` None, expression b is about video b."""
-        return self.predict_embedded(self.embed(frames), text, history, video_of)
+        return self.predict_embedded(self.embed(frames), text, history, video_of, identities)
 
     def embed(self, frames: Tensor) -> EmbeddedFrames:
         """The first part of `predict`. It needs no words and treats each frame by itself, so it can be done ahead.
@@ -119,10 +141,19 @@ class VLPRVOS(nn.Module):
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1], as in `forward`.
         """
-        return self.encoder.embed(self.backbone, self.backbone.normalize(frames))
+        embedded = self.encoder.embed(self.backbone, self.backbone.normalize(frames))
+        if self.candidate_path is not None:
+            assert embedded.named is not None
+            embedded.things = self.candidate_path.propose(frames, embedded.pyramid, embedded.named)
+        return embedded
 
     def predict_embedded(
-        self, embedded: EmbeddedFrames, text: TextFeatures, history: Tensor | None, video_of: Tensor | None
+        self,
+        embedded: EmbeddedFrames,
+        text: TextFeatures,
+        history: Tensor | None,
+        video_of: Tensor | None,
+        identities: list[Identities] | None = None,
     ) -> ClipOutput:
         """The second part of `predict`, from embedded frames."""
         encoded = self.encoder(self.backbone, embedded, text, history, video_of)
@@ -146,14 +177,46 @@ class VLPRVOS(nn.Module):
         if self.presence_head is not None:
             frame_logits, clip_logits = self.presence_head(features, coarse, score, text.sentence)
             out.presence_logits, out.clip_presence_logits = frame_logits.float(), clip_logits.float()
+        if self.candidate_path is not None and embedded.things is not None:
+            self._choose(out, embedded.things, text, video_of, identities)
         return out
+
+    def _choose(
+        self,
+        out: ClipOutput,
+        things: list[list[FrameThings]],
+        text: TextFeatures,
+        video_of: Tensor | None,
+        identities: list[Identities] | None,
+    ) -> None:
+        """Let the candidates of each video correct what the dense head said of it."""
+        assert self.candidate_path is not None and text.plain is not None
+        assert out.score_logits is not None and out.presence_logits is not None
+        assert out.clip_presence_logits is not None
+        out.identities, out.things = [], []
+        for video, frames in enumerate(things):
+            rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
+            chosen = self.candidate_path.choose(
+                frames,
+                text.plain.select(rows),
+                out.mask_logits[rows],
+                out.score_logits[rows],
+                out.presence_logits[rows],
+                out.clip_presence_logits[rows],
+                None if identities is None else identities[video],
+            )
+            out.mask_logits[rows] = chosen.mask_logits
+            out.presence_logits[rows] = chosen.presence_logits
+            out.clip_presence_logits[rows] = chosen.clip_presence_logits
+            out.identities.append(chosen.identities)
+            out.things.append(chosen)
 
     # --- trained parameters ----------------------------------------------------------------------------------------
     def named_trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Name and parameter of everything that is trained; the optimizer and checkpoints follow this one rule."""
         tuned = TUNED_PREFIXES if self.config.tune_backbone else ()
         for name, value in self.named_parameters():
-            if not name.startswith("backbone.") or name.startswith(tuned):
+            if not name.startswith(FROZEN_PREFIXES) or name.startswith(tuned):
                 yield name, value
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:

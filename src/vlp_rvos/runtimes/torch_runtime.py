@@ -64,14 +64,15 @@ class TorchRuntime(Runtime):
 
     @torch.inference_mode()
     def step(self, frames: Tensor | Sequence[EmbeddedFrames], text: Any, state: Any = None) -> ClipPrediction:
+        history, identities = (None, None) if state is None else state
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
         with self._autocast():
             if isinstance(frames, Tensor):
-                out = self.model(frames, text, state, video_of)
+                out = self.model(frames, text, history, video_of, identities)
             else:
-                out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, state, video_of)
+                out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, history, video_of, identities)
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, out.history, correspondence)
+        return ClipPrediction(out.mask_logits, out.presence_logits, (out.history, out.identities), correspondence)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:

@@ -34,12 +34,15 @@ class FrameTokens:
             again in other frames.
         pyramid: Frozen feature maps at the stride of the patches and finer, stride -> (N, C, H/stride, W/stride); empty
             where the backbone has none.
+        named: (N, d_s, H/32, W/32) sentence features of the names of the classes that the backbone sees, weighted by
+            their probabilities; None where it has no classes.
     """
 
     tokens: Tensor
     grid: tuple[int, int]
     correspondence_features: Tensor
     pyramid: dict[int, Tensor] = field(default_factory=dict)
+    named: Tensor | None = None
 
 
 class Block(nn.Module):
@@ -256,10 +259,14 @@ class Backbone(nn.Module, ABC):
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """The text tower as it was pretrained: sentence features (B, d_s) in the shared space, not normalised."""
+        return self.project_text(self.pool_text(self.encode_words(text), text))
+
+    def encode_words(self, text: TextBatch) -> Tensor:
+        """The text tower as it was pretrained: output tokens (B, S, d_t)."""
         x = self.embed_text(text)
         for layer, block in enumerate(self.text_blocks):
             x = block(x, self.text_bias(text.mask, layer))
-        return self.project_text(self.pool_text(self.finish_text(x), text))
+        return self.finish_text(x)
 
     # --- frames ----------------------------------------------------------------------------------------------------
     def normalize(self, frames: Tensor) -> Tensor:

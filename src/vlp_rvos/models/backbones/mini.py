@@ -93,7 +93,7 @@ class MiniBackbone(Backbone):
         self.image_mean, self.image_std = (127 / 255,) * 3, (128 / 255,) * 3
 
         self.stem = EfficientNetLite("lite2")
-        self.pyramid_widths = {stride: self.stem.widths[stride] for stride in (16, 8, 4)}
+        self.pyramid_widths = {stride: self.stem.widths[stride] for stride in (32, 16, 8, 4)}
         middle, deep = self.stem.widths[16], self.stem.widths[32]
         self.class_text: Tensor
         self.register_buffer("class_text", torch.randn(STEM_CLASSES, self.text_width))
@@ -158,7 +158,7 @@ class MiniBackbone(Backbone):
         cls = self.cls_token.to(patches.dtype).expand(patches.shape[0], 1, -1)
         correspondence = middle.flatten(2).transpose(1, 2)
         pyramid = {stride: maps[stride] for stride in self.pyramid_widths if stride in maps}
-        return FrameTokens(torch.cat([cls, patches], 1), (height, width), correspondence, pyramid)
+        return FrameTokens(torch.cat([cls, patches], 1), (height, width), correspondence, pyramid, maps[0])
 
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
         height, width = images.shape[-2:]
