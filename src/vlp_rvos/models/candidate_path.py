@@ -30,6 +30,7 @@ MEMORY = 2.0
 #: number of things that are remembered
 REMEMBERED = 48
 
+
 @dataclass
 class Identities:
     """What earlier clips of a video said of its things.
@@ -182,7 +183,9 @@ class CandidatePath(nn.Module):
         scale = self.calibration
         clip = scale[0] * best + scale[1] * clip_presence_logits.float() + scale[3]
         frame = clip[:, None] + scale[2] * presence_logits.float()
-        return Chosen(logits, frame, clip + scale[2] * presence_logits.float().amax(1), scores, none, identities, tracks)
+        return Chosen(
+            logits, frame, clip + scale[2] * presence_logits.float().amax(1), scores, none, identities, tracks
+        )
 
     def _remember(
         self, tracks: Tracks, scores: Tensor, none: Tensor, identities: Identities | None

@@ -61,26 +61,31 @@ class _Attention(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, bias: Tensor | None = None, y_of: Tensor | None = None) -> Tensor:
+        """`x` attends to `y`. With `y_of`, row b of `x` attends to row `y_of[b]` of `y`, which is projected only once."""
+
         def split(z: Tensor) -> Tensor:
             return z.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
-        out = F.scaled_dot_product_attention(
-            split(self.query(x)), split(self.key(y)), split(self.value(y)), attn_mask=bias
-        )
+        key, value = self.key(y), self.value(y)
+        if y_of is not None:
+            key, value = key[y_of], value[y_of]
+        out = F.scaled_dot_product_attention(split(self.query(x)), split(key), split(value), attn_mask=bias)
         return self.out(out.transpose(-2, -3).flatten(-2))  # type: ignore[no-any-return]
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, parts: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 + parts))
         self.among, self.to_words = _Attention(width, heads), _Attention(width, heads)
-        self.to_parts = _Attention(width, heads)
+        self.to_parts = _Attention(width, heads) if parts else None
         self.relation = nn.Sequential(nn.Linear(RELATIONS, 48), nn.GELU(), nn.Linear(48, heads))
         self.similar = nn.Parameter(torch.zeros(heads, 2))
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
         self.drop = nn.Dropout(dropout)
 
 
@@ -97,14 +102,22 @@ class Choice(nn.Module):
     """
 
     def __init__(
-        self, widths: dict[str, int], text_width: int = 384, width: int = 192, layers: int = 4, heads: int = 6,
+        self,
+        widths: dict[str, int],
+        text_width: int = 384,
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 6,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.width, self.heads = width, heads
         self.inputs = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.LayerNorm(widths[name]) if name in ("looks", "surroundings", "names") else nn.Identity(), nn.Linear(widths[name], width))
+                name: nn.Sequential(
+                    nn.LayerNorm(widths[name]) if name in ("looks", "surroundings", "names") else nn.Identity(),
+                    nn.Linear(widths[name], width),
+                )
                 for name in ("looks", "names", "classes", "geometry", "colours", "surroundings")
             }
         )
@@ -119,9 +132,10 @@ class Choice(nn.Module):
         self.none = nn.Parameter(torch.randn(width) * 0.02)
         self.word = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
         self.word_layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True) for _ in range(1)
+            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
+            for _ in range(1)
         )
-        self.layers = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(_Layer(width, heads, dropout, parts=k >= layers // 2) for k in range(layers))
         self.norm = nn.LayerNorm(width)
         self.score = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
         self.none_score = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
@@ -154,16 +168,23 @@ class Choice(nn.Module):
             picture_of = torch.arange(len(text.words), device=text.words.device)
         names = F.normalize(c.names.float(), dim=-1)
         own = (
-            self.inputs["looks"](c.looks) + self.inputs["names"](c.names.flatten(-2)) + self.inputs["classes"](c.classes)
-            + self.geometry_mlp(c.geometry) + self.colour_mlp(c.colours) + self.inputs["surroundings"](c.surroundings)
-            + self.motion(c.motion) - self.motion(torch.zeros_like(c.motion))
+            self.inputs["looks"](c.looks)
+            + self.inputs["names"](c.names.flatten(-2))
+            + self.inputs["classes"](c.classes)
+            + self.geometry_mlp(c.geometry)
+            + self.colour_mlp(c.colours)
+            + self.inputs["surroundings"](c.surroundings)
+            + self.motion(c.motion)
+            - self.motion(torch.zeros_like(c.motion))
         )
         own = self.input_drop(own)
         parts = self.part(c.parts) + self.part_place
         relation = relations(c.geometry)
 
         words = self.word(text.words)
-        padding = torch.zeros(text.mask.shape, dtype=words.dtype, device=words.device).masked_fill(~text.mask, float("-inf"))
+        padding = torch.zeros(text.mask.shape, dtype=words.dtype, device=words.device).masked_fill(
+            ~text.mask, float("-inf")
+        )
         for layer in self.word_layers:
             words = layer(words, src_key_padding_mask=padding)
         names = names[picture_of]
@@ -193,11 +214,12 @@ class Choice(nn.Module):
             x = x + layer.drop(layer.among(normed, normed, bias.to(x.dtype)))
             sims = torch.einsum("bkns,hn->bhks", to_words, layer.similar)
             x = x + layer.drop(layer.to_words(layer.norms[1](x), words, (word_bias + sims).to(x.dtype)))
-            looking = layer.norms[2](x[:, :-1])
-            # One query for each candidate, over its own parts only.
-            seen = layer.to_parts(looking[:, :, None], parts[picture_of])[:, :, 0]
-            x = x + F.pad(layer.drop(seen), (0, 0, 0, 1))
-            x = x + layer.drop(layer.mlp(layer.norms[3](x)))
+            if layer.to_parts is not None:
+                # One query for each candidate, over its own parts only.
+                looking = layer.norms[3](x[:, :-1])[:, :, None]
+                seen = layer.to_parts(looking, parts, y_of=picture_of)[:, :, 0]
+                x = x + F.pad(layer.drop(seen), (0, 0, 0, 1))
+            x = x + layer.drop(layer.mlp(layer.norms[2](x)))
         x = self.norm(x)
         scores = self.score(x[:, :-1])[..., 0].float().masked_fill(~here, float("-inf"))
         return scores, self.none_score(x[:, -1])[..., 0].float()
