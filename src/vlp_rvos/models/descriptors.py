@@ -146,10 +146,11 @@ def _mean(values: Tensor, masks: Tensor) -> Tensor:
 
 
 def _strongest(values: Tensor, masks: Tensor) -> Tensor:
-    """(C, h, w) positive values and (K, h, w) masks -> (K, C) largest values inside."""
+    """(C, h, w) positive values and (K, h, w) masks -> (K, C) largest values inside; 0 where a mask is empty."""
     inside = (masks > 0.5 * masks.flatten(1).amax(1)[:, None, None]).flatten(1)
     flat = values.flatten(1)
-    return torch.stack([flat[:, rows].amax(1) for rows in inside])
+    # Nothing is around a candidate that fills the frame.
+    return torch.stack([flat[:, rows].amax(1) if rows.any() else flat.new_zeros(len(flat)) for rows in inside])
 
 
 def _boxes(masks: Tensor) -> Tensor:
