@@ -19,7 +19,7 @@ from vlp_rvos.models.module_copy import copy_module_tree
 from vlp_rvos.models.prompts import Prompts
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["GRAPH_VERSION", "ClipGraph", "ExportGraph", "TextGraph"]
+__all__ = ["GRAPH_VERSION", "ClipGraph", "ExportGraph", "TextGraph", "without_candidates"]
 
 #: Version of what the graphs compute from a checkpoint. Raise it with every change of the model's computation or of
 #: the way it is exported: exports in users' caches are then made again.
@@ -30,12 +30,25 @@ TEXT_FEATURES = ("hidden", "words", "sentence", "sentence_shared")
 LARGEST_SIDE = 512
 
 
+def without_candidates(model: VLPRVOS) -> VLPRVOS:
+    """A model as it would be loaded with `candidates` 0; the same model if it has none.
+
+    Graphs hold the dense path only: how many candidates are kept depends on the values of a frame, which cannot be
+    traced.
+    """
+    if model.candidate_path is None:
+        return model
+    twin = copy_module_tree(model)
+    twin.candidate_path, twin.config = None, model.config.replace(candidates=0)
+    return twin
+
+
 class ExportGraph(nn.Module):
     """A part of a model as a function of named tensors.
 
-    A graph shares the model's weights. It computes the prompts once, because in inference they are constants. The state
-    that goes from clip to clip is the history in the form of prompts, so that "no history yet" is a state like any
-    other.
+    A graph shares the model's weights, and leaves out the candidate path (`without_candidates`). It computes the prompts
+    once, because in inference they are constants. The state that goes from clip to clip is the history in the form of
+    prompts, so that "no history yet" is a state like any other.
 
     Args:
         model: the model, in evaluation mode.
@@ -53,7 +66,7 @@ class ExportGraph(nn.Module):
     def __init__(self, model: VLPRVOS) -> None:
         super().__init__()
         self.history = model.encoder.history
-        self.model = copy_module_tree(model).eval()
+        self.model = copy_module_tree(without_candidates(model)).eval()
         with torch.no_grad():
             self.model.encoder.prompts = _FixedPrompts(model.encoder.prompts())  # type: ignore[assignment]
         if self.history is not None:

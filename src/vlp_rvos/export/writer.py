@@ -16,7 +16,7 @@ from torch._dynamo import config as dynamo_config
 from torch.fx.experimental import _config as symbolic_config
 
 from vlp_rvos.errors import UserError, VLPRVOSError
-from vlp_rvos.export.graphs import ClipGraph, ExportGraph, TextGraph
+from vlp_rvos.export.graphs import ClipGraph, ExportGraph, TextGraph, without_candidates
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.artifact import (
     GRAPH_FILES,
@@ -47,6 +47,8 @@ LARGEST_DIFFERENCE = 0.01
 def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat, source: CheckpointSource | None = None) -> float:
     """Export a model, and compare the result with PyTorch before anything is written into the folder.
 
+    The candidate path is left out: the export computes what the model loaded with `candidates` 0 does.
+
     Args:
         model: the model, on the CPU and in fp32; it is put into evaluation mode.
         folder: a new or empty folder, or that of an earlier export, which is replaced.
@@ -66,7 +68,9 @@ def export_model(model: VLPRVOS, folder: Path, runtime: ExportFormat, source: Ch
         raise UserError(f"export needs torch {needed} or newer, this is {torch.__version__}; upgrade torch")
     check_replaceable(folder)
     tokenizer = find_tokenizer(model.backbone)
-    model.eval()
+    if model.config.candidates:
+        announce("leaving out the candidate path: exported models have candidates 0, and the dense head alone decides")
+    model = without_candidates(model).eval()
     with new_folder(folder) as part:
         graphs = (TextGraph(model), ClipGraph(model))
         for number, graph in enumerate(graphs, start=1):

@@ -31,8 +31,8 @@ def load_runtime(model: str | Path = "mini", options: InferenceOptions | None = 
     export is kept in the user's cache. The runtime "auto" stands for:
 
     - the runtime that an exported model was exported for;
-    - for a shipped model or a checkpoint, on the CPU and in fp32, the export that the cache holds (OpenVINO before
-      ONNX), because it gives the same masks in less time;
+    - for a shipped model or a checkpoint without candidates, on the CPU and in fp32, the export that the cache holds
+      (OpenVINO before ONNX), because it gives the same masks in less time;
     - PyTorch in all other cases.
 
     Args:
@@ -91,12 +91,13 @@ def load_cached(model: str | Path, options: InferenceOptions) -> ExportedRuntime
         options: precision and config overrides; the other options have no effect here.
 
     Returns:
-        The exported model, or None if the cache holds none for an installed runtime, or if the precision is not fp32.
+        The exported model, or None if the cache holds none for an installed runtime, if the precision is not fp32, or
+        if the model has candidates, which exports leave out.
 
     Raises:
         UserError: the model is unknown.
     """
-    if options.precision not in ("auto", "fp32"):
+    if options.precision not in ("auto", "fp32") or _has_candidates(model, options):
         return None
     for runtime in FASTER_FORMATS:
         if is_installed(PACKAGES[runtime]) and is_exported(folder := cache_entry(model, runtime, options.overrides)):
@@ -104,3 +105,8 @@ def load_cached(model: str | Path, options: InferenceOptions) -> ExportedRuntime
             with suppress(UserError):
                 return ExportedRuntime(folder, options.precision)
     return None
+
+
+def _has_candidates(model: str | Path, options: InferenceOptions) -> bool:
+    info = checkpoint.peek(model)
+    return bool({**info.config, **info.inference_overrides, **options.overrides}.get("candidates"))

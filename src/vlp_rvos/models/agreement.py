@@ -11,16 +11,24 @@ from torch import Tensor, nn
 
 __all__ = ["Agreement"]
 
-#: logits are clamped to this absolute value
-LIMIT = 8.0
+#: Logits are clamped to this absolute value, and probabilities accordingly.
+LARGEST_LOGIT, SMALLEST_PROBABILITY = 8.0, 3e-4
+#: Numbers at each position from which the correction is computed.
 INPUTS = 6
+#: Logits are divided by this number before they enter the network.
+LOGIT_SCALE = 4
+#: Takes the place of minus infinity, which a gradient would not survive.
+FAR_BELOW = -1e4
 
 
 class Agreement(nn.Module):
     """Joins the masks of candidates, by their scores, and corrects the dense mask with them, pixel by pixel.
 
+    The result is a weighted sum of the logits of the dense mask, of the chosen candidates and of all others, and of a
+    correction by a small network, which starts at 0.
+
     Args:
-        hidden: hidden channels.
+        hidden: hidden channels of that network.
     """
 
     def __init__(self, hidden: int = 24) -> None:
@@ -31,12 +39,13 @@ class Agreement(nn.Module):
         self.last = nn.Linear(hidden, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
+        #: weights of the dense mask, of the chosen candidates, and of all others
         self.scale = nn.Parameter(torch.tensor([0.35, 0.65, -0.15]))
 
     def members(self, scores: Tensor) -> Tensor:
-        """(B, K) scores -> how much each candidate belongs to what is meant, in [0, 1]."""
+        """(B, K) scores -> how much each candidate belongs to what is meant, in [0, 1]; 0 where the score is -inf."""
         best = scores.amax(-1, keepdim=True)
-        gap = torch.where(scores.isfinite(), scores - best, -1e4)
+        gap = torch.where(scores.isfinite(), scores - best, FAR_BELOW)
         return (self.slope * gap + self.offset).sigmoid()
 
     def forward(self, dense: Tensor, masks: Tensor, scores: Tensor, none: Tensor) -> Tensor:
@@ -49,18 +58,22 @@ class Agreement(nn.Module):
             none: (B,) scores of "none".
 
         Returns:
-            (B, T, h, w) mask logits.
+            (B, T, h, w) mask logits, float32.
         """
-        member = self.members(scores)
-        inside = masks.float().clamp(-LIMIT, LIMIT).sigmoid()
+        member = self.members(scores)[:, None, :, None, None]
+        inside = masks.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT).sigmoid()
         inside = inside if masks.ndim == 5 else inside[None]
-        part = member[:, None, :, None, None]
-        chosen = (part * inside).amax(2)
-        others = ((1 - part) * inside).amax(2)
-        confident = torch.cat([scores, none[:, None]], -1).softmax(-1)[:, :-1].amax(-1)[:, None, None, None]
-        d = dense.float().clamp(-LIMIT, LIMIT)
-        c, o = (torch.logit(x.clamp(3e-4, 1 - 3e-4)) for x in (chosen, others))
-        confidence = confident.expand_as(d)
-        inputs = torch.stack([d / 4, c / 4, o / 4, confidence, confidence * c / 4, (1 - confidence) * d / 4], -1)
-        correction = self.last(torch.relu(self.first(inputs)))[..., 0]
-        return self.scale[0] * d + self.scale[1] * c + self.scale[2] * (o + LIMIT) + correction  # type: ignore[no-any-return]
+        chosen, others = _logit((member * inside).amax(2)), _logit(((1 - member) * inside).amax(2))
+        dense = dense.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+        confidence = torch.cat([scores, none[:, None]], -1).softmax(-1)[:, :-1].amax(-1)
+        confidence = confidence[:, None, None, None].expand_as(dense)
+        d, c, o = (logits / LOGIT_SCALE for logits in (dense, chosen, others))
+        inputs = torch.stack([d, c, o, confidence, confidence * c, (1 - confidence) * d], -1)
+        correction: Tensor = self.last(torch.relu(self.first(inputs)))[..., 0]
+        of_dense, of_chosen, of_others = self.scale.unbind()
+        # Nothing is taken away where there are no others.
+        return of_dense * dense + of_chosen * chosen + of_others * (others + LARGEST_LOGIT) + correction
+
+
+def _logit(probabilities: Tensor) -> Tensor:
+    return torch.logit(probabilities.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))

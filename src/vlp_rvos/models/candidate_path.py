@@ -6,38 +6,37 @@ of a clip, (H, W) pixels, (h, w) = (H/4, W/4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.models.agreement import Agreement
 from vlp_rvos.models.backbones.backbone import Backbone
-from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD, load_nanodet
-from vlp_rvos.models.candidates import MASK_STRIDE, CandidateHead
+from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD, WIDTH, NanoDetMaps, load_nanodet
+from vlp_rvos.models.candidates import MASK_STRIDE, STRIDES, CandidateHead
 from vlp_rvos.models.choice import Choice, dense_evidence
-from vlp_rvos.models.descriptors import Descriptors, FrameMaps, FrameThings, describe, descriptor_widths
+from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descriptor_widths
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.tracks import Tracks, follow, look_of, match, similarity
 
 __all__ = ["CandidatePath", "Chosen", "Identities"]
 
-#: weight of what earlier clips said of a thing, at most, relative to the current clip
+#: Largest weight of what earlier clips said of a thing, relative to the weight 1 of the current clip.
 MEMORY = 2.0
-#: number of things that are remembered
-REMEMBERED = 48
 
 
 @dataclass
 class Identities:
-    """What earlier clips of a video said of its things.
+    """What the clips of a video so far said of the M things of the last one, for the next clip. No gradients.
 
     Attributes:
         boxes: (M, 4) last box of each thing, as shares of the frame.
-        looks: (M, C) what it looks like.
+        looks: (M, C) what it looks like, of length 1.
         scores: (B, M) score for each expression, relative to "none".
         weights: (M,) number of clips that the scores are averages of.
     """
@@ -50,10 +49,10 @@ class Identities:
 
 @dataclass
 class Chosen:
-    """What the path says of the clip.
+    """What the path says of a clip.
 
     Attributes:
-        mask_logits: (B, T, H, W).
+        mask_logits: (B, T, H, W), float32.
         presence_logits: (B, T) that what is meant is in the frame.
         clip_presence_logits: (B,) that it is in the clip.
         scores: (B, N) scores of the things.
@@ -74,23 +73,36 @@ class Chosen:
 class CandidatePath(nn.Module):
     """Everything of the candidate path; only the detector is frozen.
 
+    `propose` needs no words and treats each frame by itself; `choose` does the rest.
+
     Args:
         config: sizes and switches.
         backbone: the backbone; only its sizes are read.
+
+    Raises:
+        UserError: the backbone gives no class names, or lacks a map.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
         super().__init__()
+        needed = (MASK_STRIDE, *STRIDES)
+        if not backbone.names_classes or any(stride not in backbone.pyramid_widths for stride in needed):
+            raise UserError(
+                f"model config: candidates {config.candidates} do not fit {backbone.name}: it has no frozen maps of "
+                f"strides {', '.join(map(str, needed))} with named classes; set candidates to 0"
+            )
+        assert backbone.size_multiple % STRIDES[-1] == 0
         self.count = config.candidates
         self.detector = load_nanodet()
-        widths = backbone.pyramid_widths
-        hidden, classes = 128, len(CLASS_NAMES)
-        inputs = {4: widths[4]} | {s: widths[s] + hidden + classes for s in (8, 16, 32)}
-        self.head = CandidateHead(inputs)
+        widths, classes = backbone.pyramid_widths, len(CLASS_NAMES)
+        self.head = CandidateHead(
+            {MASK_STRIDE: widths[MASK_STRIDE]} | {s: widths[s] + WIDTH + classes for s in STRIDES}
+        )
         self.class_names = nn.Parameter(torch.zeros(classes, backbone.shared_width))
-        self.choice = Choice(descriptor_widths(widths, hidden, classes, backbone.shared_width), backbone.text_width)
+        self.choice = Choice(descriptor_widths(widths, WIDTH, classes, backbone.shared_width), backbone.text_width)
         self.agreement = Agreement()
-        #: presence from: how much better things fit than "none", and the dense head's presence of clip and frame
+        #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
+        #: head sees it, and a constant
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
 
     def name_classes(self, backbone: Backbone) -> None:
@@ -100,40 +112,50 @@ class CandidatePath(nn.Module):
             self.class_names.copy_(F.normalize(sentences, dim=-1))
 
     # --- without words ---------------------------------------------------------------------------------------------
-    def propose(self, frames: Tensor, pyramid: dict[int, Tensor], named: Tensor) -> list[list[FrameThings]]:
+    def propose(self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor) -> list[list[FrameThings]]:
         """The candidates of every frame, and what is known of them.
 
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1].
             pyramid: the stem's frozen maps, stride -> (V, T, C, H/stride, W/stride), strides 4 to 32.
             named: (V, T, d_s, H/32, W/32) names of the classes that the stem sees.
+
+        Returns:
+            For each video a list of T frames.
         """
         videos, length = frames.shape[:2]
-        flat = frames.flatten(0, 1)
-        mean = torch.tensor(IMAGE_MEAN, device=flat.device).view(3, 1, 1)
-        std = torch.tensor(IMAGE_STD, device=flat.device).view(3, 1, 1)
-        detected = self.detector(((flat - mean) / std).contiguous(memory_format=torch.channels_last))
-        stem = {stride: pyramid[stride].flatten(0, 1) for stride in (4, 8, 16, 32)}
-        classes = {stride: detected.logits[stride].sigmoid() for stride in (8, 16, 32)}
-        maps = {4: stem[4]} | {
-            s: torch.cat([stem[s], detected.head_features[s].to(stem[s]), classes[s].to(stem[s])], 1)
-            for s in (8, 16, 32)
-        }
+        pictures = frames.flatten(0, 1)
+        detected = self._detect(pictures)
+        stem = {stride: pyramid[stride].flatten(0, 1) for stride in (MASK_STRIDE, *STRIDES)}
+        classes = {stride: detected.logits[stride].sigmoid() for stride in STRIDES}
+        maps = {MASK_STRIDE: stem[MASK_STRIDE]}
+        for stride in STRIDES:
+            parts = (stem[stride], detected.head_features[stride], classes[stride])
+            maps[stride] = torch.cat([part.to(stem[stride]) for part in parts], 1)
         proposals = self.head(maps, detected.distances)
-        pixels = F.interpolate(flat.float(), stem[4].shape[-2:], mode="area")
+        pixels = F.interpolate(pictures.float(), stem[MASK_STRIDE].shape[-2:], mode="area")
         names = named.flatten(0, 1)
         found = []
-        for n in range(len(flat)):
-            candidates = self.head.select(proposals, n, self.count)
-            frame = FrameMaps(
-                pixels[n],
-                {s: stem[s][n].float() for s in (8, 16, 32)},
-                names[n].float(),
-                {s: detected.head_features[s][n].float() for s in (8, 16, 32)},
-                {s: classes[s][n].float() for s in (8, 16, 32)},
-            )
-            found.append((candidates, describe(frame, self.class_names, (candidates.mask_logits > 0).float())))
-        return [found[v * length : (v + 1) * length] for v in range(videos)]
+        # Counts of pixels and means of colours need all digits.
+        with torch.autocast(frames.device.type, enabled=False):
+            for n in range(len(pictures)):
+                candidates = self.head.select(proposals, n, self.count)
+                frame = FrameMaps(
+                    pixels[n],
+                    {stride: stem[stride][n].float() for stride in STRIDES},
+                    names[n].float(),
+                    {stride: detected.head_features[stride][n].float() for stride in STRIDES},
+                    {stride: classes[stride][n].float() for stride in STRIDES},
+                )
+                found.append((candidates, describe(frame, self.class_names, candidates.mask_logits > 0)))
+        return [found[video * length : (video + 1) * length] for video in range(videos)]
+
+    def _detect(self, pictures: Tensor) -> NanoDetMaps:
+        """Run the detector on pictures (N, 3, H, W) in [0, 1]."""
+        mean = torch.tensor(IMAGE_MEAN, device=pictures.device).view(3, 1, 1)
+        std = torch.tensor(IMAGE_STD, device=pictures.device).view(3, 1, 1)
+        detected: NanoDetMaps = self.detector(((pictures - mean) / std).contiguous(memory_format=torch.channels_last))
+        return detected
 
     # --- with words ------------------------------------------------------------------------------------------------
     def choose(
@@ -157,47 +179,56 @@ class CandidatePath(nn.Module):
             clip_presence_logits: (B,) of the dense head.
             identities: what earlier clips said; None in the first clip.
         """
-        tracks = follow(things, self.count)
-        size = tracks.mask_logits.shape[-2:]
+        presence_logits, clip_presence_logits = presence_logits.float(), clip_presence_logits.float()
         dense = F.avg_pool2d(mask_logits.float(), MASK_STRIDE)
-        scores_map = F.interpolate(score_logits.float(), size, mode="bilinear", align_corners=False)
-        inside = (tracks.mask_logits > 0).float()
-        evidence = torch.stack(
-            [
-                dense_evidence(dense[:, t], scores_map[:, t], presence_logits[:, t], clip_presence_logits, inside[t])
-                for t in range(len(inside))
-            ]
-        )
-        seen = tracks.seen.float()[:, None, :, None]
-        evidence = (evidence * seen).sum(0) / seen.sum(0).clamp(min=1)
-        batch, count = evidence.shape[:2]
-        picture_of = torch.zeros(batch, dtype=torch.int64, device=evidence.device)
-        candidates = tracks.descriptors.select(torch.arange(count, device=evidence.device))
-        one = Descriptors(**{name: value[None] for name, value in vars(candidates).items()})
-        present = torch.ones(1, count, dtype=torch.bool, device=evidence.device)
-        scores, none = self.choice(one, present, text, evidence, picture_of)
-        scores, identities = self._remember(tracks, scores, none, identities)
+        # Similarities and counts of pixels need all digits.
+        with torch.autocast(mask_logits.device.type, enabled=False):
+            tracks = follow(things, self.count)
+            evidence = _evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
+        present = tracks.seen.new_ones(1, tracks.seen.shape[1])
+        picture_of = torch.zeros(len(evidence), dtype=torch.int64, device=evidence.device)
+        scores, none = self.choice(tracks.descriptors.as_batch(), present, text, evidence, picture_of)
+        scores, identities = _remember(tracks, scores, none, identities)
         fused = self.agreement(dense, tracks.mask_logits, scores, none)
-        logits = F.interpolate(fused, mask_logits.shape[-2:], mode="bilinear", align_corners=False)
-        best = scores.logsumexp(-1) - none
-        scale = self.calibration
-        clip = scale[0] * best + scale[1] * clip_presence_logits.float() + scale[3]
-        frame = clip[:, None] + scale[2] * presence_logits.float()
+        of_scores, of_clip, of_frame, constant = self.calibration.unbind()
+        clip = of_scores * (scores.logsumexp(-1) - none) + of_clip * clip_presence_logits + constant
         return Chosen(
-            logits, frame, clip + scale[2] * presence_logits.float().amax(1), scores, none, identities, tracks
+            F.interpolate(fused, mask_logits.shape[-2:], mode="bilinear", align_corners=False),
+            clip[:, None] + of_frame * presence_logits,
+            clip + of_frame * presence_logits.amax(1),
+            scores,
+            none,
+            identities,
+            tracks,
         )
 
-    def _remember(
-        self, tracks: Tracks, scores: Tensor, none: Tensor, identities: Identities | None
-    ) -> tuple[Tensor, Identities]:
-        """Average the scores with those of earlier clips, and note them for later ones."""
-        relative = scores - none[:, None]
-        boxes, looks = tracks.boxes, look_of(tracks.descriptors).cpu()
-        weights = torch.ones(len(boxes))
-        if identities is not None and len(identities.boxes):
-            for old, new in match(similarity(identities.boxes, identities.looks, boxes, looks)):
-                weight = min(float(identities.weights[old]), MEMORY)
-                relative[:, new] = (relative[:, new] + weight * identities.scores[:, old]) / (1 + weight)
-                weights[new] = float(identities.weights[old]) + 1
-        kept = Identities(boxes, looks, relative.detach(), weights)
-        return relative + none[:, None], kept
+
+def _evidence(
+    tracks: Tracks, dense: Tensor, score_logits: Tensor, presence_logits: Tensor, clip_presence_logits: Tensor
+) -> Tensor:
+    """Mean of `dense_evidence` over the frames that show each thing, (B, N, EVIDENCE); arguments as for `choose`."""
+    scores = F.interpolate(score_logits.float(), dense.shape[-2:], mode="bilinear", align_corners=False)
+    inside = (tracks.mask_logits > 0).float()
+    of_frames = torch.stack(
+        [
+            dense_evidence(dense[:, t], scores[:, t], presence_logits[:, t], clip_presence_logits, inside[t])
+            for t in range(len(inside))
+        ]
+    )
+    seen = tracks.seen.float()[:, None, :, None]
+    return (of_frames * seen).sum(0) / seen.sum(0).clamp(min=1)
+
+
+def _remember(tracks: Tracks, scores: Tensor, none: Tensor, earlier: Identities | None) -> tuple[Tensor, Identities]:
+    """Average the scores (B, N) of things with those of earlier clips, and note them for later ones."""
+    relative = scores - none[:, None]
+    looks = look_of(tracks.descriptors).detach()
+    weights = torch.ones(len(looks), device=looks.device)
+    if earlier is not None:
+        pairs = match(similarity(earlier.boxes, earlier.looks, tracks.boxes, looks))
+        old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        weight = earlier.weights[old].clamp(max=MEMORY)
+        averaged = (relative[:, new] + weight * earlier.scores[:, old]) / (1 + weight)
+        relative = relative.index_copy(1, torch.tensor(new, dtype=torch.int64, device=relative.device), averaged)
+        weights[new] = earlier.weights[old] + 1
+    return relative + none[:, None], Identities(tracks.boxes, looks, relative.detach(), weights)

@@ -3,8 +3,8 @@
 `[D]` marks our own decisions; `docs/method.md` explains the marks. Each position of a feature pyramid proposes one
 thing: how sure it is, a box, and the weights of a small network of its own that draws the thing's mask (the idea of
 CondInst, https://arxiv.org/abs/2003.05664, with coordinates relative to the box). The best proposals that do not
-repeat each other are the candidates. Shapes: N frames, (H, W) pixels of a frame, P positions of the pyramid, K
-candidates, C channels.
+repeat each other are the candidates. Shapes: N frames, (H, W) pixels of a frame, P positions of the pyramid, D weights
+of a network that draws a mask, M channels that masks are drawn from, K candidates, (h, w) = (H/4, W/4), C channels.
 """
 
 from __future__ import annotations
@@ -12,17 +12,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CandidateHead", "Candidates", "Proposals"]
+__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals"]
 
+#: Strides of the pyramid's levels, in pixels.
 STRIDES = (8, 16, 32)
-#: stride of the candidates' masks
+#: Stride of the candidates' masks, in pixels.
 MASK_STRIDE = 4
-#: a box grows or shrinks by at most this factor (as a logarithm) from what the detector says
+#: Number of groups of every GroupNorm.
+GROUPS = 8
+#: Channels between the pyramid and the maps that masks are drawn from.
+MASK_HIDDEN = 48
+#: Objectness logit of every position before training: things are rare.
+FIRST_OBJECTNESS = -3.5
+#: Largest absolute logarithm of the distance from a position to a side of its box, in strides.
 LARGEST_LOG = 8.0
+#: Smallest distance, in strides, that is taken from the detector.
+SMALLEST_DISTANCE = 0.05
+#: Coordinates of a mask are clamped to this many widths or heights of the box from its centre.
+FARTHEST = 4
+#: Smallest width and height of a box that coordinates are relative to, in pixels.
+SMALLEST_BOX = 1.0
 
 
 @dataclass
@@ -33,16 +47,14 @@ class Proposals:
         objectness: (N, P) logits of the proposal being a thing that its box and mask fit.
         boxes: (N, P, 4) left, top, right and bottom in pixels.
         weights: (N, P, D) weights of the network that draws the mask.
-        features: (N, P, C) features of the position.
         centres: (P, 2) x and y of the position in pixels.
         strides: (P,) stride of the position in pixels.
-        mask_features: (N, M, H/4, W/4) what the networks draw the masks from.
+        mask_features: (N, M, h, w) what the networks draw the masks from.
     """
 
     objectness: Tensor
     boxes: Tensor
     weights: Tensor
-    features: Tensor
     centres: Tensor
     strides: Tensor
     mask_features: Tensor
@@ -56,15 +68,13 @@ class Candidates:
         positions: (K,) index of the position that proposed each candidate.
         objectness: (K,) probabilities of being a thing.
         boxes: (K, 4) left, top, right and bottom in pixels.
-        mask_logits: (K, H/4, W/4).
-        features: (K, C) features of the positions.
+        mask_logits: (K, h, w), float32.
     """
 
     positions: Tensor
     objectness: Tensor
     boxes: Tensor
     mask_logits: Tensor
-    features: Tensor
 
 
 class _Smooth(nn.Sequential):
@@ -72,7 +82,7 @@ class _Smooth(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.GroupNorm(GROUPS, outputs), nn.ReLU(inplace=True)
         )
 
 
@@ -82,9 +92,9 @@ class CandidateHead(nn.Module):
     Args:
         inputs: stride -> number of channels of the frozen maps of that stride; 4, 8, 16 and 32 are needed.
         width: channels of the pyramid.
-        mask_width: channels of the maps that masks are drawn from.
+        mask_width: channels M of the maps that masks are drawn from.
         hidden: channels of the networks that draw masks.
-        boxes_given: whether a detector's box distances join the maps, from which the boxes start.
+        boxes_given: whether the boxes start from those of a detector.
     """
 
     def __init__(
@@ -96,146 +106,188 @@ class CandidateHead(nn.Module):
         boxes_given: bool = True,
     ) -> None:
         super().__init__()
-        self.width, self.mask_width, self.hidden, self.boxes_given = width, mask_width, hidden, boxes_given
+        self.mask_width, self.boxes_given = mask_width, boxes_given
         self.lateral = nn.ModuleDict({str(s): nn.Conv2d(inputs[s], width, 1) for s in STRIDES})
         self.smooth = nn.ModuleDict({str(s): _Smooth(width, width) for s in STRIDES})
         self.tower = nn.Sequential(_Smooth(width, width), _Smooth(width, width))
         self.kernel_tower = nn.Sequential(_Smooth(width, width), _Smooth(width, width))
+        #: (outputs, inputs) of each layer of a network that draws a mask; it also sees x and y.
         self.shapes = [(hidden, mask_width + 2), (hidden, hidden), (1, hidden)]
-        count = sum(o * i + o for o, i in self.shapes)
         self.objectness = nn.Conv2d(width, 1, 3, padding=1)
         self.box = nn.Conv2d(width, 4, 3, padding=1)
-        self.kernel = nn.Conv2d(width, count, 3, padding=1)
+        self.kernel = nn.Conv2d(width, sum(outputs * inputs + outputs for outputs, inputs in self.shapes), 3, padding=1)
         self.level_scale = nn.Parameter(torch.ones(len(STRIDES)))
-        half = 48
-        self.mask_coarse = _Smooth(width, half)
-        self.mask_fine = nn.Conv2d(inputs[4], half, 1)
-        self.mask_out = nn.Sequential(_Smooth(half, half), nn.Conv2d(half, mask_width, 1))
-        nn.init.normal_(self.objectness.weight, std=0.01)
-        nn.init.constant_(self.objectness.bias, -3.5)  # type: ignore[arg-type]
-        nn.init.normal_(self.box.weight, std=0.001)
-        nn.init.constant_(self.box.bias, 0.0 if boxes_given else 1.0)  # type: ignore[arg-type]
-        nn.init.normal_(self.kernel.weight, std=0.01)
+        self.mask_coarse = _Smooth(width, MASK_HIDDEN)
+        self.mask_fine = nn.Conv2d(inputs[MASK_STRIDE], MASK_HIDDEN, 1)
+        self.mask_out = nn.Sequential(_Smooth(MASK_HIDDEN, MASK_HIDDEN), nn.Conv2d(MASK_HIDDEN, mask_width, 1))
+        self._initialize()
 
+    def _initialize(self) -> None:
+        for layer, std in ((self.objectness, 0.01), (self.box, 0.001), (self.kernel, 0.01)):
+            nn.init.normal_(layer.weight, std=std)
+        assert self.objectness.bias is not None
+        assert self.box.bias is not None
+        nn.init.constant_(self.objectness.bias, FIRST_OBJECTNESS)
+        nn.init.constant_(self.box.bias, 0.0 if self.boxes_given else 1.0)
+
+    # --- proposals -------------------------------------------------------------------------------------------------
     def forward(self, maps: Mapping[int, Tensor], distances: Mapping[int, Tensor] | None = None) -> Proposals:
         """Propose.
 
         Args:
-            maps: stride -> (N, C, H/stride, W/stride), frozen.
-            distances: stride -> (N, 4, H/stride, W/stride) distances in pixels from each position to the left, top,
-                right and bottom of a box that a detector sees there.
+            maps: frozen maps, stride -> (N, C, H/stride, W/stride); 4, 8, 16 and 32 are needed.
+            distances: distances in pixels from each position to the left, top, right and bottom of a box that a
+                detector sees there, stride -> (N, 4, H/stride, W/stride) for the strides 8, 16 and 32; None where there
+                is no detector.
         """
-        levels: dict[int, Tensor] = {}
-        above: Tensor | None = None
-        for stride in reversed(STRIDES):
-            x = self.lateral[str(stride)](maps[stride])
-            if above is not None:
-                x = x + F.interpolate(above, size=x.shape[-2:], mode="nearest")
-            above = x
-            levels[stride] = self.smooth[str(stride)](x)
-        parts = []
-        for k, stride in enumerate(STRIDES):
-            x = levels[stride]
-            tower, kernels = self.tower(x), self.kernel_tower(x)
-            objectness, log = self.objectness(tower).float(), self.box(tower).float() * self.level_scale[k]
-            if distances is not None and self.boxes_given:
-                log = log + (distances[stride].float() / stride).clamp(min=0.05).log()
-            reach = log.clamp(-LARGEST_LOG, LARGEST_LOG).exp() * stride
-            height, width = x.shape[-2:]
-            y, z = torch.meshgrid(
-                (torch.arange(height, device=x.device) + 0.5) * stride,
-                (torch.arange(width, device=x.device) + 0.5) * stride,
-                indexing="ij",
-            )
-            centres = torch.stack([z, y], -1).flatten(0, 1)
-            flat = reach.flatten(2).transpose(1, 2)
-            boxes = torch.cat([centres - flat[..., :2], centres + flat[..., 2:]], -1)
-            parts.append(
-                (
-                    objectness.flatten(1),
-                    boxes,
-                    self.kernel(kernels).flatten(2).transpose(1, 2),
-                    tower.flatten(2).transpose(1, 2),
-                    centres,
-                    torch.full((height * width,), float(stride), device=x.device),
-                )
-            )
-        fine = self.mask_fine(maps[MASK_STRIDE])
-        coarse = self.mask_coarse(levels[8])
-        mask_features = self.mask_out(fine + F.interpolate(coarse, fine.shape[-2:], mode="bilinear"))
-        objectness, boxes, weights, features = (torch.cat([part[i] for part in parts], 1) for i in range(4))
-        centres, strides = (torch.cat([part[i] for part in parts]) for i in (4, 5))
-        return Proposals(objectness, boxes, weights, features, centres, strides, mask_features)
+        levels = self._levels(maps)
+        objectness, boxes, weights, centres, strides = [], [], [], [], []
+        for scale, (stride, level) in zip(self.level_scale, levels.items(), strict=True):
+            tower = self.tower(level)
+            places = _centres(stride, level)
+            objectness.append(self.objectness(tower).float().flatten(1))
+            boxes.append(self._boxes(tower, places, stride, scale, None if distances is None else distances[stride]))
+            weights.append(_rows(self.kernel(self.kernel_tower(level))))
+            centres.append(places)
+            strides.append(places.new_full((len(places),), stride))
+        return Proposals(
+            torch.cat(objectness, 1),
+            torch.cat(boxes, 1),
+            torch.cat(weights, 1),
+            torch.cat(centres),
+            torch.cat(strides),
+            self._mask_features(maps[MASK_STRIDE], levels[STRIDES[0]]),
+        )
 
+    def _levels(self, maps: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Frozen maps -> levels of the pyramid, stride -> (N, width, H/stride, W/stride), the finest first."""
+        levels: dict[int, Tensor] = {}
+        coarser: Tensor | None = None
+        for stride in reversed(STRIDES):
+            level = self.lateral[str(stride)](maps[stride])
+            if coarser is not None:
+                level = level + F.interpolate(coarser, size=level.shape[-2:], mode="nearest")
+            levels[stride], coarser = self.smooth[str(stride)](level), level
+        return {stride: levels[stride] for stride in STRIDES}
+
+    def _boxes(self, tower: Tensor, centres: Tensor, stride: int, scale: Tensor, distances: Tensor | None) -> Tensor:
+        """Boxes (N, P, 4) in pixels of the P positions of one level."""
+        log = self.box(tower).float() * scale
+        if distances is not None and self.boxes_given:
+            log = log + (distances.float() / stride).clamp(min=SMALLEST_DISTANCE).log()
+        sides = _rows(log.clamp(-LARGEST_LOG, LARGEST_LOG).exp() * stride)
+        return torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
+
+    def _mask_features(self, frozen: Tensor, finest: Tensor) -> Tensor:
+        """Frozen map (N, C, h, w) and finest level of the pyramid -> (N, M, h, w)."""
+        fine, coarse = self.mask_fine(frozen), self.mask_coarse(finest)
+        features: Tensor = self.mask_out(fine + F.interpolate(coarse, fine.shape[-2:], mode="bilinear"))
+        return features
+
+    # --- masks -----------------------------------------------------------------------------------------------------
     def draw(self, mask_features: Tensor, weights: Tensor, boxes: Tensor) -> Tensor:
-        """Draw the masks of proposals of one frame.
+        """Draw the masks of K proposals of one frame, each with a network of its own.
 
         Args:
             mask_features: (M, h, w).
-            weights: (K, D).
+            weights: (K, D) weights of the networks: for each layer its matrix, row by row, then its bias.
             boxes: (K, 4) in pixels.
 
         Returns:
             (K, h, w) logits, float32.
         """
-        weights, mask_features = weights.float(), mask_features.float()
         count, (height, width) = len(weights), mask_features.shape[-2:]
-        grid_x = (torch.arange(width, device=weights.device) + 0.5) * MASK_STRIDE
-        grid_y = (torch.arange(height, device=weights.device) + 0.5) * MASK_STRIDE
-        centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=1.0)
-        x = ((grid_x - centre[:, :1]) / size[:, :1]).clamp(-4, 4)
-        y = ((grid_y - centre[:, 1:]) / size[:, 1:]).clamp(-4, 4)
-        places = torch.stack([x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], 1).flatten(2)
-        features = mask_features.flatten(1)
-        at = 0
-        out: Tensor | None = None
-        for layer, (outputs, inputs) in enumerate(self.shapes):
-            weight = weights[:, at : at + outputs * inputs].view(count, outputs, inputs)
-            at += outputs * inputs
-            bias = weights[:, at : at + outputs, None]
-            at += outputs
-            if layer == 0:
-                # The maps are shared, only the coordinates differ between the candidates.
-                shared = weight[..., : self.mask_width].flatten(0, 1) @ features.to(weight.dtype)
-                out = shared.view(count, outputs, -1) + weight[..., self.mask_width :] @ places.to(weight.dtype) + bias
-            else:
-                assert out is not None
-                out = torch.baddbmm(bias, weight, out)
-            if layer < len(self.shapes) - 1:
-                out = F.relu(out, inplace=True)
-        assert out is not None
-        return out[:, 0].view(count, height, width).float()
+        (first, first_bias), *others = self._layers(weights.float())
+        # The features are shared; only the coordinates differ between the candidates.
+        shared, own = first.split([self.mask_width, 2], -1)
+        x = (shared.flatten(0, 1) @ mask_features.float().flatten(1)).view(count, -1, height * width)
+        x = x + own @ _coordinates(boxes, height, width) + first_bias
+        for weight, bias in others:
+            x = torch.baddbmm(bias, weight, F.relu(x, inplace=True))
+        return x[:, 0].view(count, height, width).float()  # type: ignore[no-any-return]
+
+    def _layers(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(K, D) weights -> matrix (K, outputs, inputs) and bias (K, outputs, 1) of each layer."""
+        sizes = [size for outputs, inputs in self.shapes for size in (outputs * inputs, outputs)]
+        parts = iter(weights.split(sizes, 1))
+        return [(next(parts).unflatten(1, shape), next(parts)[..., None]) for shape in self.shapes]
 
     def select(self, proposals: Proposals, frame: int, count: int = 24, overlap: float = 0.65) -> Candidates:
-        """The surest proposals of a frame that do not repeat each other, as candidates with masks."""
+        """The surest proposals of a frame that do not repeat each other, as candidates with masks.
+
+        Args:
+            proposals: what `forward` returned.
+            frame: index of the frame.
+            count: largest number of candidates K.
+            overlap: intersection over union of boxes or masks above which the less sure proposal repeats the other.
+        """
         scores = proposals.objectness[frame].sigmoid()
-        top = scores.topk(min(4 * count, len(scores)))
-        kept = distinct(box_overlaps(proposals.boxes[frame, top.indices]), overlap)[: 2 * count]
-        positions = top.indices[kept]
-        boxes, weights = proposals.boxes[frame, positions], proposals.weights[frame, positions]
-        logits = self.draw(proposals.mask_features[frame], weights, boxes)
+        surest = scores.topk(min(4 * count, len(scores))).indices
+        kept = distinct(box_overlaps(proposals.boxes[frame, surest]), overlap)[: 2 * count]
+        positions = surest[kept]
+        boxes = proposals.boxes[frame, positions]
+        logits = self.draw(proposals.mask_features[frame], proposals.weights[frame, positions], boxes)
         kept = distinct(mask_overlaps(logits > 0), overlap)[:count]
         positions = positions[kept]
-        return Candidates(
-            positions, scores[positions], boxes[kept], logits[kept], proposals.features[frame, positions].float()
-        )
+        return Candidates(positions, scores[positions], boxes[kept], logits[kept])
+
+
+def _rows(level: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, h * w, C)."""
+    return level.flatten(2).transpose(1, 2)
+
+
+def _centres(stride: int, level: Tensor) -> Tensor:
+    """(h * w, 2) x and y, in pixels, of the positions of a level (N, C, h, w)."""
+    height, width = level.shape[-2:]
+    y, x = torch.meshgrid(
+        (torch.arange(height, device=level.device) + 0.5) * stride,
+        (torch.arange(width, device=level.device) + 0.5) * stride,
+        indexing="ij",
+    )
+    return torch.stack([x, y], -1).flatten(0, 1)
+
+
+def _coordinates(boxes: Tensor, height: int, width: int) -> Tensor:
+    """(K, 2, height * width) x and y of a mask's positions, relative to each box: 0 in its centre, 1 a width away."""
+    x = (torch.arange(width, device=boxes.device) + 0.5) * MASK_STRIDE
+    y = (torch.arange(height, device=boxes.device) + 0.5) * MASK_STRIDE
+    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_BOX)
+    x = ((x - centre[:, :1]) / size[:, :1]).clamp(-FARTHEST, FARTHEST)
+    y = ((y - centre[:, 1:]) / size[:, 1:]).clamp(-FARTHEST, FARTHEST)
+    return torch.stack([x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], 1).flatten(2)
 
 
 def distinct(overlaps: Tensor, limit: float) -> Tensor:
-    """Indices that stay when each one removes the later ones that it overlaps by more than the limit."""
+    """Indices that stay when each one removes the later ones that it overlaps by more than the limit.
+
+    Args:
+        overlaps: (A, A) intersections over union.
+        limit: largest overlap of two that stay.
+
+    Returns:
+        int64 indices in ascending order. On the meta device, where costs are counted without values, all of them.
+    """
+    if overlaps.is_meta:
+        return torch.arange(len(overlaps), device=overlaps.device)
     repeats = (overlaps > limit).cpu().numpy()
-    alive = [True] * len(repeats)
-    kept = []
-    for i in range(len(repeats)):
-        if alive[i]:
-            kept.append(i)
-            for j in repeats[i].nonzero()[0]:
-                alive[j] = False
-    return torch.tensor(kept, dtype=torch.int64, device=overlaps.device)
+    stays = np.ones(len(repeats), dtype=bool)
+    for index in range(len(repeats)):
+        if stays[index]:
+            stays[index + 1 :] &= ~repeats[index, index + 1 :]
+    return torch.from_numpy(stays.nonzero()[0]).to(overlaps.device)
 
 
 def box_overlaps(boxes: Tensor, others: Tensor | None = None) -> Tensor:
-    """Intersection over union of boxes (A, 4) and (B, 4): (A, B)."""
+    """Intersection over union of boxes.
+
+    Args:
+        boxes: (A, 4) left, top, right and bottom in pixels.
+        others: (B, 4); None for `boxes` themselves.
+
+    Returns:
+        (A, B) in [0, 1].
+    """
     others = boxes if others is None else others
     low = torch.maximum(boxes[:, None, :2], others[None, :, :2])
     high = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
@@ -246,7 +298,15 @@ def box_overlaps(boxes: Tensor, others: Tensor | None = None) -> Tensor:
 
 
 def mask_overlaps(masks: Tensor, others: Tensor | None = None) -> Tensor:
-    """Intersection over union of masks (A, h, w) and (B, h, w) bool: (A, B)."""
+    """Intersection over union of masks.
+
+    Args:
+        masks: (A, h, w) bool.
+        others: (B, h, w) bool; None for `masks` themselves.
+
+    Returns:
+        (A, B) in [0, 1]; 0 for two empty masks.
+    """
     first = masks.flatten(1).float()
     second = first if others is None else others.flatten(1).float()
     both = first @ second.T

@@ -8,23 +8,27 @@ candidates, (h, w) positions of their masks, a quarter of the frame's (H, W) pix
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.candidates import Candidates
+from vlp_rvos.models.candidates import STRIDES, Candidates
 
-__all__ = ["Descriptors", "FrameMaps", "FrameThings", "describe", "descriptor_widths"]
+__all__ = ["MOTION", "PARTS", "Descriptors", "FrameMaps", "FrameThings", "describe", "descriptor_widths"]
 
-#: parts along each side of a candidate's box
+#: Number of parts along each side of a candidate's box.
 PARTS = 4
-#: vertical thirds of a candidate, whose colours are described one by one
+#: Number of horizontal bands of a candidate whose colours are described one by one.
 BANDS = 3
-GEOMETRY = 12
-COLOURS = 3 * (2 + BANDS)
-MOTION = 7
+#: Numbers that describe place and size, colours, and motion.
+GEOMETRY, COLOURS, MOTION = 12, 3 * (2 + BANDS), 7
+#: Smallest number of positions, and smallest side as a share of the frame, that something is divided by or grown from.
+SMALLEST_COVER, SMALLEST_SIDE = 1e-4, 0.03
+#: Largest ratio of a box's sides that is told apart from larger ones.
+LARGEST_ASPECT = 20
 
 
 @dataclass
@@ -36,10 +40,14 @@ class Descriptors:
         names: (K, 2, d_s) what the classes seen inside the mask are called, in the shared space: the classes of the
             image stem, and those of the detector.
         classes: (K, 80) strongest and mean probabilities of the detector's classes inside the mask, averaged.
-        geometry: (K, 12) place and size, relative to the frame.
-        colours: (K, 15) means and deviations of red, green and blue, and the means of the vertical thirds.
-        surroundings: (K, C') means of the maps around the mask.
-        parts: (K, 16, C'') means of fine maps in the cells of a grid over the box.
+        geometry: (K, 12) left, top, right and bottom of the box in [-1, 1], its width and height as shares of the
+            frame's, x and y of the mask's centre in [-1, 1], its area as a share of the frame, a logarithm of the area,
+            its share of the box, and a logarithm of the box's width over its height.
+        colours: (K, 15) means of red, green and blue, twice their deviations, and the means of the upper, middle and
+            lower third of the box.
+        surroundings: (K, C') means of the maps of stride 16 around the mask, and the strongest classes there.
+        parts: (K, 16, C'') means of the maps of stride 8 in the cells of a grid over the box, and how much of each cell
+            the mask covers.
         motion: (K, 7) how the candidate moves through the frames of a clip, see `tracks.follow`; 0 in a single frame.
     """
 
@@ -52,30 +60,23 @@ class Descriptors:
     parts: Tensor
     motion: Tensor
 
-    def select(self, rows: Tensor) -> Descriptors:
-        """The descriptions of some of the candidates."""
-        return Descriptors(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    @staticmethod
-    def join(parts: list[Descriptors]) -> Descriptors:
-        """One after another."""
-        return Descriptors(
-            **{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Descriptors)}
-        )
+    def as_batch(self) -> Descriptors:
+        """The same descriptions with an axis for pictures in front, (1, K, ...), as `Choice` takes them."""
+        return Descriptors(**{name: value[None] for name, value in vars(self).items()})
 
 
 #: The candidates of one frame, and what is known of them.
-FrameThings = tuple[Candidates, "Descriptors"]
+FrameThings: TypeAlias = tuple[Candidates, Descriptors]
 
 
 @dataclass
 class FrameMaps:
-    """The frozen maps of one frame, float32.
+    """The frozen maps of one frame, float32, for the strides 8, 16 and 32.
 
     Attributes:
         pixels: (3, h, w) RGB in [0, 1], at the size of the masks.
         stem: stride -> (C, H/stride, W/stride) maps of the image stem.
-        named: (d_s, H/32, W/32) class names of the stem, see `MiniBackbone.stem_maps`.
+        named: (d_s, H/32, W/32) class names of the stem, see `FrameTokens.named`.
         hidden: stride -> (128, H/stride, W/stride) maps of the detector.
         classes: stride -> (80, H/stride, W/stride) probabilities of the detector's classes.
     """
@@ -88,7 +89,14 @@ class FrameMaps:
 
 
 def descriptor_widths(stem: Mapping[int, int], hidden: int, classes: int, shared: int) -> dict[str, int]:
-    """Number of channels of each field of `Descriptors`."""
+    """Number of channels of each field of `Descriptors`; of `names`, of both names together.
+
+    Args:
+        stem: channels of the image stem's maps, by stride.
+        hidden: channels of the detector's maps.
+        classes: number of the detector's classes.
+        shared: width d_s of the shared space.
+    """
     return {
         "looks": stem[8] + stem[16] + stem[32] + 3 * hidden,
         "names": 2 * shared,
@@ -109,48 +117,62 @@ def describe(maps: FrameMaps, class_names: Tensor, masks: Tensor) -> Descriptors
         class_names: (80, d_s) sentence features of the names of the detector's classes.
         masks: (K, h, w) masks in [0, 1]; an empty one is described as if it filled the frame.
     """
-    count = len(masks)
     masks = masks.float()
     masks = torch.where(masks.sum((1, 2), keepdim=True) > 0, masks, 1.0)
     boxes = _boxes(masks)
-    ring = _ring(masks, boxes)
-    at = {stride: F.interpolate(masks[None], maps.stem[stride].shape[-2:], mode="area")[0] for stride in (8, 16, 32)}
-    looks = [_mean(maps.stem[s], at[s]) for s in (8, 16, 32)] + [_mean(maps.hidden[s], at[s]) for s in (8, 16, 32)]
-    named = _mean(maps.named, at[32])
-    strongest = torch.stack([_strongest(maps.classes[s], at[s]) for s in (8, 16, 32)]).amax(0)
-    mean = torch.stack([_mean(maps.classes[s], at[s]) for s in (8, 16, 32)]).mean(0)
+    resized = {stride: _resize(masks, maps.stem[stride]) for stride in STRIDES}
+    looks = [_mean(level[stride], resized[stride]) for level in (maps.stem, maps.hidden) for stride in STRIDES]
+    strongest = torch.stack([_strongest(maps.classes[stride], resized[stride]) for stride in STRIDES]).amax(0)
+    mean = torch.stack([_mean(maps.classes[stride], resized[stride]) for stride in STRIDES]).mean(0)
     classes = (strongest + mean) / 2
-    weights = classes.pow(2) / classes.pow(2).sum(-1, keepdim=True).clamp(min=1e-6)
-    confidence = classes.amax(-1, keepdim=True)
-    detected = weights @ class_names * confidence
-    ring16 = F.interpolate(ring[None], maps.stem[16].shape[-2:], mode="area")[0]
-    around = torch.cat(
-        [_mean(m, ring16) for m in (maps.stem[16], maps.hidden[16])] + [_strongest(maps.classes[16], ring16)], -1
-    )
     return Descriptors(
         torch.cat(looks, -1),
-        torch.stack([named, detected], 1),
+        torch.stack([_mean(maps.named, resized[32]), _name(classes, class_names)], 1),
         classes,
         _geometry(masks, boxes),
         _colours(maps.pixels, masks, boxes),
-        around,
+        _surroundings(maps, masks, boxes),
         _parts(maps, masks, boxes),
-        masks.new_zeros(count, MOTION),
+        masks.new_zeros(len(masks), MOTION),
     )
 
 
+def _resize(masks: Tensor, level: Tensor) -> Tensor:
+    """Masks (K, h, w) -> shares (K, h', w') of the positions of a level (C, h', w') that they cover."""
+    return F.interpolate(masks[None], level.shape[-2:], mode="area")[0]
+
+
 def _mean(values: Tensor, masks: Tensor) -> Tensor:
-    """(C, h, w) values and (K, h, w) masks -> (K, C)."""
+    """(C, h, w) values and (K, h, w) masks -> (K, C) means inside; 0 where a mask is empty."""
     flat = masks.flatten(1)
-    return (flat @ values.flatten(1).T) / flat.sum(1, keepdim=True).clamp(min=1e-4)
+    return (flat @ values.flatten(1).T) / flat.sum(1, keepdim=True).clamp(min=SMALLEST_COVER)
 
 
 def _strongest(values: Tensor, masks: Tensor) -> Tensor:
-    """(C, h, w) positive values and (K, h, w) masks -> (K, C) largest values inside; 0 where a mask is empty."""
-    inside = (masks > 0.5 * masks.flatten(1).amax(1)[:, None, None]).flatten(1)
-    flat = values.flatten(1)
-    # Nothing is around a candidate that fills the frame.
-    return torch.stack([flat[:, rows].amax(1) if rows.any() else flat.new_zeros(len(flat)) for rows in inside])
+    """(C, h, w) positive values and (K, h, w) masks -> (K, C) largest values inside; 0 where a mask is empty.
+
+    Inside is what a mask covers by more than half of what it covers of any position.
+    """
+    inside = (masks > 0.5 * masks.amax((1, 2), keepdim=True)).flatten(1)
+    return (values.flatten(1) * inside[:, None]).amax(-1)
+
+
+def _name(classes: Tensor, class_names: Tensor) -> Tensor:
+    """Probabilities (K, 80), names (80, d_s) -> (K, d_s) names of the likeliest classes, as long as they are sure."""
+    weights = classes.pow(2) / classes.pow(2).sum(-1, keepdim=True).clamp(min=1e-6)
+    return weights @ class_names * classes.amax(-1, keepdim=True)
+
+
+def _surroundings(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
+    """(K, C') means of the maps of stride 16, and the strongest classes, around each mask."""
+    ring = _resize(_ring(masks, boxes), maps.stem[16])
+    means = [_mean(level[16], ring) for level in (maps.stem, maps.hidden)]
+    return torch.cat([*means, _strongest(maps.classes[16], ring)], -1)
+
+
+def _centres(length: int, like: Tensor) -> Tensor:
+    """Middles of `length` rows or columns of a frame, as shares of its side."""
+    return (torch.arange(length, device=like.device) + 0.5) / length
 
 
 def _boxes(masks: Tensor) -> Tensor:
@@ -165,60 +187,59 @@ def _boxes(masks: Tensor) -> Tensor:
 
 
 def _ring(masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, h, w): what lies in a box twice as large, but not in the mask."""
+    """(K, h, w): what lies in a box twice as large as each mask's, but not in the mask."""
     height, width = masks.shape[-2:]
-    half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0.03)
+    half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_SIDE)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    x = (torch.arange(width, device=masks.device) + 0.5) / width
-    y = (torch.arange(height, device=masks.device) + 0.5) / height
-    inside_x = ((x - centre[:, :1]).abs() <= half[:, :1]).float()
-    inside_y = ((y - centre[:, 1:]).abs() <= half[:, 1:]).float()
+    inside_x = ((_centres(width, masks) - centre[:, :1]).abs() <= half[:, :1]).float()
+    inside_y = ((_centres(height, masks) - centre[:, 1:]).abs() <= half[:, 1:]).float()
     return inside_y[:, :, None] * inside_x[:, None] * (1 - masks)
 
 
 def _geometry(masks: Tensor, boxes: Tensor) -> Tensor:
+    """(K, GEOMETRY) place and size of masks (K, h, w) with boxes (K, 4), as `Descriptors.geometry`."""
     height, width = masks.shape[-2:]
     size = boxes[:, 2:] - boxes[:, :2]
     area = masks.mean((1, 2))
-    x = (torch.arange(width, device=masks.device) + 0.5) / width
-    y = (torch.arange(height, device=masks.device) + 0.5) / height
-    total = masks.sum((1, 2)).clamp(min=1e-4)
-    centre_x, centre_y = (masks.sum(1) @ x) / total, (masks.sum(2) @ y) / total
+    total = masks.sum((1, 2)).clamp(min=SMALLEST_COVER)
+    centre_x = (masks.sum(1) @ _centres(width, masks)) / total
+    centre_y = (masks.sum(2) @ _centres(height, masks)) / total
     fill = area / size.prod(-1).clamp(min=1e-6)
     log_area = area.clamp(min=1e-5).log() / 4 + 1
-    aspect = (size[:, 0] * width / (size[:, 1] * height).clamp(min=1e-4)).clamp(0.05, 20).log() / 2
-    return torch.cat(
-        [boxes * 2 - 1, size, torch.stack([centre_x * 2 - 1, centre_y * 2 - 1, area, log_area, fill, aspect], 1)], 1
-    )
+    aspect = (size[:, 0] * width / (size[:, 1] * height).clamp(min=1e-4)).clamp(1 / LARGEST_ASPECT, LARGEST_ASPECT)
+    numbers = [centre_x * 2 - 1, centre_y * 2 - 1, area, log_area, fill, aspect.log() / 2]
+    return torch.cat([boxes * 2 - 1, size, torch.stack(numbers, 1)], 1)
 
 
 def _colours(pixels: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
+    """(K, COLOURS) colours of pixels (3, h, w) inside masks (K, h, w), as `Descriptors.colours`."""
     mean = _mean(pixels, masks)
     deviation = (_mean(pixels.square(), masks) - mean.square()).clamp(min=0).sqrt()
-    height = masks.shape[-2]
-    y = (torch.arange(height, device=masks.device) + 0.5) / height
+    y = _centres(masks.shape[-2], masks)
     relative = (y[None] - boxes[:, 1:2]) / (boxes[:, 3:] - boxes[:, 1:2]).clamp(min=1e-4)
     bands = []
     for band in range(BANDS):
         rows = ((relative >= band / BANDS) & (relative < (band + 1) / BANDS)).float()
         part = masks * rows[:, :, None]
+        # A band without a pixel is described by the whole mask.
         empty = part.sum((1, 2), keepdim=True) <= 0
         bands.append(_mean(pixels, torch.where(empty, masks, part)))
     return torch.cat([mean, deviation * 2, *bands], 1)
 
 
 def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, PARTS**2, C): bilinear samples of the fine maps in a grid over each box, and the mask there."""
-    count = len(masks)
-    steps = (torch.arange(2 * PARTS, device=masks.device) + 0.5) / (2 * PARTS)
+    """(K, PARTS**2, C''): the maps of stride 8 in the cells of a grid over each box, and how much the mask covers.
+
+    Each cell is the mean of 2 x 2 bilinear samples.
+    """
+    steps = _centres(2 * PARTS, masks)
     extent = boxes[:, 2:] - boxes[:, :2]
     x, y = boxes[:, :1] + steps * extent[:, :1], boxes[:, 1:2] + steps * extent[:, 1:]
     grid = torch.stack(
         [x[:, None].expand(-1, 2 * PARTS, -1) * 2 - 1, y[:, :, None].expand(-1, -1, 2 * PARTS) * 2 - 1], -1
     )
     fine = torch.cat([maps.stem[8], maps.hidden[8]])[None]
-    flat = grid.reshape(1, count * 2 * PARTS, 2 * PARTS, 2)
-    sampled = F.grid_sample(fine, flat, align_corners=False)[0].unflatten(1, (count, 2 * PARTS)).transpose(0, 1)
+    sampled = F.grid_sample(fine, grid.flatten(0, 1)[None], align_corners=False)[0]
+    sampled = sampled.unflatten(1, (len(masks), 2 * PARTS)).transpose(0, 1)
     inside = F.grid_sample(masks[:, None], grid, align_corners=False)
-    cells = F.avg_pool2d(torch.cat([sampled, inside], 1), 2)
-    return cells.flatten(2).transpose(1, 2)
+    return F.avg_pool2d(torch.cat([sampled, inside], 1), 2).flatten(2).transpose(1, 2)

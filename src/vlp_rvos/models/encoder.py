@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -108,7 +109,7 @@ class EmbeddedFrames:
         pyramid: frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
         named: (V, T, d_s, H/32, W/32) names of the classes that the backbone sees, see `FrameTokens`; None where it has
             no classes.
-        things: the candidates of each frame of each video; None where the model proposes none.
+        things: for each video, the candidates of each of its T frames; None where the model proposes none.
     """
 
     tokens: Tensor
@@ -128,9 +129,10 @@ class EmbeddedFrames:
             parts[0].size,
             torch.cat([part.correspondence_features for part in parts], 1),
             {stride: torch.cat([part.pyramid[stride] for part in parts], 1) for stride in parts[0].pyramid},
-            things=None
-            if parts[0].things is None
-            else [[frame for part in parts for frame in (part.things or [])[v]] for v in range(len(parts[0].things))],
+            torch.cat(named, 1) if (named := [part.named for part in parts if part.named is not None]) else None,
+            [list(chain(*clips)) for clips in zip(*things, strict=True)]
+            if (things := [part.things for part in parts if part.things is not None])
+            else None,
         )
 
 
@@ -247,10 +249,9 @@ class ReferenceGuidedEncoder(nn.Module):
 
         pyramid = {stride: of_clips(level) for stride, level in embedded.pyramid.items()}
         tokens, correspondence = of_clips(embedded.tokens), of_clips(embedded.correspondence_features)
-        size, named = (images.shape[-2], images.shape[-1]), embedded.named
-        return EmbeddedFrames(
-            tokens, embedded.grid, size, correspondence, pyramid, None if named is None else of_clips(named)
-        )
+        named = None if embedded.named is None else of_clips(embedded.named)
+        size = (images.shape[-2], images.shape[-1])
+        return EmbeddedFrames(tokens, embedded.grid, size, correspondence, pyramid, named)
 
     def forward(
         self,

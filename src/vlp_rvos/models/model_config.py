@@ -71,7 +71,8 @@ class ModelConfig:
         presence: whether the model predicts if the target is in each frame and in the clip.
         presence_width: hidden width of the presence head; 0 stands for `width`.
         candidates: largest number of separate things that are proposed in a frame, among which the words choose; 0
-            leaves out the candidate path, and the dense head alone decides. [D]
+            leaves out the candidate path, and the dense head alone decides. It needs `score_map`, `presence` and a
+            backbone that names classes (`mini`). [D]
         tune_backbone: whether the layers of both towers, which the method keeps frozen, are trained as well.
         memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
         memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame.
@@ -136,6 +137,10 @@ class ModelConfig:
         )
         even = self.attention != "cube_frame" or self.str_heads % 2 == 0
         _require(even, f"str_heads is {self.str_heads}: cube_frame attention splits the heads, so it must be even")
+        _require(
+            not self.candidates or (self.score_map and self.presence),
+            f"candidates {self.candidates} need score_map and presence, which are evidence for the choice among them",
+        )
         if self.shallow:
             fits = len(self.shallow_layers) == self.str_blocks
             _require(

@@ -1,7 +1,7 @@
 """Follow the candidates of the frames of a clip, so that each thing of the clip is one candidate. [D]
 
 `[D]` marks our own decisions; `docs/method.md` explains the marks. Shapes: T frames, K candidates of a frame, N
-tracks, (h, w) positions of the masks.
+tracks, (h, w) positions of the masks, C channels of the looks.
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.candidates import Candidates, box_overlaps
-from vlp_rvos.models.descriptors import MOTION, Descriptors
+from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps
+from vlp_rvos.models.descriptors import MOTION, Descriptors, FrameThings
 
-__all__ = ["Tracks", "follow", "similarity"]
+__all__ = ["Tracks", "follow", "look_of", "match", "similarity"]
 
-#: logit of a mask where a track is not seen
+#: Logit of a mask where a track is not seen.
 ABSENT = -8.0
-#: similarity below which two candidates are not the same thing
-LEAST = 0.35
+#: Similarity below which two candidates are not the same thing.
+LEAST_SIMILARITY = 0.35
+#: Weights of the overlap of boxes, of the looks, and of the distance between the boxes' centres.
+OVERLAP_WEIGHT, LOOK_WEIGHT, DISTANCE_WEIGHT = 0.5, 0.5, 0.4
+#: Boxes are compared in thousandths of the frame, so that areas are far above the smallest one of `box_overlaps`.
+BOX_SCALE = 1000
+#: Movements are multiplied by this number, so that usual ones are near 1.
+MOVEMENT_SCALE = 4
+#: Largest factor by which a thing is said to have grown or shrunk.
+LARGEST_GROWTH = 20
 
 
 @dataclass
@@ -44,16 +52,21 @@ class Tracks:
 
 
 def similarity(boxes: Tensor, looks: Tensor, other_boxes: Tensor, other_looks: Tensor) -> Tensor:
-    """How likely candidates are the same things: (A, 4), (A, C), (B, 4), (B, C) -> (A, B), at most 1.
+    """How likely candidates are the same things: overlap of boxes and likeness of looks, less the distance.
 
-    Boxes are shares of the frame, looks have length 1. Half of it is the overlap of the boxes, half the looks; it falls
-    with the distance of the boxes' centres.
+    Args:
+        boxes: (A, 4) left, top, right and bottom as shares of the frame.
+        looks: (A, C) of length 1, see `look_of`.
+        other_boxes: (B, 4).
+        other_looks: (B, C).
+
+    Returns:
+        (A, B), at most 1.
     """
-    overlap = box_overlaps(boxes * 1000, other_boxes * 1000)
+    overlap = box_overlaps(boxes * BOX_SCALE, other_boxes * BOX_SCALE)
     centre, other = (boxes[:, :2] + boxes[:, 2:]) / 2, (other_boxes[:, :2] + other_boxes[:, 2:]) / 2
-    away = torch.cdist(centre, other)
     alike = (looks @ other_looks.T).clamp(min=0)
-    return 0.5 * overlap + 0.5 * alike - 0.4 * away
+    return OVERLAP_WEIGHT * overlap + LOOK_WEIGHT * alike - DISTANCE_WEIGHT * torch.cdist(centre, other)
 
 
 def look_of(descriptors: Descriptors) -> Tensor:
@@ -61,12 +74,23 @@ def look_of(descriptors: Descriptors) -> Tensor:
     return F.normalize(F.layer_norm(descriptors.looks, descriptors.looks.shape[-1:]), dim=-1)
 
 
-def match(similar: Tensor, least: float = LEAST) -> list[tuple[int, int]]:
-    """Pairs (row, column), the most similar first, each row and column once."""
+def match(similar: Tensor, least: float = LEAST_SIMILARITY) -> list[tuple[int, int]]:
+    """Pair rows with columns, the most similar first.
+
+    Args:
+        similar: (A, B) similarities.
+        least: smallest similarity of a pair.
+
+    Returns:
+        Pairs (row, column), each row and column at most once. On the meta device, where costs are counted without
+        values, each row with the column of the same index.
+    """
+    if similar.is_meta:
+        return [(index, index) for index in range(min(similar.shape))]
     values = similar.cpu().numpy().copy()
-    pairs = []
-    while values.size and (best := values.argmax()) is not None:
-        row, column = divmod(int(best), values.shape[1])
+    pairs: list[tuple[int, int]] = []
+    while values.size:
+        row, column = divmod(int(values.argmax()), values.shape[1])
         if values[row, column] < least:
             break
         pairs.append((row, column))
@@ -74,64 +98,111 @@ def match(similar: Tensor, least: float = LEAST) -> list[tuple[int, int]]:
     return pairs
 
 
-def follow(frames: Sequence[tuple[Candidates, Descriptors]], count: int) -> Tracks:
-    """Join the candidates of consecutive frames into at most `count` tracks."""
-    members: list[dict[int, int]] = []
-    last: list[tuple[int, int]] = []
-    height, width = frames[0][0].mask_logits.shape[-2:]
-    scale = torch.tensor([width, height, width, height], dtype=torch.float32) * 4
-    boxes = [candidates.boxes.float().cpu() / scale for candidates, _ in frames]
-    looks = [look_of(descriptors).cpu() for _, descriptors in frames]
-    for t in range(len(frames)):
-        found: set[int] = set()
-        if members and len(boxes[t]):
-            own = torch.stack([boxes[f][k] for f, k in last])
-            own_looks = torch.stack([looks[f][k] for f, k in last])
-            for track, k in match(similarity(own, own_looks, boxes[t], looks[t])):
-                members[track][t] = k
-                last[track] = (t, k)
-                found.add(k)
-        for k in range(len(boxes[t])):
-            if k not in found:
-                members.append({t: k})
-                last.append((t, k))
-    sure = [sum(float(frames[t][0].objectness[k]) for t, k in track.items()) / len(frames) for track in members]
-    order = sorted(range(len(members)), key=lambda i: -sure[i])[:count]
-    device = frames[0][0].mask_logits.device
-    logits = torch.full((len(frames), len(order), height, width), ABSENT, device=device)
-    seen = torch.zeros(len(frames), len(order), dtype=torch.bool, device=device)
-    for n, i in enumerate(order):
-        for t, k in members[i].items():
-            logits[t, n], seen[t, n] = frames[t][0].mask_logits[k], True
-    rows = [[(t, k) for t, k in members[i].items()] for i in order]
-    joined = {
-        field.name: torch.stack(
-            [torch.stack([getattr(frames[t][1], field.name)[k] for t, k in row]).mean(0) for row in rows]
-        )
+def follow(frames: Sequence[FrameThings], count: int) -> Tracks:
+    """Join the candidates of consecutive frames into tracks. No gradients go through boxes and probabilities.
+
+    Args:
+        frames: candidates of each of the T frames, at least one, and what is known of them.
+        count: largest number of tracks N; the surest stay.
+    """
+    candidates, descriptors = [frame[0] for frame in frames], [frame[1] for frame in frames]
+    height, width = candidates[0].mask_logits.shape[-2:]
+    size = torch.tensor([width, height, width, height], device=candidates[0].boxes.device) * float(MASK_STRIDE)
+    boxes = [frame.boxes.detach().float() / size for frame in candidates]
+    index = _connect(boxes, [look_of(frame).detach() for frame in descriptors])
+    index, objectness = _sort(index, [frame.objectness.detach() for frame in candidates])
+    index, seen = index[:, :count], index[:, :count] >= 0
+    mask_logits = torch.where(
+        seen[..., None, None], _gather([frame.mask_logits for frame in candidates], index), ABSENT
+    )
+    places = _gather(boxes, index)
+    first, last = _first(places, seen), _first(places.flip(0), seen.flip(0))
+    means = {
+        field.name: _mean([getattr(frame, field.name) for frame in descriptors], index)
         for field in fields(Descriptors)
         if field.name != "motion"
     }
-    descriptors = Descriptors(**joined, motion=_motion(rows, boxes, len(frames)).to(device))
-    return Tracks(
-        logits,
-        seen,
-        torch.tensor([sure[i] for i in order], device=device),
-        descriptors,
-        torch.stack([boxes[last[i][0]][last[i][1]] for i in order]),
-    )
+    return Tracks(mask_logits, seen, objectness[:count], Descriptors(**means, motion=_motion(first, last, seen)), last)
 
 
-def _motion(rows: list[list[tuple[int, int]]], boxes: list[Tensor], length: int) -> Tensor:
-    """(N, MOTION): way to the right and down, growth, the same relative to the other things, and how long it is seen."""
-    found = torch.zeros(len(rows), MOTION)
-    for n, row in enumerate(rows):
-        (t0, k0), (t1, k1) = row[0], row[-1]
-        first, final = boxes[t0][k0], boxes[t1][k1]
-        if t1 > t0:
-            way = ((final[:2] + final[2:]) - (first[:2] + first[2:])) / 2
-            growth = ((final[2:] - final[:2]).prod() / (first[2:] - first[:2]).prod().clamp(min=1e-5)).clamp(0.05, 20)
-            found[n, :3] = torch.tensor([way[0] * 4, way[1] * 4, float(growth.log())])
-        found[n, 6] = len(row) / length if length > 1 else 0.0
-    if length > 1:
-        found[:, 3:6] = found[:, :3] - found[:, :3].median(0).values
-    return found
+def _connect(boxes: Sequence[Tensor], looks: Sequence[Tensor]) -> Tensor:
+    """Pair the candidates of each frame with the tracks so far; each one that is left over begins a track.
+
+    Args:
+        boxes: (K, 4) as shares of the frame, for each of T frames.
+        looks: (K, C) of length 1, for each frame.
+
+    Returns:
+        (T, N) int64 index of each track's candidate in each frame, -1 where the track is not seen.
+    """
+    members: list[dict[int, int]] = []
+    # Where each track was seen last, and what it looked like.
+    last_boxes, last_looks = boxes[0][:0], looks[0][:0]
+    for t, (here, looking) in enumerate(zip(boxes, looks, strict=True)):
+        pairs = match(similarity(last_boxes, last_looks, here, looking))
+        tracks, rows = [track for track, _ in pairs], [row for _, row in pairs]
+        new = sorted(set(range(len(here))).difference(rows))
+        for track, row in pairs:
+            members[track][t] = row
+        members += [{t: row} for row in new]
+        last_boxes[tracks], last_looks[tracks] = here[rows], looking[rows]
+        last_boxes, last_looks = torch.cat([last_boxes, here[new]]), torch.cat([last_looks, looking[new]])
+    table = [[member.get(t, -1) for member in members] for t in range(len(boxes))]
+    return torch.tensor(table, dtype=torch.int64, device=boxes[0].device)
+
+
+def _sort(index: Tensor, objectness: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The tracks (T, N), the surest first, and their mean probabilities (N,) of being a thing over all frames."""
+    # In double precision, so that the order does not depend on rounding.
+    shown = torch.where(index >= 0, _gather(objectness, index).double(), 0.0)
+    sure, order = (_sum(shown) / len(index)).sort(descending=True, stable=True)
+    return index[:, order], sure.float()
+
+
+def _gather(frames: Sequence[Tensor], index: Tensor) -> Tensor:
+    """Values (K, ...) of each frame -> (T, N, ...) values of the tracks; any value where a track is not seen."""
+    return torch.stack([values[rows] for values, rows in zip(frames, index.clamp(min=0), strict=True)])
+
+
+def _mean(frames: Sequence[Tensor], index: Tensor) -> Tensor:
+    """Values (K, ...) of each frame -> (N, ...) means over the frames that show the track."""
+    values = _gather(frames, index)
+    seen = (index >= 0).view(*index.shape, *(1 for _ in values.shape[2:]))
+    return _sum(torch.where(seen, values, 0.0)) / seen.sum(0)
+
+
+def _sum(frames: Tensor) -> Tensor:
+    """(T, ...) -> (...), added one after another, so that frames in which a track is not seen change nothing."""
+    total = frames[0]
+    for frame in frames[1:]:
+        total = total + frame
+    return total
+
+
+def _first(frames: Tensor, seen: Tensor) -> Tensor:
+    """(T, N, ...) values -> (N, ...) those of the first frame in which each track is seen (T, N)."""
+    tracks = torch.arange(seen.shape[1], device=seen.device)
+    return frames[seen.int().argmax(0), tracks]
+
+
+def _motion(first: Tensor, last: Tensor, seen: Tensor) -> Tensor:
+    """How tracks move.
+
+    Args:
+        first: (N, 4) first box, as shares of the frame.
+        last: (N, 4) last box.
+        seen: (T, N) bool.
+
+    Returns:
+        (N, MOTION): way to the right, way down and growth, the same relative to the median of all tracks, and the share
+        of the frames that show the track. All are 0 in a single frame, the first three in a single sighting.
+    """
+    length = len(seen)
+    if length == 1:
+        return first.new_zeros(len(first), MOTION)
+    way = ((last[:, :2] + last[:, 2:]) - (first[:, :2] + first[:, 2:])) / 2 * MOVEMENT_SCALE
+    growth = (last[:, 2:] - last[:, :2]).prod(-1) / (first[:, 2:] - first[:, :2]).prod(-1).clamp(min=1e-5)
+    growth = growth.clamp(1 / LARGEST_GROWTH, LARGEST_GROWTH).log()
+    moves = torch.where((seen.sum(0) > 1)[:, None], torch.cat([way, growth[:, None]], 1), 0.0)
+    shown = seen.sum(0) / length
+    return torch.cat([moves, moves - moves.median(0).values, shown[:, None]], 1)

@@ -17,8 +17,8 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
-from vlp_rvos.models.encoder import EmbeddedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.models.descriptors import FrameThings
+from vlp_rvos.models.encoder import EmbeddedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead
 from vlp_rvos.models.model_config import ModelConfig
@@ -28,7 +28,7 @@ from vlp_rvos.models.reasoning import SpatialTemporalReasoning
 
 __all__ = ["VLPRVOS", "ClipOutput", "TextFeatures"]
 
-#: parameters that are never trained, and belong to no checkpoint
+#: frozen parameters, which belong to no checkpoint
 FROZEN_PREFIXES = ("backbone.", "candidate_path.detector.")
 #: parameters of the backbone that `tune_backbone` trains: the layers of both towers, not the embeddings before them
 TUNED_PREFIXES = ("backbone.vision_blocks.", "backbone.text_blocks.")
@@ -64,7 +64,8 @@ class ClipOutput:
 class VLPRVOS(nn.Module):
     """Referring video object segmentation on a frozen vision-language backbone (arXiv 2405.10610).
 
-    Everything but the backbone is trained; with `config.tune_backbone` the layers of its towers are trained too.
+    Everything but the backbone and the detector of the candidate path is trained; with `config.tune_backbone` the
+    layers of the backbone's towers are trained too.
 
     Args:
         backbone: frozen backbone, which becomes part of the model.
@@ -138,6 +139,8 @@ class VLPRVOS(nn.Module):
     def embed(self, frames: Tensor) -> EmbeddedFrames:
         """The first part of `predict`. It needs no words and treats each frame by itself, so it can be done ahead.
 
+        Candidates are proposed here, so that any number of expressions shares them.
+
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1], as in `forward`.
         """
@@ -190,19 +193,25 @@ class VLPRVOS(nn.Module):
         identities: list[Identities] | None,
     ) -> None:
         """Let the candidates of each video correct what the dense head said of it."""
-        assert self.candidate_path is not None and text.plain is not None
-        assert out.score_logits is not None and out.presence_logits is not None
+        assert self.candidate_path is not None
+        assert text.plain is not None
+        assert out.score_logits is not None
+        assert out.presence_logits is not None
         assert out.clip_presence_logits is not None
+        # The dense head's own outputs stay, because gradients are computed from them.
+        masks, presence, clip_presence = out.mask_logits, out.presence_logits, out.clip_presence_logits
+        out.mask_logits = masks.clone()
+        out.presence_logits, out.clip_presence_logits = presence.clone(), clip_presence.clone()
         out.identities, out.things = [], []
         for video, frames in enumerate(things):
             rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
             chosen = self.candidate_path.choose(
                 frames,
                 text.plain.select(rows),
-                out.mask_logits[rows],
+                masks[rows],
                 out.score_logits[rows],
-                out.presence_logits[rows],
-                out.clip_presence_logits[rows],
+                presence[rows],
+                clip_presence[rows],
                 None if identities is None else identities[video],
             )
             out.mask_logits[rows] = chosen.mask_logits

@@ -32,8 +32,7 @@ class FrameTokens:
         grid: (h, w) of the patch tokens: of the patches, or of squares of them where they are pooled.
         correspondence_features: (N, h*w, C) features of the patches without their positions, by which a patch is found
             again in other frames.
-        pyramid: Frozen feature maps at the stride of the patches and finer, stride -> (N, C, H/stride, W/stride); empty
-            where the backbone has none.
+        pyramid: Frozen feature maps, stride -> (N, C, H/stride, W/stride); empty where the backbone has none.
         named: (N, d_s, H/32, W/32) sentence features of the names of the classes that the backbone sees, weighted by
             their probabilities; None where it has no classes.
     """
@@ -174,6 +173,7 @@ class Backbone(nn.Module, ABC):
         text_projection: Map from the text tower into the shared space.
         tokenizer: Tokenizer of the expressions. None until the first `tokenize`, unless the weights came with one.
         pyramid_widths: Channels of the maps of `FrameTokens.pyramid`, by stride.
+        names_classes: Whether `embed_frames` gives `FrameTokens.named`.
         embedding_cost: Time that `embed_frames` takes on a CPU, relative to the rest of the model of the preset of the
             same name for one expression. 0 where it is short.
     """
@@ -197,6 +197,7 @@ class Backbone(nn.Module, ABC):
     text_projection: nn.Module
     tokenizer: ExpressionTokenizer | None = None
     pyramid_widths: dict[int, int]
+    names_classes: bool = False
     embedding_cost: float = 0.0
 
     # --- words -----------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class MiniBackbone(Backbone):
         self.pools = (1, 2)
         self.vision_width, self.text_width, self.shared_width = config.width, 384, 384
         self.max_words, self.causal = 64, False
-        self.embedding_cost = 3.0
+        self.names_classes, self.embedding_cost = True, 3.0
         # EfficientNet-Lite was trained on (pixel - 127) / 128.
         self.image_mean, self.image_std = (127 / 255,) * 3, (128 / 255,) * 3
 
