@@ -25,6 +25,7 @@ class TinyBackbone(Backbone):
         pools: see `Backbone`; `size_multiple` is the largest square's side.
         causal: give it a text tower like CLIP's (causal; the end token is the sentence) and not like BERT's (mean).
         pyramid: give maps at strides 16, 8 and 4 (needs patch_size 16).
+        named: give these and one at stride 32, and class names there; then `size_multiple` is 32.
         relative_bias: VLMo-like relative position bias in the vision layers.
         layer_scale: VLMo-like layer scale.
         post_norm_text: BERT-like text layers.
@@ -44,6 +45,7 @@ class TinyBackbone(Backbone):
         causal: bool = False,
         pools: tuple[int, ...] = (1,),
         pyramid: bool = False,
+        named: bool = False,
         relative_bias: bool = False,
         layer_scale: bool = False,
         post_norm_text: bool = False,
@@ -58,7 +60,11 @@ class TinyBackbone(Backbone):
         self.vision_width, self.text_width, self.shared_width = vision_width, text_width, shared_width
         self.max_words, self.causal = max_words, causal
         self.image_mean, self.image_std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
-        self.pyramid_widths = {16: 7, 8: 6, 4: 5} if pyramid else {}
+        self.pyramid_widths = {16: 7, 8: 6, 4: 5} if pyramid or named else {}
+        self.names_classes = named
+        if named:
+            self.pyramid_widths = {32: 8, **self.pyramid_widths}
+            self.size_multiple = max(32, self.size_multiple)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.patches = nn.Conv2d(3, vision_width, patch_size, patch_size)
@@ -73,6 +79,7 @@ class TinyBackbone(Backbone):
             self.vision_norm = nn.LayerNorm(vision_width)
             self.vision_projection = nn.Linear(vision_width, shared_width, bias=False)
             self.finer = nn.ModuleDict({str(s): nn.Conv2d(3, c, s, s) for s, c in self.pyramid_widths.items()})
+            self.class_map = nn.Conv2d(3, shared_width, 32, 32) if named else None
             self.bias_scale = nn.Parameter(torch.rand(heads)) if relative_bias else None
 
             self.vocabulary = vocabulary
@@ -112,7 +119,8 @@ class TinyBackbone(Backbone):
         cls = self.cls_token.to(x.dtype).expand(x.shape[0], 1, -1)
         pyramid = {int(stride): convolution(images) for stride, convolution in self.finer.items()}
         tokens = torch.cat([cls, x.flatten(2).transpose(1, 2)], 1)
-        return FrameTokens(tokens, grid, correspondence.flatten(2).transpose(1, 2), pyramid)
+        named = None if self.class_map is None else self.class_map(images)
+        return FrameTokens(tokens, grid, correspondence.flatten(2).transpose(1, 2), pyramid, named)
 
     def vision_bias(self, layer: int, grid: tuple[int, int], extra: int = 0) -> Tensor | None:
         if self.bias_scale is None:

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vlp_rvos.models.candidates import Candidates
+from vlp_rvos.models.descriptors import Descriptors, FrameThings
+from vlp_rvos.models.tracks import ABSENT, Tracks, follow, look_of, match, similarity
+
+#: height and width of the masks; frames are four times as large
+SIZE = (16, 24)
+SIDE = 4
+LOOKS = torch.eye(6) * 3
+
+
+def squares(*things: tuple[int, int, int], objectness: float = 0.5) -> FrameThings:
+    """A frame with square things: number of the look, left and top, in positions of the masks."""
+    count = len(things)
+    logits = torch.full((count, *SIZE), -3.0)
+    boxes = torch.zeros(count, 4)
+    for k, (_, x, y) in enumerate(things):
+        logits[k, y : y + SIDE, x : x + SIDE] = 3
+        boxes[k] = torch.tensor([x, y, x + SIDE, y + SIDE]) * 4.0
+    looks = LOOKS[[look for look, _, _ in things]]
+    others = {name: torch.rand(count, 2) for name in ("classes", "geometry", "colours", "surroundings", "motion")}
+    described = Descriptors(looks=looks, names=torch.rand(count, 2, 3), parts=torch.rand(count, 4, 3), **others)
+    return Candidates(torch.arange(count), torch.full((count,), objectness), boxes, logits), described
+
+
+def looks_of(tracks: Tracks) -> list[int]:
+    return tracks.descriptors.looks.argmax(1).tolist()
+
+
+def lefts(tracks: Tracks, track: int) -> list[int | None]:
+    """Leftmost column of a track's mask in each frame."""
+    inside = tracks.mask_logits[:, track] > 0
+    return [int(mask.any(0).int().argmax()) if mask.any() else None for mask in inside]
+
+
+def test_moving_squares_keep_their_identity() -> None:
+    """Two squares move past each other in rows of their own, and are listed in another order in every second frame."""
+    frames = []
+    for t in range(5):
+        things = [(0, 2 + 3 * t, 2), (1, 14 - 3 * t, 8)]
+        frames.append(squares(*(things[::-1] if t % 2 else things)))
+    tracks = follow(frames, 24)
+    assert tracks.seen.shape == (5, 2)
+    assert tracks.seen.all()
+    assert looks_of(tracks) == [0, 1]
+    assert lefts(tracks, 0) == [2, 5, 8, 11, 14]
+    assert lefts(tracks, 1) == [14, 11, 8, 5, 2]
+    torch.testing.assert_close(tracks.boxes[0], torch.tensor([14 / 24, 2 / 16, 18 / 24, 6 / 16]))
+
+
+def test_things_appear_and_vanish() -> None:
+    frames = [squares((0, 2, 2)), squares((1, 15, 9), (0, 3, 2)), squares((1, 16, 9))]
+    tracks = follow(frames, 24)
+    assert looks_of(tracks) == [0, 1]
+    assert tracks.seen.tolist() == [[True, False], [True, True], [False, True]]
+    assert (tracks.mask_logits[2, 0] == ABSENT).all()
+    assert (tracks.mask_logits[0, 1] == ABSENT).all()
+    # Seen in two of three frames.
+    assert tracks.objectness.tolist() == pytest.approx([0.5 * 2 / 3] * 2)
+    torch.testing.assert_close(tracks.boxes[0], torch.tensor([3 / 24, 2 / 16, 7 / 24, 6 / 16]))
+
+
+def test_a_thing_that_was_hidden_is_found_again() -> None:
+    tracks = follow([squares((0, 2, 2), (1, 15, 9)), squares((1, 15, 9)), squares((1, 15, 9), (0, 4, 2))], 24)
+    assert tracks.seen[:, 1].tolist() == [True, False, True]
+    assert looks_of(tracks) == [1, 0]
+
+
+def test_the_surest_stay() -> None:
+    first, second = squares((0, 2, 2), (1, 15, 9), objectness=0.9), squares((0, 2, 2), (1, 15, 9), objectness=0.9)
+    for candidates, _ in (first, second):
+        candidates.objectness[0] = 0.2
+    tracks = follow([first, second], 1)
+    assert looks_of(tracks) == [1]
+    assert tracks.objectness.tolist() == pytest.approx([0.9])
+
+
+def test_descriptions_are_means_over_the_frames_that_show_the_thing() -> None:
+    frames = [squares((0, 2, 2)), squares((1, 15, 9), (0, 3, 2))]
+    tracks = follow(frames, 24)
+    for name in ("names", "parts", "colours"):
+        value, (first, second) = getattr(tracks.descriptors, name), [getattr(frame[1], name) for frame in frames]
+        torch.testing.assert_close(value[0], (first[0] + second[1]) / 2)
+        torch.testing.assert_close(value[1], second[0])
+
+
+def test_motion() -> None:
+    """One goes to the right, one down, and the third appears late."""
+    frames = [squares((0, 2, 2), (1, 15, 2)), squares((0, 5, 2), (1, 15, 6)), squares((0, 8, 2), (1, 15, 10), (2, 2, 12))]
+    motion = follow(frames, 24).descriptors.motion
+    expected = torch.tensor([[6 / 24 * 4, 0, 0], [0, 8 / 16 * 4, 0], [0, 0, 0]])
+    torch.testing.assert_close(motion[:, :3], expected)
+    torch.testing.assert_close(motion[:, 3:6], expected - expected.median(0).values)
+    assert motion[:, 6].tolist() == pytest.approx([1, 1, 1 / 3])
+
+
+def test_growth() -> None:
+    frames = [squares((0, 4, 4)), squares((0, 4, 4))]
+    frames[1][0].boxes[0] = torch.tensor([12.0, 12, 36, 36])
+    motion = follow(frames, 24).descriptors.motion[0]
+    torch.testing.assert_close(motion[2], torch.tensor((24 * 24) / (16 * 16)).log())
+
+
+def test_one_frame() -> None:
+    candidates, described = squares((0, 2, 2), (1, 15, 9))
+    tracks = follow([(candidates, described)], 24)
+    assert not tracks.descriptors.motion.any()
+    assert torch.equal(tracks.mask_logits[0], candidates.mask_logits)
+    for name in ("looks", "names", "parts"):
+        assert torch.equal(getattr(tracks.descriptors, name), getattr(described, name))
+
+
+def test_gradients_go_through_masks_and_descriptions_only() -> None:
+    frames = [squares((0, 2, 2)), squares((0, 3, 2))]
+    for candidates, described in frames:
+        for value in (candidates.mask_logits, candidates.boxes, described.looks, described.parts):
+            value.requires_grad_(True)
+    tracks = follow(frames, 24)
+    (tracks.mask_logits.sum() + tracks.descriptors.looks.sum() + tracks.descriptors.parts.sum()).backward()
+    for candidates, described in frames:
+        for value in (candidates.mask_logits, described.looks, described.parts):
+            assert value.grad is not None
+            assert value.grad.any()
+        assert candidates.boxes.grad is None
+
+
+# --- pairs ---------------------------------------------------------------------------------------------------------
+def test_similarity() -> None:
+    boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.1, 0.1, 0.5, 0.3]])
+    looks = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 1]]), dim=-1)
+    found = similarity(boxes, looks, boxes, looks)
+    torch.testing.assert_close(found.diagonal(), torch.ones(2))
+    expected = 0.5 * 0.5 + 0.5 * 0.5**0.5 - 0.4 * 0.1
+    assert found[0, 1].item() == pytest.approx(expected, abs=1e-5)
+    torch.testing.assert_close(found, found.T)
+
+
+def test_look_of_has_length_1_and_forgets_scale() -> None:
+    _, described = squares((0, 2, 2), (3, 9, 9))
+    found = look_of(described)
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(2))
+    described.looks = described.looks * 5 + 2
+    torch.testing.assert_close(look_of(described), found, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("similar", "pairs"),
+    [
+        (torch.tensor([[0.9, 0.8], [0.85, 0.1]]), [(0, 0)]),
+        (torch.tensor([[0.9, 0.8], [0.85, 0.4]]), [(0, 0), (1, 1)]),
+        (torch.tensor([[0.3, 0.34]]), []),
+        (torch.tensor([[0.4, 0.5, 0.6]]), [(0, 2)]),
+        (torch.zeros(0, 3), []),
+        (torch.zeros(3, 0), []),
+        (torch.zeros(2, 3, device="meta"), [(0, 0), (1, 1)]),
+    ],
+)
+def test_match_is_greedy(similar: Tensor, pairs: list[tuple[int, int]]) -> None:
+    assert match(similar) == pairs
