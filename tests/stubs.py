@@ -25,7 +25,8 @@ class TinyBackbone(Backbone):
         pools: see `Backbone`; `size_multiple` is the largest square's side.
         causal: give it a text tower like CLIP's (causal; the end token is the sentence) and not like BERT's (mean).
         pyramid: give maps at strides 16, 8 and 4 (needs patch_size 16).
-        named: give these and one at stride 32, and class names there; then `size_multiple` is 32.
+        named: give these and one at stride 32, and class names there; then `size_multiple` is 32 and `shared_width` is
+            `text_width`.
         relative_bias: VLMo-like relative position bias in the vision layers.
         layer_scale: VLMo-like layer scale.
         post_norm_text: BERT-like text layers.
@@ -57,6 +58,7 @@ class TinyBackbone(Backbone):
         self.name = "tiny"
         self.patch_size, self.pools = patch_size, pools
         self.size_multiple = patch_size * max(pools)
+        shared_width = text_width if named else shared_width
         self.vision_width, self.text_width, self.shared_width = vision_width, text_width, shared_width
         self.max_words, self.causal = max_words, causal
         self.image_mean, self.image_std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)

@@ -157,7 +157,12 @@ def proposals_of(head: CandidateHead, boxes: Tensor, objectness: Tensor, weights
     """One frame of 64 x 64 pixels."""
     weights = torch.randn(1, len(boxes), head.kernel.out_channels) if weights is None else weights
     return Proposals(
-        objectness[None], boxes[None], weights, torch.zeros(len(boxes), 2), torch.ones(len(boxes)), torch.ones(1, 5, 16, 16)
+        objectness[None],
+        boxes[None],
+        weights,
+        torch.zeros(len(boxes), 2),
+        torch.ones(len(boxes)),
+        torch.ones(1, 5, 16, 16),
     )
 
 

@@ -177,6 +177,28 @@ def test_part_switched_on_by_override_is_missing(model: VLPRVOS, tmp_path: Path)
         load_model(path, {"presence": True})
 
 
+def test_candidates_are_kept_and_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = TinyBackbone(named=True)
+    monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", lambda name, weights=None: backbone)
+    model = VLPRVOS(backbone, TINY.replace(candidates=4)).eval()
+    assert model.candidate_path is not None
+    torch.nn.init.normal_(model.candidate_path.choice.score[-1].weight)
+    save_trained(tmp_path / "model.safetensors", model, {})
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert loaded.config.candidates == 4
+    assert torch.equal(predict(loaded), predict(model))
+    dense = VLPRVOS(backbone, TINY).eval()
+    dense.load_trained(
+        {name: x for name, x in model.trained_state_dict().items() if name in dense.trained_state_dict()}
+    )
+    without = load_model(tmp_path / "model.safetensors", {"candidates": 0})
+    assert without.candidate_path is None
+    assert torch.equal(predict(without), predict(dense))
+    assert not torch.equal(predict(without), predict(model))
+    # The number of candidates is no shape.
+    assert load_model(tmp_path / "model.safetensors", {"candidates": 2}).config.candidates == 2
+
+
 def test_filling_a_model_of_the_same_config(saved: Path, model: VLPRVOS) -> None:
     torch.manual_seed(1)
     other = VLPRVOS(TinyBackbone(), TINY).eval()

@@ -139,4 +139,4 @@ def test_soft_masks_weigh_positions() -> None:
     found = describe(maps, NAMES, mask)
     torch.testing.assert_close(found.colours[0, :3], 0.75 * maps.pixels[:, 0, 0] + 0.25 * maps.pixels[:, 0, 1])
     assert found.geometry[0, 4].item() == pytest.approx(2 / 24)
-    assert MOTION == found.motion.shape[1]
+    assert found.motion.shape[1] == MOTION

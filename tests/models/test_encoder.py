@@ -9,7 +9,7 @@ from stubs import TinyBackbone, tiny_config
 from torch import Tensor
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.encoder import EncodedFrames, ReferenceGuidedEncoder, matched_layer
+from vlp_rvos.models.encoder import EncodedFrames, PlainText, ReferenceGuidedEncoder, matched_layer
 
 NOTHING = {
     "language_prompts": 0,
@@ -179,3 +179,27 @@ def test_matched_layer(vision: int, text: int, expected: list[int]) -> None:
 def test_shallow_layers_beyond_the_last_layer() -> None:
     with pytest.raises(UserError, match="tiny: it has 3 vision layers"):
         ReferenceGuidedEncoder(tiny_config(shallow_layers=[4, 2, 1]), TinyBackbone())
+
+
+def test_features_of_some_of_the_expressions() -> None:
+    backbone = TinyBackbone()
+    features = ReferenceGuidedEncoder(tiny_config(), backbone).encode_text(
+        backbone, backbone.tokenize(["the dog", "it"])
+    )
+    assert features.plain is None
+    words = torch.randn(2, 3, 24)
+    features.plain = PlainText(words, torch.ones(2, 3, dtype=torch.bool), torch.randn(2, 16))
+    chosen = features.select(torch.tensor([1]))
+    assert chosen.plain is not None
+    assert torch.equal(chosen.plain.words, words[1:])
+    assert torch.equal(chosen.plain.sentence, features.plain.sentence[1:])
+    assert features.without_redundant_mask().plain is features.plain
+
+
+def test_class_names_of_the_backbone_are_passed_on() -> None:
+    backbone, frames = TinyBackbone(named=True), torch.rand(2, 3, 3, 64, 96)
+    embedded = ReferenceGuidedEncoder(tiny_config(), backbone).embed(backbone, frames)
+    assert embedded.named is not None
+    assert embedded.named.shape == (2, 3, 24, 2, 3)
+    torch.testing.assert_close(embedded.named[1], backbone.embed_frames(frames[1]).named)
+    assert ReferenceGuidedEncoder(tiny_config(), TinyBackbone()).embed(TinyBackbone(), frames).named is None

@@ -91,7 +91,11 @@ def test_descriptions_are_means_over_the_frames_that_show_the_thing() -> None:
 
 def test_motion() -> None:
     """One goes to the right, one down, and the third appears late."""
-    frames = [squares((0, 2, 2), (1, 15, 2)), squares((0, 5, 2), (1, 15, 6)), squares((0, 8, 2), (1, 15, 10), (2, 2, 12))]
+    frames = [
+        squares((0, 2, 2), (1, 15, 2)),
+        squares((0, 5, 2), (1, 15, 6)),
+        squares((0, 8, 2), (1, 15, 10), (2, 2, 12)),
+    ]
     motion = follow(frames, 24).descriptors.motion
     expected = torch.tensor([[6 / 24 * 4, 0, 0], [0, 8 / 16 * 4, 0], [0, 0, 0]])
     torch.testing.assert_close(motion[:, :3], expected)

@@ -8,6 +8,7 @@ from stubs import TinyBackbone, tiny_config
 from torch import Tensor
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.models.encoder import EmbeddedFrames
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 
 LONG, SHORT = "the small dog that jumps over the fence", "car"
@@ -270,3 +271,138 @@ def test_shapes_that_do_not_fit(
             None if history is None else torch.rand(history),
             None if video_of is None else torch.zeros(video_of, dtype=torch.int64),
         )
+
+
+# --- candidates ----------------------------------------------------------------------------------------------------
+def build_with_candidates(**changes: object) -> VLPRVOS:
+    """A model with candidates and random weights, also where training starts from 0."""
+    torch.manual_seed(1)
+    model = VLPRVOS(TinyBackbone(named=True), tiny_config(candidates=5, **changes))
+    path = model.candidate_path
+    assert path is not None
+    path.name_classes(model.backbone)
+    for layer in (path.head.objectness, path.head.box, path.head.kernel):
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    for parameter in (*model.encoder.gates, *path.choice.parameters(), *path.agreement.parameters(), path.calibration):
+        if not parameter.all():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def predictions_of(output: ClipOutput) -> dict[str, Tensor]:
+    names = ("mask_logits", "history", "score_logits", "presence_logits", "clip_presence_logits")
+    return {name: getattr(output, name) for name in names}
+
+
+def assert_near(ours: ClipOutput, theirs: ClipOutput, rows: slice = slice(None)) -> None:
+    for name, value in predictions_of(theirs).items():
+        torch.testing.assert_close(
+            getattr(ours, name), value[rows], atol=1e-3, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_candidates_change_masks_and_presence_only() -> None:
+    model = build_with_candidates()
+    dense = VLPRVOS(model.backbone, model.config.replace(candidates=0)).eval()
+    own = dense.trained_state_dict()
+    dense.load_trained({name: value for name, value in model.trained_state_dict().items() if name in own})
+    frames, text = torch.rand(1, 3, 3, 64, 96), model.backbone.tokenize([LONG, SHORT])
+    out, plain = model(frames, text), dense(frames, text)
+    assert torch.equal(out.history, plain.history)
+    assert torch.equal(out.score_logits, plain.score_logits)
+    for name in ("mask_logits", "presence_logits", "clip_presence_logits"):
+        assert getattr(out, name).shape == getattr(plain, name).shape
+        assert not torch.allclose(getattr(out, name), getattr(plain, name))
+    assert (plain.identities, plain.things) == (None, None)
+    assert out.identities is not None
+    assert len(out.identities) == 1
+
+
+def test_candidates_of_several_videos() -> None:
+    model = build_with_candidates()
+    frames = torch.rand(2, 3, 3, 64, 96)
+    text = model.backbone.tokenize([SHORT, LONG, "a red car"])
+    first = model(frames, text, video_of=torch.tensor([1, 0, 1]))
+    second = model(frames.flip(1), text, first.history, torch.tensor([1, 0, 1]), first.identities)
+    for video, rows in ((0, [1]), (1, [0, 2])):
+        words, index = model.encode_text(text).select(torch.tensor(rows)), torch.zeros(len(rows), dtype=torch.int64)
+        alone = model(frames[video][None], words, video_of=index)
+        chosen = ClipOutput(**{name: value[rows] for name, value in predictions_of(first).items()})
+        assert_near(alone, chosen)
+        after = model(frames[video][None].flip(1), words, alone.history, index, alone.identities)
+        assert_near(after, ClipOutput(**{name: value[rows] for name, value in predictions_of(second).items()}))
+
+
+def test_a_video_without_expressions_keeps_its_place() -> None:
+    model = build_with_candidates()
+    frames, text = torch.rand(2, 2, 3, 32, 64), model.backbone.tokenize([SHORT])
+    out = model(frames, text, video_of=torch.tensor([1]))
+    assert out.identities is not None
+    assert [len(identities.scores) for identities in out.identities] == [0, 1]
+    assert_near(model(frames[1:], text), out)
+    assert model(frames, text, out.history, torch.tensor([1]), out.identities).mask_logits.isfinite().all()
+    with pytest.raises(ValueError, match="identities of 2 videos for 1 videos"):
+        model(frames[:1], text, identities=out.identities)
+
+
+def test_identities_change_the_prediction() -> None:
+    model = build_with_candidates()
+    frames, text = torch.rand(1, 3, 3, 64, 96), model.backbone.tokenize([LONG, SHORT])
+    first = model(frames, text)
+    assert first.identities is not None
+    first.identities[0].scores += torch.linspace(-4, 4, first.identities[0].scores.shape[1])
+    with_them = model(frames, text, first.history, identities=first.identities)
+    without = model(frames, text, first.history)
+    assert not torch.allclose(with_them.mask_logits, without.mask_logits, atol=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"candidates": 5}], ids=str)
+def test_frames_embedded_separately(changes: dict[str, object]) -> None:
+    model = build_with_candidates() if changes else build().eval()
+    frames, words = torch.rand(2, 4, 3, 64, 96), model.encode_text(model.backbone.tokenize([LONG, SHORT]))
+    parts = [model.embed(frames[:, :1]), model.embed(frames[:, 1:])]
+    joined, together = EmbeddedFrames.join(parts), model.embed(frames)
+    assert_near_embedded(joined, together)
+    found, expected = (model.predict_embedded(x, words, None, None) for x in (joined, together))
+    for name, value in predictions_of(expected).items():
+        torch.testing.assert_close(getattr(found, name), value, atol=1e-2, rtol=1e-2)
+
+
+def assert_near_embedded(ours: EmbeddedFrames, theirs: EmbeddedFrames) -> None:
+    assert (ours.grid, ours.size) == (theirs.grid, theirs.size)
+    for name in ("tokens", "correspondence_features", "pyramid", "named"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), atol=1e-4, rtol=1e-4)
+    assert (ours.things is None) == (theirs.things is None)
+    for found, expected in zip(ours.things or [], theirs.things or [], strict=True):
+        assert len(found) == len(expected) == 4
+        for (one, _), (other, _) in zip(found, expected, strict=True):
+            torch.testing.assert_close(one.boxes, other.boxes, atol=1e-2, rtol=1e-3)
+
+
+def test_gradients_with_candidates() -> None:
+    model = build_with_candidates().train()
+    frames, text = torch.rand(2, 2, 3, 64, 64), model.backbone.tokenize([LONG, SHORT])
+    first = model(frames, text)
+    second = model(frames.flip(1), text, first.history.detach(), identities=first.identities)
+    loss = sum(value.square().mean() for out in (first, second) for value in predictions_of(out).values())
+    loss.backward()
+    frozen = ("backbone.", "candidate_path.detector.")
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == (not name.startswith(frozen)), name
+        assert parameter.grad is None or not name.startswith(frozen), name
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+    silent = {name for name, value in model.named_trained_parameters() if value.grad is None or not value.grad.any()}
+    # Objectness has a loss of its own, which needs outlines of all things. Biases of keys cancel out in every softmax.
+    expected = {f"candidate_path.head.objectness.{kind}" for kind in ("weight", "bias")}
+    expected |= {
+        f"candidate_path.choice.inputs.{x}.1.{kind}" for x in ("geometry", "colours") for kind in ("weight", "bias")
+    }
+    # A level gets a gradient only where one of its positions proposed a candidate.
+    ignored = ("candidate_path.head.smooth.", "candidate_path.head.lateral.")
+    assert {name for name in silent if not name.endswith("key.bias") and not name.startswith(ignored)} == expected
+
+
+def test_the_detector_is_not_in_checkpoints() -> None:
+    state = build_with_candidates().trained_state_dict()
+    parts = {name.split(".")[1] for name in state if name.startswith("candidate_path.")}
+    assert parts == {"head", "class_names", "choice", "agreement", "calibration"}

@@ -92,6 +92,8 @@ class CandidatePath(nn.Module):
                 f"strides {', '.join(map(str, needed))} with named classes; set candidates to 0"
             )
         assert backbone.size_multiple % STRIDES[-1] == 0
+        # Words are compared with class names as they leave the text tower.
+        assert backbone.text_width == backbone.shared_width
         self.count = config.candidates
         self.detector = load_nanodet()
         widths, classes = backbone.pyramid_widths, len(CLASS_NAMES)

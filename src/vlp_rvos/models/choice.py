@@ -291,7 +291,8 @@ class Choice(nn.Module):
         """Expressions -> words (B, S, d), and the bias (B, S) that hides padding."""
         words = self.word(text.words)
         padding = _hide(text.mask, words.dtype)
-        for layer in self.word_layers:
+        # PyTorch's layers take no empty batch.
+        for layer in self.word_layers if len(words) else ():
             words = layer(words, src_key_padding_mask=padding)
         return words, padding
 

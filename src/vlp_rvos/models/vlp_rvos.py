@@ -123,6 +123,8 @@ class VLPRVOS(nn.Module):
         if isinstance(text, TextBatch):
             text = self.encode_text(text)
         video_of = _check_shapes(frames, len(text), history, video_of, self.config.width)
+        if identities is not None and len(identities) != len(frames):
+            raise ValueError(f"identities of {len(identities)} videos for {len(frames)} videos")
         return self.predict(frames, text, history, video_of, identities)
 
     def predict(

@@ -88,3 +88,14 @@ def test_the_default_tokenizer_is_opened_once() -> None:
     assert len(text) == 2
     assert backbone.tokenize(["the dog"]).ids[0].tolist() == text.ids[0, :4].tolist()
     assert backbone.tokenizer is opened
+
+
+def test_a_sentence_is_pooled_from_its_words() -> None:
+    backbone = TinyBackbone(causal=True)
+    text = backbone.tokenize(["the dog that jumps", "it"])
+    words = backbone.encode_words(text)
+    assert words.shape == (2, text.ids.shape[1], backbone.text_width)
+    expected = backbone.project_text(backbone.pool_text(words, text))
+    assert torch.equal(backbone.encode_text(text), expected)
+    alone = backbone.encode_words(backbone.tokenize(["it"]))
+    torch.testing.assert_close(words[1:, : alone.shape[1]], alone, atol=1e-5, rtol=1e-5)

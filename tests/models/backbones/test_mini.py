@@ -38,6 +38,12 @@ def test_frames_of_any_size(mini: MiniBackbone, size: tuple[int, int], pool: int
     assert tokens.grid == (height, width)
     assert tokens.tokens.shape == (2, 1 + height * width, mini.vision_width)
     assert {stride: level.shape[1] for stride, level in tokens.pyramid.items()} == mini.pyramid_widths
+    assert {stride: level.shape[2] for stride, level in tokens.pyramid.items()} == {
+        s: size[0] // s for s in (4, 8, 16, 32)
+    }
+    assert mini.names_classes
+    assert tokens.named is not None
+    assert tokens.named.shape == (2, mini.shared_width, size[0] // 32, size[1] // 32)
 
 
 def test_a_size_that_does_not_fit(mini: MiniBackbone) -> None:

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from stubs import TinyBackbone, tiny_config
+from torch import Tensor, nn
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.backbones import random_backbone
+from vlp_rvos.models.backbones.nanodet import CLASS_NAMES
+from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
+from vlp_rvos.models.descriptors import FrameThings
+from vlp_rvos.models.encoder import PlainText
+from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def backbone() -> TinyBackbone:
+    return TinyBackbone(named=True)
+
+
+@pytest.fixture
+def path(backbone: TinyBackbone) -> CandidatePath:
+    """With random weights that make masks and scores vary."""
+    torch.manual_seed(0)
+    path = CandidatePath(tiny_config(candidates=COUNT), backbone).eval()
+    path.name_classes(backbone)
+    for layer in (path.head.objectness, path.head.box, path.head.kernel):
+        nn.init.normal_(layer.weight, std=0.1)
+    for name, parameter in path.named_parameters():
+        if not parameter.any() and not name.startswith("detector."):
+            nn.init.normal_(parameter, std=0.3)
+    return path
+
+
+def propose(path: CandidatePath, backbone: TinyBackbone, frames: Tensor) -> list[list[FrameThings]]:
+    embedded = backbone.embed_frames(backbone.normalize(frames.flatten(0, 1)))
+    assert embedded.named is not None
+    shape = frames.shape[:2]
+    pyramid = {stride: level.unflatten(0, shape) for stride, level in embedded.pyramid.items()}
+    return path.propose(frames, pyramid, embedded.named.unflatten(0, shape))
+
+
+def make_text(backbone: TinyBackbone, *expressions: str) -> PlainText:
+    text = backbone.tokenize(list(expressions))
+    words = backbone.encode_words(text)
+    return PlainText(words, text.mask, backbone.project_text(backbone.pool_text(words, text)))
+
+
+def choose(
+    path: CandidatePath, things: list[FrameThings], text: PlainText, identities: Identities | None = None
+) -> Chosen:
+    """With dense logits that depend on nothing but the number of expressions and frames."""
+    batch, length = len(text.words), len(things)
+    height, width = things[0][0].mask_logits.shape[-2:]
+    drawn = torch.Generator().manual_seed(5)
+    shapes = ((batch, length, 4 * height, 4 * width), (batch, length, 2, 3), (batch, length), (batch,))
+    dense = [torch.randn(shape, generator=drawn) for shape in shapes]
+    return path.choose(things, text, *dense, identities)
+
+
+# --- without words -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("videos", "length", "height", "width"), [(1, 1, 32, 32), (2, 3, 64, 96), (1, 2, 96, 32)])
+def test_shapes(path: CandidatePath, backbone: TinyBackbone, videos: int, length: int, height: int, width: int) -> None:
+    things = propose(path, backbone, torch.rand(videos, length, 3, height, width))
+    assert [len(frames) for frames in things] == [length] * videos
+    for candidates, descriptors in (frame for frames in things for frame in frames):
+        kept = len(candidates.boxes)
+        assert 1 <= kept <= COUNT
+        assert candidates.mask_logits.shape == (kept, height // 4, width // 4)
+        assert all(len(value) == kept and value.isfinite().all() for value in vars(descriptors).values())
+    chosen = choose(path, things[0], make_text(backbone, "a red car", "it"))
+    assert chosen.mask_logits.shape == (2, length, height, width)
+    assert chosen.presence_logits.shape == (2, length)
+    assert chosen.clip_presence_logits.shape == (2,)
+    count = chosen.tracks.boxes.shape[0]
+    assert chosen.scores.shape == (2, count)
+    assert count <= COUNT
+    assert all(value.isfinite().all() for value in vars(chosen).values() if isinstance(value, Tensor))
+
+
+def test_frames_are_proposed_one_by_one(path: CandidatePath, backbone: TinyBackbone) -> None:
+    frames = torch.rand(2, 2, 3, 64, 96)
+    together, alone = propose(path, backbone, frames), propose(path, backbone, frames[1:, 1:])
+    (first, described), (second, again) = together[1][1], alone[0][0]
+    torch.testing.assert_close(first.mask_logits, second.mask_logits, atol=1e-2, rtol=1e-2)
+    torch.testing.assert_close(described.looks, again.looks, atol=1e-2, rtol=1e-2)
+
+
+def test_candidates_keep_all_digits_under_autocast(path: CandidatePath, backbone: TinyBackbone) -> None:
+    frames = torch.rand(1, 2, 3, 64, 96)
+    with torch.autocast("cpu", torch.bfloat16):
+        things = propose(path, backbone, frames)
+        chosen = choose(path, things[0], make_text(backbone, "it"))
+    for candidates, descriptors in things[0]:
+        assert candidates.mask_logits.dtype == torch.float32
+        assert {value.dtype for value in vars(descriptors).values()} == {torch.float32}
+    assert chosen.mask_logits.dtype == torch.float32
+    assert chosen.mask_logits.isfinite().all()
+
+
+def test_classes_are_named_before_training(backbone: TinyBackbone) -> None:
+    path = CandidatePath(tiny_config(candidates=COUNT), backbone)
+    assert not path.class_names.any()
+    path.name_classes(backbone)
+    assert path.class_names.shape == (len(CLASS_NAMES), backbone.shared_width)
+    torch.testing.assert_close(path.class_names.norm(dim=-1), torch.ones(len(CLASS_NAMES)))
+    sentence = backbone.encode_text(backbone.tokenize([f"the {CLASS_NAMES[2]}"]))[0]
+    torch.testing.assert_close(path.class_names[2], nn.functional.normalize(sentence, dim=-1), atol=1e-5, rtol=1e-4)
+
+
+# --- with words ----------------------------------------------------------------------------------------------------
+def test_expressions_do_not_influence_each_other(path: CandidatePath, backbone: TinyBackbone) -> None:
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    text = make_text(backbone, "a red car", "the small dog that jumps")
+    dense = (torch.randn(2, 2, 64, 96), torch.randn(2, 2, 4, 6), torch.randn(2, 2), torch.randn(2))
+    together = path.choose(things, text, *dense)
+    for row in (slice(0, 1), slice(1, 2)):
+        alone = path.choose(things, text.select(row), *(value[row] for value in dense))
+        for name in ("mask_logits", "presence_logits", "clip_presence_logits", "scores", "none"):
+            torch.testing.assert_close(getattr(together, name)[row], getattr(alone, name), atol=1e-4, rtol=1e-4)
+
+
+def test_identities_go_from_clip_to_clip(path: CandidatePath, backbone: TinyBackbone) -> None:
+    """The same frames again: the things are known, and what was said of them counts twice as much at most."""
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    text = make_text(backbone, "a red car")
+    first = choose(path, things, text)
+    count = len(first.identities.boxes)
+    assert first.identities.weights.tolist() == [1.0] * count
+    torch.testing.assert_close(first.identities.scores, first.scores - first.none[:, None])
+    # The same scores again: their averages are the same.
+    again = choose(path, things, text, first.identities)
+    torch.testing.assert_close(again.scores, first.scores, atol=1e-5, rtol=1e-4)
+    assert again.identities.weights.tolist() == [2.0] * count
+    # Other scores in the clips before: the weights are 3 before, of which 2 count, and 1 now.
+    earlier = Identities(
+        first.identities.boxes, first.identities.looks, first.identities.scores + 3.0, torch.full((count,), 3.0)
+    )
+    changed = choose(path, things, text, earlier)
+    torch.testing.assert_close(changed.scores, first.scores + 2.0, atol=1e-4, rtol=1e-4)
+    assert changed.identities.weights.tolist() == [4.0] * count
+
+
+def test_things_that_are_new_have_no_memory(path: CandidatePath, backbone: TinyBackbone) -> None:
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    text = make_text(backbone, "a red car")
+    first = choose(path, things, text)
+    looks = torch.zeros_like(first.identities.looks)
+    elsewhere = Identities(first.identities.boxes + 5, looks, first.identities.scores + 9, first.identities.weights)
+    found = choose(path, things, text, elsewhere)
+    assert torch.equal(found.scores, first.scores)
+    assert set(found.identities.weights.tolist()) == {1.0}
+
+
+def test_presence_at_first_is_how_much_things_fit_better_than_none(path: CandidatePath, backbone: TinyBackbone) -> None:
+    with torch.no_grad():
+        path.calibration.copy_(torch.tensor([1.0, 0, 0, 0]))
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    chosen = choose(path, things, make_text(backbone, "a red car"))
+    expected = chosen.scores.logsumexp(-1) - chosen.none
+    torch.testing.assert_close(chosen.clip_presence_logits, expected)
+    torch.testing.assert_close(chosen.presence_logits, expected[:, None].expand(-1, 2))
+
+
+def test_no_expressions_about_a_video(path: CandidatePath, backbone: TinyBackbone) -> None:
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    chosen = choose(path, things, make_text(backbone, "it").select(slice(0, 0)))
+    assert chosen.mask_logits.shape == (0, 2, 64, 96)
+    assert chosen.presence_logits.shape == (0, 2)
+    assert chosen.identities.scores.shape[0] == 0
+
+
+# --- configs that do not fit ---------------------------------------------------------------------------------------
+def test_backbones_without_named_maps_are_refused() -> None:
+    for other in (TinyBackbone(), TinyBackbone(pyramid=True)):
+        with pytest.raises(
+            UserError, match=r"candidates 6 do not fit tiny: it has no frozen maps of strides 4, 8, 16, 32"
+        ):
+            VLPRVOS(other, tiny_config(candidates=COUNT))
+    for name in ("clip-b16", "vlmo-b"):
+        with torch.device("meta"):
+            other = random_backbone(name)
+        with pytest.raises(UserError, match=f"do not fit {name}: .*set candidates to 0"), torch.device("meta"):
+            VLPRVOS(other, ModelConfig.preset(name).replace(candidates=COUNT))
+
+
+@pytest.mark.parametrize("part", ["score_map", "presence"])
+def test_parts_that_candidates_need(part: str) -> None:
+    with pytest.raises(UserError, match="candidates 6 need score_map and presence"):
+        tiny_config(candidates=COUNT, **{part: False})
+    assert tiny_config(candidates=0, **{part: False}).candidates == 0
