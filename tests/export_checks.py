@@ -195,6 +195,25 @@ def test_a_wrong_export_is_not_written(model: VLPRVOS, tmp_path: Path, monkeypat
         assert list(tmp_path.iterdir()) == []
 
 
+def test_candidates_are_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = exportable_model({"candidates": 5}, named=True)
+    compared: list[VLPRVOS] = []
+    monkeypatch.setattr(writer, "_write_onnx", lambda _, file: file.touch())
+    monkeypatch.setattr(writer, "ExportedRuntime", lambda _: None)
+    monkeypatch.setattr(writer, "_difference", lambda dense, _: compared.append(dense) or 0.0)
+    with caplog.at_level("INFO", ANNOUNCEMENTS):
+        export_model(model, tmp_path / "out", "onnx")
+    said = [record.message for record in caplog.records if "candidate" in record.message]
+    assert said == [
+        "leaving out the candidate path: exported models have candidates 0, and the dense head alone decides"
+    ]
+    assert read_manifest(tmp_path / "out").config["candidates"] == 0
+    assert compared[0].candidate_path is None
+    assert model.candidate_path is not None
+
+
 def test_an_old_torch_and_missing_packages_are_named(
     model: VLPRVOS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +235,8 @@ def test_a_cached_export_is_the_default(
     monkeypatch.setattr(checkpoint, "load_model", lambda *_: model)
     assert isinstance(load_runtime("mini"), TorchRuntime)
     monkeypatch.setattr("vlp_rvos.inference.loading.cache_entry", lambda *given: exported[given[1]])
-    cached = load_runtime("mini", InferenceOptions(device="cpu"))
+    options = InferenceOptions(device="cpu", overrides={"candidates": 0})
+    cached = load_runtime("mini", options)
     assert isinstance(cached, ExportedRuntime)
     assert "OpenVino" in type(cached._clip).__name__
     assert_same(model, cached, 2, [2])
@@ -225,7 +245,7 @@ def test_a_cached_export_is_the_default(
     for without in (tmp_path / "none", damaged):
         places = exported | {"openvino": without}
         monkeypatch.setattr("vlp_rvos.inference.loading.cache_entry", lambda *given, places=places: places[given[1]])
-        other = load_runtime("mini", InferenceOptions(device="cpu"))
+        other = load_runtime("mini", options)
         assert isinstance(other, ExportedRuntime)
         assert "Onnx" in type(other._clip).__name__
     assert isinstance(load_runtime("mini", InferenceOptions(runtime="torch")), TorchRuntime)

@@ -30,9 +30,12 @@ class ScriptedSegmenter(Segmenter):
         super().__init__(tiny_model(), **options)
         self.calls: list[tuple[torch.Size, Tensor | None]] = []
 
-        def forward(clip: Tensor, text: object, history: Tensor | None, video_of: Tensor) -> ClipOutput:
+        def forward(
+            clip: Tensor, text: object, history: Tensor | None, video_of: Tensor, identities: object
+        ) -> ClipOutput:
             self.calls.append((clip.shape, history))
             assert video_of.tolist() == [0] * len(logits)
+            assert identities is None
             length = clip.shape[1]
             presences = torch.logit(torch.tensor(presence))[:, None].expand(-1, length)
             number = torch.tensor(float(len(self.calls)))

@@ -152,7 +152,7 @@ def tiny_config(**changes: object) -> ModelConfig:
     return ModelConfig.from_dict({**values, **changes})
 
 
-def tiny_model(**changes: object) -> VLPRVOS:
+def tiny_model(backbone: TinyBackbone | None = None, **changes: object) -> VLPRVOS:
     """A whole model with random weights, always the same ones."""
     torch.manual_seed(0)
     config = ModelConfig(
@@ -172,4 +172,4 @@ def tiny_model(**changes: object) -> VLPRVOS:
         cube_size=2,
         head_width=16,
     )
-    return VLPRVOS(TinyBackbone(), config.replace(**changes))
+    return VLPRVOS(backbone or TinyBackbone(), config.replace(**changes))

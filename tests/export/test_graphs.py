@@ -9,7 +9,7 @@ import torch
 from exported_models import exportable_model
 from torch import Tensor
 
-from vlp_rvos.export.graphs import GRAPH_VERSION, ClipGraph, ExportGraph, TextGraph
+from vlp_rvos.export.graphs import GRAPH_VERSION, ClipGraph, ExportGraph, TextGraph, without_candidates
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 WORDS = ["a red car", "the small dog that jumps over the fence"]
@@ -58,6 +58,25 @@ def test_graphs_compute_what_the_model_does(parts: dict[str, object]) -> None:
         assert ("presence_logits" in output) == model.config.presence
         if model.config.presence:
             torch.testing.assert_close(output["presence_logits"], expected.presence_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_graphs_hold_the_dense_path_only() -> None:
+    model, frames = exportable_model({"candidates": 5}, named=True), torch.rand(1, 3, 3, 32, 64)
+    dense = VLPRVOS(model.backbone, model.config.replace(candidates=0)).eval()
+    state = model.trained_state_dict()
+    dense.load_trained({name: state[name] for name in dense.trained_state_dict()})
+    graph = ClipGraph(model)
+    assert graph.model.candidate_path is None
+    assert graph.model.config.candidates == 0
+    assert model.candidate_path is not None
+    batch = model.backbone.tokenize(WORDS)
+    with torch.no_grad():
+        expected, whole = dense(frames[:, :1], batch), model(frames[:, :1], batch)
+    found = predictions(model, frames)[0]
+    torch.testing.assert_close(found["mask_logits"], expected.mask_logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["presence_logits"], expected.presence_logits, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(whole.mask_logits, expected.mask_logits, atol=1e-2)
+    assert without_candidates(dense) is dense
 
 
 def test_graphs_share_the_weights_and_leave_the_model_as_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,8 @@ def test_what_the_cache_holds_is_opened(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(loading, "cache_entry", lambda model, runtime, overrides: folders[runtime])
     monkeypatch.setattr(loading, "ExportedRuntime", lambda folder, precision: folder)
     monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda name: name in installed or None)
-    options = InferenceOptions(device="cpu")
+    # The masks of a model with candidates are not those of its exports.
+    options = InferenceOptions(device="cpu", overrides={"candidates": 0})
     assert load_cached("mini", options) is None
     write_empty_export(folders["onnx"], "onnx")
     assert load_cached("mini", options) == folders["onnx"]  # type: ignore[comparison-overlap]
@@ -130,8 +132,9 @@ def test_what_the_cache_holds_is_opened(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_runtime("mini", options) == folders["openvino"], "the fastest"  # type: ignore[comparison-overlap]
     installed.remove("openvino")
     assert load_cached("mini", options) == folders["onnx"]  # type: ignore[comparison-overlap]
-    assert load_cached("mini", InferenceOptions(precision="bf16")) is None
-    assert load_cached("mini", InferenceOptions(precision="fp32")) == folders["onnx"]  # type: ignore[comparison-overlap]
+    assert load_cached("mini", replace(options, precision="bf16")) is None
+    assert load_cached("mini", replace(options, precision="fp32")) == folders["onnx"]  # type: ignore[comparison-overlap]
+    assert load_cached("mini", replace(options, overrides={"candidates": 24})) is None
 
 
 def test_a_damaged_cache_entry_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from stubs import tiny_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.profiling.costs import PART_TITLES, Cost, MetaModel, count_costs
 
 
@@ -53,10 +54,15 @@ def test_a_whole_model_costs_what_torchs_counter_finds() -> None:
     assert min(costs[part].flops for part in ("encoder", "reasoning", "rest")) > 0
 
 
-def test_parts_of_a_clip_add_up_to_what_torchs_counter_finds() -> None:
+@pytest.mark.parametrize("candidates", [0, 24])
+def test_parts_of_a_clip_add_up_to_what_torchs_counter_finds(candidates: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "mini", ModelConfig.preset("mini").replace(candidates=candidates))
     meta = MetaModel("mini")
     parts = meta.clip(frames=2, size=(64, 96))
-    assert parts.keys() == PART_TITLES.keys()
+    assert parts.keys() == PART_TITLES.keys() - (set() if candidates else {"proposals", "choice"})
+    if candidates:
+        assert parts["proposals"].flops > parts["tower"].flops
+        assert 0 < parts["choice"].flops < parts["proposals"].flops
     assert meta.per_clip(frames=2, size=(64, 96)) == total(parts) - parts["text"]
     text = meta.model.encode_text(meta.model.backbone.tokenize(["the dog that jumps over the fence"]).to("meta"))
     frames, history = torch.empty(1, 2, 3, 64, 96, device="meta"), torch.empty(1, 2, meta.config.width, device="meta")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.models.model_config import PRESETS, ModelConfig
 from vlp_rvos.profiling.overhead import measure_overhead
 
 
@@ -23,3 +24,9 @@ def test_sizes_and_names_that_do_not_fit() -> None:
         measure_overhead("resnet")
     with pytest.raises(UserError, match="multiples of 32"):
         measure_overhead("mini", size=(30, 64))
+
+
+def test_a_model_with_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "mini", ModelConfig.preset("mini").replace(candidates=24))
+    found = measure_overhead("mini", frames=2, size=(32, 64), rounds=1)
+    assert found.seconds["training step"] > 0

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from stubs import tiny_model
+from stubs import TinyBackbone, tiny_model
 from torch import nn
 
 from vlp_rvos.errors import UserError
@@ -96,6 +96,18 @@ def test_the_vision_tower_and_the_reasoning_are_in_integers_and_nothing_else(mod
     assert changed == {name for name, kind in kinds.items() if kind is nn.Linear and name.startswith(parts)}
     for layer in ("qkv", "out", "fc1", "fc2"):
         assert f"backbone.vision_blocks.0.{layer}" in changed
+
+
+@needs_kernel
+def test_the_candidate_path_stays_as_it_is() -> None:
+    model = tiny_model(TinyBackbone(named=True), candidates=4).eval()
+    twin = quantize(model)
+    assert twin.candidate_path is not None
+    assert not any(isinstance(module, QuantizedLinear) for module in twin.candidate_path.modules())
+    runtime = TorchRuntime(model, precision="int8")
+    prediction = runtime.step(torch.rand(1, 2, 3, 32, 64), runtime.encode_text(["a red car"]))
+    assert prediction.mask_logits.shape == (1, 2, 32, 64)
+    assert prediction.mask_logits.isfinite().all()
 
 
 @needs_kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from stubs import tiny_model
+from stubs import TinyBackbone, tiny_model
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.models.vlp_rvos import VLPRVOS
@@ -90,3 +90,23 @@ def test_devices_and_precisions_are_checked(model: VLPRVOS) -> None:
         TorchRuntime(model, "tpu")
     with pytest.raises(UserError, match="unknown precision 'fp8'"):
         TorchRuntime(model, precision="fp8")  # type: ignore[arg-type]
+
+
+def test_identities_are_part_of_the_state() -> None:
+    model = tiny_model(TinyBackbone(named=True), candidates=5).eval()
+    assert model.candidate_path is not None
+    torch.nn.init.normal_(model.candidate_path.head.kernel.weight, std=0.1)
+    torch.nn.init.normal_(model.candidate_path.choice.score[-1].weight)  # type: ignore[arg-type]
+    frames, runtime = torch.rand(1, 5, 3, 32, 64), TorchRuntime(model)
+    text = runtime.encode_text(WORDS)
+    first = runtime.step(frames[:, :3], text)
+    second = runtime.step(frames[:, 3:], text, first.state)
+    with torch.no_grad():
+        expected = model(frames[:, :3], model.backbone.tokenize(WORDS))
+        later = model(frames[:, 3:], model.backbone.tokenize(WORDS), expected.history, None, expected.identities)
+    torch.testing.assert_close(first.mask_logits, expected.mask_logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(second.mask_logits, later.mask_logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(second.presence_logits, later.presence_logits, atol=1e-3, rtol=1e-3)
+    embedded = [runtime.embed(frames[:, t : t + 1]) for t in range(3)]
+    ahead = runtime.step(embedded, text)
+    torch.testing.assert_close(ahead.mask_logits, first.mask_logits, atol=1e-2, rtol=1e-2)

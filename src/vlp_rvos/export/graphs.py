@@ -46,9 +46,9 @@ def without_candidates(model: VLPRVOS) -> VLPRVOS:
 class ExportGraph(nn.Module):
     """A part of a model as a function of named tensors.
 
-    A graph shares the model's weights, and leaves out the candidate path (`without_candidates`). It computes the prompts
-    once, because in inference they are constants. The state that goes from clip to clip is the history in the form of
-    prompts, so that "no history yet" is a state like any other.
+    A graph shares the model's weights, and leaves out the candidate path (`without_candidates`). It computes the
+    prompts once, because in inference they are constants. The state that goes from clip to clip is the history in the
+    form of prompts, so that "no history yet" is a state like any other.
 
     Args:
         model: the model, in evaluation mode.

@@ -97,10 +97,12 @@ def load_cached(model: str | Path, options: InferenceOptions) -> ExportedRuntime
     Raises:
         UserError: the model is unknown.
     """
-    if options.precision not in ("auto", "fp32") or _has_candidates(model, options):
+    if options.precision not in ("auto", "fp32"):
         return None
     for runtime in FASTER_FORMATS:
         if is_installed(PACKAGES[runtime]) and is_exported(folder := cache_entry(model, runtime, options.overrides)):
+            if _has_candidates(model, options):
+                return None
             # A damaged export is passed over; a user who names the runtime exports the model again.
             with suppress(UserError):
                 return ExportedRuntime(folder, options.precision)

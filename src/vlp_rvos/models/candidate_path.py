@@ -7,6 +7,7 @@ of a clip, (H, W) pixels, (h, w) = (H/4, W/4).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -139,7 +140,7 @@ class CandidatePath(nn.Module):
         names = named.flatten(0, 1)
         found = []
         # Counts of pixels and means of colours need all digits.
-        with torch.autocast(frames.device.type, enabled=False):
+        with _without_autocast(frames.device):
             for n in range(len(pictures)):
                 candidates = self.head.select(proposals, n, self.count)
                 frame = FrameMaps(
@@ -184,7 +185,7 @@ class CandidatePath(nn.Module):
         presence_logits, clip_presence_logits = presence_logits.float(), clip_presence_logits.float()
         dense = F.avg_pool2d(mask_logits.float(), MASK_STRIDE)
         # Similarities and counts of pixels need all digits.
-        with torch.autocast(mask_logits.device.type, enabled=False):
+        with _without_autocast(mask_logits.device):
             tracks = follow(things, self.count)
             evidence = _evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
         present = tracks.seen.new_ones(1, tracks.seen.shape[1])
@@ -203,6 +204,11 @@ class CandidatePath(nn.Module):
             identities,
             tracks,
         )
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    # The meta device, on which costs are counted, knows no autocast.
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _evidence(

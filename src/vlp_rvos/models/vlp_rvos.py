@@ -206,7 +206,10 @@ class VLPRVOS(nn.Module):
         out.presence_logits, out.clip_presence_logits = presence.clone(), clip_presence.clone()
         out.identities, out.things = [], []
         for video, frames in enumerate(things):
-            rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
+            if len(things) == 1:
+                rows: slice | Tensor = slice(None)
+            else:
+                rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
             chosen = self.candidate_path.choose(
                 frames,
                 text.plain.select(rows),

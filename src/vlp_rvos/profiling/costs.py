@@ -27,7 +27,8 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 __all__ = ["PART_TITLES", "Cost", "MetaModel", "count_costs"]
 
-#: part of a model, as in `MetaModel.clip` -> its title in tables
+#: part of a model, as in `MetaModel.clip` -> its title in tables; a model without candidates has no "proposals" and no
+#: "choice"
 PART_TITLES = {
     "text": "words, once for a video",
     "tower": "bare frozen vision tower",
@@ -36,6 +37,8 @@ PART_TITLES = {
     "fusion": "vision-language fusion",
     "reasoning": "spatial-temporal reasoning",
     "mask_head": "mask head",
+    "proposals": "candidates without words: detector, proposals, descriptions",
+    "choice": "choice among the candidates, agreement with the dense mask",
     "rest": "presence, normalisation, history",
 }
 
@@ -171,7 +174,8 @@ class MetaModel:
             expressions: number of expressions about the clip.
 
         Returns:
-            Part of the model -> cost, see `PART_TITLES`.
+            Part of the model -> cost, see `PART_TITLES`. Of candidates, the largest number is counted, as if no two
+            proposals repeated each other.
         """
         length, (height, width) = frames or self.config.clip_length, size or self.size
         backbone = self.model.backbone
@@ -184,17 +188,25 @@ class MetaModel:
             backbone.encode_image(images, self.config.patch_pool)
         found["tower"] = sum(costs.values(), Cost())
         with count_costs() as costs:
-            self.model.encoder.embed(backbone, images[None])
+            embedded = self.model.encoder.embed(backbone, images[None])
         embedding = sum(costs.values(), Cost())
         history = torch.empty(expressions, length, self.config.width, device="meta")
         video_of = torch.zeros(expressions, dtype=torch.int64, device="meta")
         names = ("encoder", "motion", "fusion", "reasoning", "mask_head")
         parts = {name: part for name in names if (part := getattr(self.model, name)) is not None}
+        path = self.model.candidate_path
+        if path is not None and embedded.named is not None:
+            with count_costs() as costs:
+                path.propose(images[None], embedded.pyramid, embedded.named)
+            found["proposals"] = sum(costs.values(), Cost())
+            parts |= {"choice": path.choice, "agreement": path.agreement}
         with count_costs(parts) as costs:
             self.model(images[None], text, history, video_of)
-        # Frames are embedded outside of the encoder's call, so this cost was counted as "rest".
-        encoder, rest = costs["encoder"] + embedding - found["tower"], costs["rest"] - embedding
-        return {**found, **costs, "encoder": encoder, "rest": rest}
+        if path is not None:
+            costs["choice"] += costs.pop("agreement")
+        # These are computed outside of the calls of any part, so their cost was counted as "rest".
+        rest = costs["rest"] - embedding - found.get("proposals", Cost())
+        return {**found, **costs, "encoder": costs["encoder"] + embedding - found["tower"], "rest": rest}
 
     def per_clip(self, **setting: Any) -> Cost:
         """Cost of one clip without the words, which are encoded once for a video; arguments as for `clip`."""

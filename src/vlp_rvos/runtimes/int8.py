@@ -2,7 +2,8 @@
 
 Weights are rounded once, with a scale for each output channel; activations are rounded as they arrive, with a scale for
 each token. These parts stay as they are: attention, norms, the text tower (which runs once for a video), the mask head,
-and the few tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`, `TemporalCapture`).
+the candidate path, and the few tokens that use slices of a layer's weights (`Block.project_q`, `Block.project_kv`,
+`TemporalCapture`).
 Shapes: K input and N output channels.
 """
 
