@@ -35,6 +35,8 @@ LARGEST_LOG = 8.0
 SMALLEST_DISTANCE = 0.05
 #: Coordinates of a mask are clamped to this many widths or heights of the box from its centre.
 FARTHEST = 4
+#: Number of masks that are drawn together where no gradients are needed.
+DRAWN_AT_ONCE = 8
 #: Smallest width and height of a box that coordinates are relative to, in pixels.
 SMALLEST_BOX = 1.0
 
@@ -196,12 +198,19 @@ class CandidateHead(nn.Module):
         Returns:
             (K, h, w) logits, float32.
         """
+        weights, mask_features = weights.float(), mask_features.float()
+        # Without gradients a few at a time, so that hidden layers stay in the processor's cache.
+        step = max(1, len(weights)) if torch.is_grad_enabled() else DRAWN_AT_ONCE
+        parts = zip(weights.split(step), boxes.split(step), strict=True)
+        return torch.cat([self._draw(mask_features, *part) for part in parts])
+
+    def _draw(self, mask_features: Tensor, weights: Tensor, boxes: Tensor) -> Tensor:
         count, (height, width) = len(weights), mask_features.shape[-2:]
-        (first, first_bias), *others = self._layers(weights.float())
+        (first, first_bias), *others = self._layers(weights)
         # The features are shared; only the coordinates differ between the candidates.
         shared, own = first.split([self.mask_width, 2], -1)
-        x = (shared.flatten(0, 1) @ mask_features.float().flatten(1)).view(count, -1, height * width)
-        x = x + own @ _coordinates(boxes, height, width) + first_bias
+        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(count, -1, height * width)
+        x = x.add_(own @ _coordinates(boxes, height, width)).add_(first_bias)
         for weight, bias in others:
             x = torch.baddbmm(bias, weight, F.relu(x, inplace=True))
         return x[:, 0].view(count, height, width).float()  # type: ignore[no-any-return]
@@ -224,12 +233,17 @@ class CandidateHead(nn.Module):
         scores = proposals.objectness[frame].sigmoid()
         surest = scores.topk(min(4 * count, len(scores))).indices
         kept = distinct(box_overlaps(proposals.boxes[frame, surest]), overlap)[: 2 * count]
-        positions = surest[kept]
-        boxes = proposals.boxes[frame, positions]
-        logits = self.draw(proposals.mask_features[frame], proposals.weights[frame, positions], boxes)
-        kept = distinct(mask_overlaps(logits > 0), overlap)[:count]
-        positions = positions[kept]
-        return Candidates(positions, scores[positions], boxes[kept], logits[kept])
+        drawn: list[Tensor] = []
+        # The less sure half is drawn only if too many of the others repeat each other.
+        for positions in surest[kept].split(count):
+            weights, boxes = proposals.weights[frame, positions], proposals.boxes[frame, positions]
+            drawn.append(self.draw(proposals.mask_features[frame], weights, boxes))
+            logits = torch.cat(drawn)
+            chosen = distinct(mask_overlaps(logits > 0), overlap)[:count]
+            if len(chosen) == count:
+                break
+        positions = surest[kept][chosen]
+        return Candidates(positions, scores[positions], proposals.boxes[frame, positions], logits[chosen])
 
 
 def _rows(level: Tensor) -> Tensor:

@@ -154,7 +154,10 @@ def _strongest(values: Tensor, masks: Tensor) -> Tensor:
     Inside is what a mask covers by more than half of what it covers of any position.
     """
     inside = (masks > 0.5 * masks.amax((1, 2), keepdim=True)).flatten(1)
-    return (values.flatten(1) * inside[:, None]).amax(-1)
+    # The maps have their channels last, in which order this would take much longer, and products of all masks at once
+    # would not stay in the processor's cache.
+    flat = values.flatten(1).contiguous()
+    return torch.stack([(flat * row).amax(-1) for row in inside])
 
 
 def _name(classes: Tensor, class_names: Tensor) -> Tensor:
@@ -177,9 +180,9 @@ def _centres(length: int, like: Tensor) -> Tensor:
 
 def _boxes(masks: Tensor) -> Tensor:
     """(K, h, w) -> (K, 4) left, top, right, bottom as shares of the frame."""
-    inside = masks > 0.5
-    inside = torch.where(inside.flatten(1).any(1)[:, None, None], inside, masks > 0)
-    columns, rows = inside.any(1).float(), inside.any(2).float()
+    # Of a mask that reaches one half nowhere, everything counts.
+    limit = torch.where(masks.amax((1, 2)) > 0.5, 0.5, 0.0)[:, None]
+    columns, rows = (masks.amax(1) > limit).float(), (masks.amax(2) > limit).float()
     width, height = columns.shape[1], rows.shape[1]
     left, right = columns.argmax(1), width - columns.flip(1).argmax(1)
     top, bottom = rows.argmax(1), height - rows.flip(1).argmax(1)
@@ -238,8 +241,9 @@ def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
     grid = torch.stack(
         [x[:, None].expand(-1, 2 * PARTS, -1) * 2 - 1, y[:, :, None].expand(-1, -1, 2 * PARTS) * 2 - 1], -1
     )
-    fine = torch.cat([maps.stem[8], maps.hidden[8]])[None]
-    sampled = F.grid_sample(fine, grid.flatten(0, 1)[None], align_corners=False)[0]
-    sampled = sampled.unflatten(1, (len(masks), 2 * PARTS)).transpose(0, 1)
-    inside = F.grid_sample(masks[:, None], grid, align_corners=False)
-    return F.avg_pool2d(torch.cat([sampled, inside], 1), 2).flatten(2).transpose(1, 2)
+    points = grid.flatten(0, 1)[None]
+    fine = [F.grid_sample(level[8][None], points, align_corners=False)[0] for level in (maps.stem, maps.hidden)]
+    # The rows of all grids lie below each other, and each has an even number.
+    cells = F.avg_pool2d(torch.cat(fine), 2).unflatten(1, (len(masks), PARTS)).transpose(0, 1)
+    inside = F.avg_pool2d(F.grid_sample(masks[:, None], grid, align_corners=False), 2)
+    return torch.cat([cells, inside], 1).flatten(2).transpose(1, 2)
