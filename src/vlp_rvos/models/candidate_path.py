@@ -191,7 +191,8 @@ class CandidatePath(nn.Module):
         present = tracks.seen.new_ones(1, tracks.seen.shape[1])
         picture_of = torch.zeros(len(evidence), dtype=torch.int64, device=evidence.device)
         scores, none = self.choice(tracks.descriptors.as_batch(), present, text, evidence, picture_of)
-        scores, identities = _remember(tracks, scores, none, identities)
+        with _without_autocast(mask_logits.device):
+            scores, identities = _remember(tracks, scores, none, identities)
         fused = self.agreement(dense, tracks.mask_logits, scores, none)
         of_scores, of_clip, of_frame, constant = self.calibration.unbind()
         clip = of_scores * (scores.logsumexp(-1) - none) + of_clip * clip_presence_logits + constant
