@@ -31,7 +31,9 @@ def test_shapes(height: int, width: int) -> None:
     proposals = head(*make_maps(height, width))
     count = sum(height // s * (width // s) for s in (8, 16, 32))
     numbers = 4 * 7 + 4 + 4 * 4 + 4 + 4 + 1
-    assert {name: tuple(value.shape) for name, value in vars(proposals).items()} == {
+    sizes = [(height // s, width // s) for s in (8, 16, 32)]
+    assert [tuple(level.shape) for level in proposals.kernel_levels] == [(2, 16, *size) for size in sizes]
+    assert {name: tuple(value.shape) for name, value in vars(proposals).items() if isinstance(value, Tensor)} == {
         "objectness": (2, count),
         "boxes": (2, count, 4),
         "weights": (2, count, numbers),
@@ -86,6 +88,20 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert not silent
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 160)])
+def test_weights_may_be_left_to_the_selection(height: int, width: int) -> None:
+    head, given = make_head(), make_maps(height, width)
+    all_of_them, none = head(*given), head(*given, all_weights=False)
+    assert none.weights is None
+    expected, found = head.select(all_of_them, 1), head.select(none, 1)
+    assert torch.equal(found.positions, expected.positions)
+    assert len(set(all_of_them.strides[found.positions].tolist())) > 1
+    torch.testing.assert_close(found.mask_logits, expected.mask_logits, atol=1e-4, rtol=1e-4)
+    found.mask_logits.square().mean().backward()
+    assert head.kernel.weight.grad is not None
+    assert head.kernel.weight.grad.any()
+
+
 # --- masks ---------------------------------------------------------------------------------------------------------
 def draw_plainly(head: CandidateHead, features: Tensor, weights: Tensor, box: Tensor) -> Tensor:
     """The same network for one proposal, as three 1x1 convolutions over features and coordinates."""
@@ -108,6 +124,7 @@ def test_masks_equal_those_of_a_plain_convolution() -> None:
     head = make_head()
     proposals = head(*make_maps(64, 96))
     chosen = torch.tensor([0, 17, 80, 100])
+    assert proposals.weights is not None
     boxes, weights = proposals.boxes[1, chosen], proposals.weights[1, chosen]
     drawn = head.draw(proposals.mask_features[1], weights, boxes)
     assert drawn.dtype == torch.float32
@@ -160,6 +177,7 @@ def proposals_of(head: CandidateHead, boxes: Tensor, objectness: Tensor, weights
         objectness[None],
         boxes[None],
         weights,
+        [],
         torch.zeros(len(boxes), 2),
         torch.ones(len(boxes)),
         torch.ones(1, 5, 16, 16),

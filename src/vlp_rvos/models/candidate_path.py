@@ -135,7 +135,7 @@ class CandidatePath(nn.Module):
         for stride in STRIDES:
             parts = (stem[stride], detected.head_features[stride], classes[stride])
             maps[stride] = torch.cat([part.to(stem[stride]) for part in parts], 1)
-        proposals = self.head(maps, detected.distances)
+        proposals = self.head(maps, detected.distances, all_weights=False)
         pixels = F.interpolate(pictures.float(), stem[MASK_STRIDE].shape[-2:], mode="area")
         names = named.flatten(0, 1)
         found = []

@@ -9,7 +9,7 @@ of a network that draws a mask, M channels that masks are drawn from, K candidat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,8 @@ class Proposals:
     Attributes:
         objectness: (N, P) logits of the proposal being a thing that its box and mask fit.
         boxes: (N, P, 4) left, top, right and bottom in pixels.
-        weights: (N, P, D) weights of the network that draws the mask.
+        weights: (N, P, D) weights of the network that draws the mask; None where they are left to `select`.
+        kernel_levels: for each level (N, width, h', w') features from which the weights are computed.
         centres: (P, 2) x and y of the position in pixels.
         strides: (P,) stride of the position in pixels.
         mask_features: (N, M, h, w) what the networks draw the masks from.
@@ -56,7 +57,8 @@ class Proposals:
 
     objectness: Tensor
     boxes: Tensor
-    weights: Tensor
+    weights: Tensor | None
+    kernel_levels: list[Tensor]
     centres: Tensor
     strides: Tensor
     mask_features: Tensor
@@ -133,7 +135,9 @@ class CandidateHead(nn.Module):
         nn.init.constant_(self.box.bias, 0.0 if self.boxes_given else 1.0)
 
     # --- proposals -------------------------------------------------------------------------------------------------
-    def forward(self, maps: Mapping[int, Tensor], distances: Mapping[int, Tensor] | None = None) -> Proposals:
+    def forward(
+        self, maps: Mapping[int, Tensor], distances: Mapping[int, Tensor] | None = None, *, all_weights: bool = True
+    ) -> Proposals:
         """Propose.
 
         Args:
@@ -141,21 +145,24 @@ class CandidateHead(nn.Module):
             distances: distances in pixels from each position to the left, top, right and bottom of a box that a
                 detector sees there, stride -> (N, 4, H/stride, W/stride) for the strides 8, 16 and 32; None where there
                 is no detector.
+            all_weights: whether to compute the weights of the networks of all positions, which takes a third of the
+                time; training needs them. Otherwise `select` computes those that it needs, equal up to rounding.
         """
         levels = self._levels(maps)
-        objectness, boxes, weights, centres, strides = [], [], [], [], []
+        objectness, boxes, centres, strides = [], [], [], []
         for scale, (stride, level) in zip(self.level_scale, levels.items(), strict=True):
             tower = self.tower(level)
             places = _centres(stride, level)
             objectness.append(self.objectness(tower).float().flatten(1))
             boxes.append(self._boxes(tower, places, stride, scale, None if distances is None else distances[stride]))
-            weights.append(_rows(self.kernel(self.kernel_tower(level))))
             centres.append(places)
             strides.append(places.new_full((len(places),), stride))
+        kernel_levels = [self.kernel_tower(level) for level in levels.values()]
         return Proposals(
             torch.cat(objectness, 1),
             torch.cat(boxes, 1),
-            torch.cat(weights, 1),
+            torch.cat([_rows(self.kernel(level)) for level in kernel_levels], 1) if all_weights else None,
+            kernel_levels,
             torch.cat(centres),
             torch.cat(strides),
             self._mask_features(maps[MASK_STRIDE], levels[STRIDES[0]]),
@@ -185,6 +192,14 @@ class CandidateHead(nn.Module):
         fine, coarse = self.mask_fine(frozen), self.mask_coarse(finest)
         features: Tensor = self.mask_out(fine + F.interpolate(coarse, fine.shape[-2:], mode="bilinear"))
         return features
+
+    def _weights(self, proposals: Proposals, frame: int, positions: Tensor) -> Tensor:
+        """Weights (K, D) of the networks of some positions of a frame."""
+        if proposals.weights is not None:
+            return proposals.weights[frame, positions]
+        levels = [F.pad(level[frame].float(), (1, 1, 1, 1)) for level in proposals.kernel_levels]
+        neighbours = torch.cat([level.flatten(1) for level in levels], 1)[:, _neighbourhoods(levels)[positions]]
+        return F.linear(neighbours.transpose(0, 1).flatten(1), self.kernel.weight.flatten(1), self.kernel.bias)
 
     # --- masks -----------------------------------------------------------------------------------------------------
     def draw(self, mask_features: Tensor, weights: Tensor, boxes: Tensor) -> Tensor:
@@ -236,7 +251,7 @@ class CandidateHead(nn.Module):
         drawn: list[Tensor] = []
         # The less sure half is drawn only if too many of the others repeat each other.
         for positions in surest[kept].split(count):
-            weights, boxes = proposals.weights[frame, positions], proposals.boxes[frame, positions]
+            weights, boxes = self._weights(proposals, frame, positions), proposals.boxes[frame, positions]
             drawn.append(self.draw(proposals.mask_features[frame], weights, boxes))
             logits = torch.cat(drawn)
             chosen = distinct(mask_overlaps(logits > 0), overlap)[:count]
@@ -260,6 +275,21 @@ def _centres(stride: int, level: Tensor) -> Tensor:
         indexing="ij",
     )
     return torch.stack([x, y], -1).flatten(0, 1)
+
+
+def _neighbourhoods(levels: Sequence[Tensor]) -> Tensor:
+    """Indices (P, 9) of the 3 x 3 neighbourhoods of all positions.
+
+    Positions are counted level by level and row by row; so are the places that the indices name, of levels
+    (C, h' + 2, w' + 2) with a margin of 1.
+    """
+    start, found = 0, []
+    for level in levels:
+        height, width = level.shape[-2:]
+        index = torch.arange(start, start + height * width, device=level.device).view(height, width)
+        found.append(index.unfold(0, 3, 1).unfold(1, 3, 1).flatten(0, 1).flatten(1))
+        start += height * width
+    return torch.cat(found)
 
 
 def _coordinates(boxes: Tensor, height: int, width: int) -> Tensor:
