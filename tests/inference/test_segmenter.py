@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from clips import cut, frames, noise, write_folder, write_video
 from PIL import Image as PillowImage
 from segmenters import WORDS, CountingRuntime, ScriptedSegmenter, same_results
-from stubs import tiny_model
+from stubs import TinyBackbone, tiny_model
 
 from vlp_rvos import FrameResult, Segmenter
 from vlp_rvos.errors import UserError, VLPRVOSWarning
@@ -28,6 +29,7 @@ from vlp_rvos.media.overlay_video import OverlayWriter
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.models import checkpoint
 from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.runtime import ClipPrediction
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
 
@@ -70,6 +72,30 @@ def test_several_expressions_are_independent(segmenter: Segmenter) -> None:
     for i, word in enumerate(WORDS):
         alone = list(segmenter.segment(pictures, word))
         assert all(np.mean(a.masks[i] != b.mask) < 1e-3 for a, b in zip(together, alone, strict=True))
+
+
+def test_candidates_of_frames_that_are_embedded_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are the same as clip by clip, and identities go from clip to clip."""
+    model = tiny_model(TinyBackbone(named=True), candidates=4)
+    assert model.candidate_path is not None
+    torch.nn.init.normal_(model.candidate_path.choice.score[-1].weight)  # type: ignore[arg-type]
+    pictures, segmenter = noise(7, (96, 64)), Segmenter(model)
+    step, remembered = segmenter.runtime.step, []
+
+    def recorded(frames: object, text: object, state: Any = None) -> ClipPrediction:
+        remembered.append(None if state is None else [len(identities.boxes) for identities in state[1]])
+        return step(frames, text, state)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(segmenter.runtime, "step", recorded)
+    plain = segmenter.start(WORDS).step(pictures)
+    assert len(remembered) == 3
+    assert remembered[0] is None
+    assert all(counts[0] > 0 for counts in remembered[1:])
+    monkeypatch.setattr(segmenter, "_embedding_workers", lambda _: 1)
+    ahead = list(segmenter.segment(pictures, WORDS))
+    for a, b in zip(ahead, plain, strict=True):
+        assert np.mean(a.masks != b.masks) < 1e-2
+        assert np.allclose(a.presences, b.presences, atol=1e-3)
 
 
 def test_text_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:

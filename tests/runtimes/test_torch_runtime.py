@@ -51,6 +51,7 @@ def test_a_cheap_embedding_is_not_worth_threads(model: VLPRVOS, monkeypatch: pyt
     assert TorchRuntime(model).embedding_cost == 0
     monkeypatch.setattr(type(model.backbone), "embedding_cost", 3.0)
     assert TorchRuntime(model).embedding_cost == 3
+    assert TorchRuntime(tiny_model(TinyBackbone(named=True), candidates=2)).embedding_cost > 3
     monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
     assert TorchRuntime(model).embedding_cost == 0, "all threads share one setting"
 

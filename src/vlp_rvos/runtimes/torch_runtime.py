@@ -21,6 +21,9 @@ from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
 __all__ = ["TorchRuntime"]
 
+#: Time of embedding frames with candidates, relative to that without.
+PROPOSING_COST = 2.0
+
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -45,7 +48,7 @@ class TorchRuntime(Runtime):
         self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
         if self.device.type == "cpu" and torch.backends.openmp.is_available():
-            self.embedding_cost = model.backbone.embedding_cost
+            self.embedding_cost = model.backbone.embedding_cost * (PROPOSING_COST if model.candidate_path else 1)
         if precision == "int8":
             self.model, self.dtype = quantize(self.model), companion_dtype()
         else:
