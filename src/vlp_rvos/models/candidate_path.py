@@ -136,7 +136,7 @@ class CandidatePath(nn.Module):
             parts = (stem[stride], detected.head_features[stride], classes[stride])
             maps[stride] = torch.cat([part.to(stem[stride]) for part in parts], 1)
         proposals = self.head(maps, detected.distances, all_weights=False)
-        pixels = F.interpolate(pictures.float(), stem[MASK_STRIDE].shape[-2:], mode="area")
+        pixels = F.avg_pool2d(pictures.float(), MASK_STRIDE)
         names = named.flatten(0, 1)
         found = []
         # Counts of pixels and means of colours need all digits.
