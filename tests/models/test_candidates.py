@@ -128,6 +128,10 @@ def test_masks_equal_those_of_a_plain_convolution() -> None:
     boxes, weights = proposals.boxes[1, chosen], proposals.weights[1, chosen]
     drawn = head.draw(proposals.mask_features[1], weights, boxes)
     assert drawn.dtype == torch.float32
+    assert head.draw(proposals.mask_features[1], weights[:0], boxes[:0]).shape == (0, 16, 24)
+    with torch.no_grad():
+        many = head.draw(proposals.mask_features[1], weights.repeat(5, 1), boxes.repeat(5, 1))
+    torch.testing.assert_close(many[-4:], drawn, atol=1e-5, rtol=1e-4)
     for k in range(len(chosen)):
         expected = draw_plainly(head, proposals.mask_features[1], weights[k], boxes[k])
         torch.testing.assert_close(drawn[k], expected, atol=1e-5, rtol=1e-4)

@@ -35,7 +35,7 @@ LARGEST_LOG = 8.0
 SMALLEST_DISTANCE = 0.05
 #: Coordinates of a mask are clamped to this many widths or heights of the box from its centre.
 FARTHEST = 4
-#: Number of masks that are drawn together where no gradients are needed.
+#: Number of masks that a CPU draws together where no gradients are needed.
 DRAWN_AT_ONCE = 8
 #: Smallest width and height of a box that coordinates are relative to, in pixels.
 SMALLEST_BOX = 1.0
@@ -146,7 +146,8 @@ class CandidateHead(nn.Module):
                 detector sees there, stride -> (N, 4, H/stride, W/stride) for the strides 8, 16 and 32; None where there
                 is no detector.
             all_weights: whether to compute the weights of the networks of all positions, which takes a third of the
-                time; training needs them. Otherwise `select` computes those that it needs, equal up to rounding.
+                time; a loss of all proposals needs them. Otherwise `select` computes those that it needs, equal up to
+                rounding.
         """
         levels = self._levels(maps)
         objectness, boxes, centres, strides = [], [], [], []
@@ -214,8 +215,9 @@ class CandidateHead(nn.Module):
             (K, h, w) logits, float32.
         """
         weights, mask_features = weights.float(), mask_features.float()
-        # Without gradients a few at a time, so that hidden layers stay in the processor's cache.
-        step = max(1, len(weights)) if torch.is_grad_enabled() else DRAWN_AT_ONCE
+        # A few at a time, so that hidden layers stay in the processor's cache.
+        few = weights.device.type == "cpu" and not torch.is_grad_enabled()
+        step = DRAWN_AT_ONCE if few else max(1, len(weights))
         parts = zip(weights.split(step), boxes.split(step), strict=True)
         return torch.cat([self._draw(mask_features, *part) for part in parts])
 
@@ -224,7 +226,7 @@ class CandidateHead(nn.Module):
         (first, first_bias), *others = self._layers(weights)
         # The features are shared; only the coordinates differ between the candidates.
         shared, own = first.split([self.mask_width, 2], -1)
-        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(count, -1, height * width)
+        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(*first_bias.shape[:2], height * width)
         x = x.add_(own @ _coordinates(boxes, height, width)).add_(first_bias)
         for weight, bias in others:
             x = torch.baddbmm(bias, weight, F.relu(x, inplace=True))
