@@ -40,7 +40,8 @@ def train(
     trainer = Trainer(load_config(config, overrides or ()), output, device=device, resume=resume)
     result = trainer.train()
     if not result.finished:
-        echo(f"stopped at step {result.steps}; continue with the same command and --resume")
+        where = f"{result.stage}, step {result.steps}" if result.stage else f"step {result.steps}"
+        echo(f"stopped at {where}; continue with the same command and --resume")
         raise typer.Exit(128 + (result.signal_number or signal.SIGINT))
     numbers = "".join(f", {name} {value:.3f}" for name, value in result.validation.items())
     echo(f"{result.model}: {result.steps} steps in {result.seconds / 60:.1f} minutes{numbers}")

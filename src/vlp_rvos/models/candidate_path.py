@@ -25,7 +25,7 @@ from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.tracks import Tracks, follow, look_of, match, similarity
 
-__all__ = ["CandidatePath", "Chosen", "Identities"]
+__all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "mean_evidence"]
 
 #: Largest weight of what earlier clips said of a thing, relative to the weight 1 of the current clip.
 MEMORY = 2.0
@@ -69,6 +69,36 @@ class Chosen:
     none: Tensor
     identities: Identities
     tracks: Tracks
+
+
+@dataclass
+class FrozenMaps:
+    """What the frozen networks see in N frames.
+
+    Attributes:
+        maps: stride -> (N, C, H/stride, W/stride) inputs of the head, strides 4 to 32.
+        distances: stride -> (N, 4, H/stride, W/stride) sides of the detector's boxes, see `NanoDetMaps`.
+        pixels: (N, 3, H/4, W/4) RGB in [0, 1].
+        stem: stride -> maps of the image stem.
+        named: (N, d_s, H/32, W/32) names of the classes that the stem sees.
+        hidden: stride -> maps of the detector.
+        classes: stride -> (N, 80, H/stride, W/stride) probabilities of the detector's classes.
+    """
+
+    maps: dict[int, Tensor]
+    distances: dict[int, Tensor]
+    pixels: Tensor
+    stem: dict[int, Tensor]
+    named: Tensor
+    hidden: dict[int, Tensor]
+    classes: dict[int, Tensor]
+
+    def frame(self, n: int) -> FrameMaps:
+        """What candidates of one frame are described by."""
+        stem, hidden, classes = (
+            {stride: maps[stride][n].float() for stride in STRIDES} for maps in (self.stem, self.hidden, self.classes)
+        )
+        return FrameMaps(self.pixels[n], stem, self.named[n].float(), hidden, classes)
 
 
 class CandidatePath(nn.Module):
@@ -127,6 +157,18 @@ class CandidatePath(nn.Module):
             For each video a list of T frames.
         """
         videos, length = frames.shape[:2]
+        seen = self.read(frames, pyramid, named)
+        proposals = self.head(seen.maps, seen.distances, all_weights=False)
+        found = []
+        # Counts of pixels and means of colours need all digits.
+        with _without_autocast(frames.device):
+            for n in range(videos * length):
+                candidates = self.head.select(proposals, n, self.count)
+                found.append((candidates, describe(seen.frame(n), self.class_names, candidates.mask_logits > 0)))
+        return [found[video * length : (video + 1) * length] for video in range(videos)]
+
+    def read(self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor) -> FrozenMaps:
+        """Run the detector beside the stem; the arguments are those of `propose`."""
         pictures = frames.flatten(0, 1)
         detected = self._detect(pictures)
         stem = {stride: pyramid[stride].flatten(0, 1) for stride in (MASK_STRIDE, *STRIDES)}
@@ -135,23 +177,8 @@ class CandidatePath(nn.Module):
         for stride in STRIDES:
             parts = (stem[stride], detected.head_features[stride], classes[stride])
             maps[stride] = torch.cat([part.to(stem[stride]) for part in parts], 1)
-        proposals = self.head(maps, detected.distances, all_weights=False)
         pixels = F.avg_pool2d(pictures.float(), MASK_STRIDE)
-        names = named.flatten(0, 1)
-        found = []
-        # Counts of pixels and means of colours need all digits.
-        with _without_autocast(frames.device):
-            for n in range(len(pictures)):
-                candidates = self.head.select(proposals, n, self.count)
-                frame = FrameMaps(
-                    pixels[n],
-                    {stride: stem[stride][n].float() for stride in STRIDES},
-                    names[n].float(),
-                    {stride: detected.head_features[stride][n].float() for stride in STRIDES},
-                    {stride: classes[stride][n].float() for stride in STRIDES},
-                )
-                found.append((candidates, describe(frame, self.class_names, candidates.mask_logits > 0)))
-        return [found[video * length : (video + 1) * length] for video in range(videos)]
+        return FrozenMaps(maps, detected.distances, pixels, stem, named.flatten(0, 1), detected.head_features, classes)
 
     def _detect(self, pictures: Tensor) -> NanoDetMaps:
         """Run the detector on pictures (N, 3, H, W) in [0, 1]."""
@@ -187,7 +214,7 @@ class CandidatePath(nn.Module):
         # Similarities and counts of pixels need all digits.
         with _without_autocast(mask_logits.device):
             tracks = follow(things, self.count)
-            evidence = _evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
+            evidence = mean_evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
         present = tracks.seen.new_ones(1, tracks.seen.shape[1])
         picture_of = torch.zeros(len(evidence), dtype=torch.int64, device=evidence.device)
         scores, none = self.choice(tracks.descriptors.as_batch(), present, text, evidence, picture_of)
@@ -212,7 +239,7 @@ def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
-def _evidence(
+def mean_evidence(
     tracks: Tracks, dense: Tensor, score_logits: Tensor, presence_logits: Tensor, clip_presence_logits: Tensor
 ) -> Tensor:
     """Mean of `dense_evidence` over the frames that show each thing, (B, N, EVIDENCE); arguments as for `choose`."""

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +24,23 @@ from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.training.train_config import Stage
 
-__all__ = ["Batch", "LoaderDiedError", "collate", "load_batches", "mixture_at_stage"]
+__all__ = ["Batch", "IndexedItems", "LoaderDiedError", "collate", "load_batches", "load_items", "mixture_at_stage"]
+
+
+Item = TypeVar("Item")
+Made = TypeVar("Made", covariant=True)
+
+
+class IndexedItems(Protocol[Made]):
+    """Makes what a step trains on, from the index of the step alone."""
+
+    def item(self, index: int) -> Made:
+        """The item of an index.
+
+        Raises:
+            UserError: a file of the data cannot be used.
+        """
+        ...
 
 
 class LoaderDiedError(VLPRVOSError):
@@ -106,8 +124,8 @@ def load_batches(
         UserError: a data set is missing; while iterating, one of its files cannot be used.
         LoaderDiedError: while iterating, a loading process died.
     """
-    loader: DataLoader[Batch | UserError] = DataLoader(
-        _SampleDataset(build_mixture(config, "train")),  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader(
+        _SampleDataset(build_mixture(config, "train")),
         batch_sampler=_ConsecutiveIndices(position + rank * batch, batch, world * batch),
         collate_fn=partial(_collate_or_error, clips=config.clips),
         num_workers=workers,
@@ -116,7 +134,30 @@ def load_batches(
     return _raise_errors(loader)
 
 
-def _raise_errors(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
+def load_items(dataset: IndexedItems[Item], first: int, workers: int = 0) -> Iterator[Item]:
+    """Endless items of a data set, in the order of their indices.
+
+    Args:
+        dataset: makes an item of its index.
+        first: index of the first item.
+        workers: number of loading processes.
+
+    Raises:
+        UserError: while iterating, a file of the data cannot be used.
+        LoaderDiedError: while iterating, a loading process died.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _ItemDataset(dataset),
+        batch_size=None,
+        sampler=_Count(first),
+        collate_fn=_unchanged,
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+    )
+    return _raise_errors(loader)
+
+
+def _raise_errors(loader: DataLoader[Any]) -> Iterator[Any]:
     batches = _start(loader)
     while True:
         try:
@@ -132,7 +173,7 @@ def _raise_errors(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
         yield batch
 
 
-def _start(loader: DataLoader[Batch | UserError]) -> Iterator[Batch | UserError]:
+def _start(loader: DataLoader[Any]) -> Iterator[Any]:
     """Start the loading processes.
 
     With the first of them, PyTorch sets a handler that raises an error wherever the program is when one of them dies,
@@ -171,6 +212,33 @@ class _SampleDataset(Dataset[Sample | UserError]):
             return self.mixture.sample(index)
         except UserError as error:
             return error
+
+
+class _ItemDataset(Dataset[Any]):
+    """A data set of PyTorch that returns a `UserError`, for the reason that `_SampleDataset` gives."""
+
+    def __init__(self, items: IndexedItems[Any]) -> None:
+        self.items = items
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.items.item(index)
+        except UserError as error:
+            return error
+
+
+class _Count(Sampler[int]):
+    """Whole numbers from a first one on."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return count(self.first)
+
+
+def _unchanged(item: Any) -> Any:
+    return item
 
 
 class _ConsecutiveIndices(Sampler[list[int]]):

@@ -70,7 +70,44 @@ class RunCheckpoint:
             "validation": validation,
         }
         replace_file(self.resumable, lambda path: torch.save(saved, path))
-        training = {
+        save_trained(
+            self.usable,
+            self.model,
+            self._record(progress, validation, finished),
+            state=None if self.ema is None else self.ema.state,
+            inference_overrides=self.inference_overrides,
+            backbone_weights=self.config.model.backbone_weights,
+            half=self.config.half_weights,
+        )
+
+    def save_complete(
+        self,
+        model: VLPRVOS,
+        progress: Progress,
+        validation: dict[str, float],
+        stages: Mapping[str, object],
+        inference_overrides: Mapping[str, object],
+    ) -> None:
+        """Replace `model.safetensors` by the whole model, after its last stage.
+
+        Args:
+            model: the whole model.
+            progress: how far the run had come before the later stages.
+            validation: numbers of the last validation.
+            stages: name of each later stage -> what to record of it.
+            inference_overrides: fields of the model's config that change at inference.
+        """
+        save_trained(
+            self.usable,
+            model,
+            {**self._record(progress, validation, True), "stages": stages},
+            inference_overrides=inference_overrides,
+            backbone_weights=self.config.model.backbone_weights,
+            half=self.config.half_weights,
+        )
+
+    def _record(self, progress: Progress, validation: dict[str, float], finished: bool) -> dict[str, object]:
+        return {
             "config": json.loads(self.config.to_json()),
             "finished": finished,
             "steps": progress.step,
@@ -79,15 +116,6 @@ class RunCheckpoint:
             "seed": self.config.seed,
             "validation": validation,
         }
-        save_trained(
-            self.usable,
-            self.model,
-            training,
-            state=None if self.ema is None else self.ema.state,
-            inference_overrides=self.inference_overrides,
-            backbone_weights=self.config.model.backbone_weights,
-            half=self.config.half_weights,
-        )
 
     def load(self) -> tuple[Progress, dict[str, float]]:
         """Restore model, optimizer and average from `last.ckpt`.

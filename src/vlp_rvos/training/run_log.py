@@ -33,13 +33,14 @@ class RunLog:
     On a terminal a progress bar shows the latest numbers; elsewhere every record is one line on standard error.
 
     Args:
-        folder: folder of the run. `log.jsonl` in it is continued; TensorBoard's files go to `tensorboard/`.
+        folder: folder of the run. `log.jsonl` in it is continued; TensorBoard's files go to `board`.
         name: name of the run.
         step: number of optimizer steps at which the run starts or continues.
         enabled: whether to write and show anything; only the first process of a run does.
+        board: folder of TensorBoard's files in that of the run. Parts of a run that count steps anew need one each.
     """
 
-    def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True) -> None:
+    def __init__(self, folder: Path, name: str, step: int, *, enabled: bool = True, board: str = "tensorboard") -> None:
         self.enabled, self.name = enabled, escape_unprintable(name)
         self.started, self.first_progress = time.monotonic(), math.nan
         self.bar = progress_bar(
@@ -47,7 +48,7 @@ class RunLog:
         )
         self.task = self.bar.add_task(self.name, total=1.0, numbers="")
         self.file = folder / LOG
-        self.board = _tensorboard(folder / "tensorboard", step) if enabled else None
+        self.board = _tensorboard(folder / board, step) if enabled else None
 
     def __enter__(self) -> RunLog:
         self.bar.start()
@@ -66,7 +67,8 @@ class RunLog:
         Args:
             step: number of optimizer steps so far.
             progress: how much of the run is done, 0 to 1.
-            event: where the numbers come from, "train" or "validation".
+            event: where the numbers come from: "train", "validation", or the name of a later stage, alone or with
+                "validation".
             numbers: name -> value.
         """
         if not self.enabled:
@@ -82,7 +84,7 @@ class RunLog:
         if self.bar.disable:
             where = f"{self.name} {event} step {step} ({progress:.1%}, {self._time_left(progress)} left)"
             print(f"{where}  {shown}", file=sys.stderr, flush=True)
-        elif event != "train":
+        elif event.endswith("validation"):
             self.bar.console.print(f"{event} at step {step}: {shown}", markup=False)
 
     def advance(self, step: int, progress: float, numbers: Mapping[str, float]) -> None:

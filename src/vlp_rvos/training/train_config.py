@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from vlp_rvos.data.mixture_config import MAX_FRAMES, MAX_SIDE, MIN_SIDE, MixtureConfig, check_pixels
 from vlp_rvos.errors import UserError
 from vlp_rvos.training.losses import LossWeights
+from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage
 from vlp_rvos.utils.ranges import ANY_COUNT, MAX_SEED, SHARE, Range, check_ranges
 from vlp_rvos.utils.settings import read_settings
 from vlp_rvos.utils.special_files import refuse_special_file
@@ -114,7 +115,8 @@ class TrainConfig:
             random weights. What it sets for inference alone (`presence_threshold`, `min_part` and the like) is taken
             over, unless `model.overrides` names it.
         data: the data sets and how samples are drawn from them.
-        steps: number of optimizer steps after which the run ends, unless `time_limit_minutes` ends it earlier.
+        steps: number of optimizer steps after which the run ends, unless `time_limit_minutes` ends it earlier. 0 takes
+            the model of `init_from` as it is, for the stages that follow.
         batch: number of videos per step and process.
         accumulate: number of batches whose gradients are added up for one step.
         lr: learning rate of the prompts [O].
@@ -143,13 +145,19 @@ class TrainConfig:
         val_samples: number of held-out samples of a validation; 0 for none.
         half_weights: whether `model.safetensors` is stored in half precision.
         stages: phases of the run with clip sizes of their own; empty for the size of `data` throughout.
+        candidates: stage that trains the proposals of the candidate path, after everything above has trained the model
+            without that path; None leaves them as `init_from` has them. This and the next two need a model with
+            `ModelConfig.candidates`. [D]
+        choice: stage that trains the choice among candidates; None leaves it as `init_from` has it. [D]
+        agreement: stage that fits how candidates and dense head are joined, and calibrates presence; it needs `choice`.
+            [D]
     """
 
     name: str = "run"
     model: ModelChoice = field(default_factory=ModelChoice)
     init_from: str | None = None
     data: MixtureConfig = field(default_factory=MixtureConfig)
-    steps: Annotated[int, ANY_COUNT] = 100_000
+    steps: Annotated[int, Range(0, 10**9)] = 100_000
     batch: Annotated[int, Range(1, MAX_BATCH)] = 2
     accumulate: Annotated[int, Range(1, 10**4)] = 1
     lr: Annotated[float, RATE] = 5e-5
@@ -174,9 +182,18 @@ class TrainConfig:
     val_samples: Annotated[int, Range(0, 10**6)] = 64
     half_weights: bool = False
     stages: tuple[Stage, ...] = ()
+    candidates: CandidateStage | None = None
+    choice: ChoiceStage | None = None
+    agreement: AgreementStage | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        _check(
+            self.agreement is None or self.choice is not None, "agreement needs choice, with whose pictures it works"
+        )
+        if self.steps == 0:
+            follows = self.candidates is not None or self.choice is not None
+            _check(follows and self.init_from is not None, "with steps 0, give init_from and a stage that follows")
         check_pixels(self.data.height, self.data.width, self.data.frames * self.batch)
         for stage in self.stages:
             check_pixels(stage.height, stage.width, stage.clips * stage.clip_length * (stage.batch or self.batch))

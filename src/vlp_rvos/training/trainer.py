@@ -1,5 +1,7 @@
 """The training loop (`docs/method.md` section 5).
 
+The dense head is trained first, and the stages of the candidate path follow (`later_stages.py`).
+
 A sample is a few consecutive clips of one video with the same expressions. The first clip has no history; each of the
 others gets the detached history of the one before. Every clip has its own backward pass, so memory holds the graph of
 one clip at a time.
@@ -33,12 +35,14 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.distributed import average_gradients, make_fabric
+from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, run_later_stages
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
 from vlp_rvos.training.run_checkpoint import CHECKPOINT, MODEL, RunCheckpoint
 from vlp_rvos.training.run_log import LOG, RunLog
 from vlp_rvos.training.run_state import Clock, Progress
 from vlp_rvos.training.running_means import RunningMeans
+from vlp_rvos.training.stage_loop import MAX_SKIPPED_IN_ROW, StageContext
 from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import HeldOutValidation, frame_iou
 from vlp_rvos.training.weight_ema import WeightEMA
@@ -50,7 +54,6 @@ from vlp_rvos.utils.signals import StopRequest, catch_stop_signals
 __all__ = ["TrainResult", "Trainer"]
 
 CONFIG = "config.json"
-MAX_SKIPPED_IN_ROW = 20
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ class TrainResult:
 
     Attributes:
         finished: whether the run reached its end; if not, it was stopped by a signal and can be resumed.
-        steps: number of optimizer steps so far.
+        steps: number of optimizer steps so far; of the later stage that was stopped, if one was.
         seconds: seconds of training so far, over all parts of an interrupted run.
-        validation: numbers of the last validation, see `HeldOutValidation.measure`.
+        validation: numbers of the last validation, see `HeldOutValidation.measure`, and of the later stages, each with
+            the name of its stage in front.
         model: file of the trained model.
         signal_number: number of the signal that stopped the run; None if none did, or another process got it.
+        stage: name of the later stage that was stopped; "" if none was.
     """
 
     finished: bool
@@ -72,6 +77,7 @@ class TrainResult:
     validation: dict[str, float]
     model: Path
     signal_number: int | None = None
+    stage: str = ""
 
 
 class Trainer:
@@ -80,7 +86,7 @@ class Trainer:
     Args:
         config: configuration of the run.
         output: folder of the run; None for `runs/<name>`. It gets `last.ckpt` (to resume), `model.safetensors` (to
-            use), `log.jsonl`, `config.json` and `tensorboard/`.
+            use), `log.jsonl`, `config.json` and `tensorboard/`, and for each later stage `<stage>.ckpt`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         resume: whether to continue from the folder's `last.ckpt`, if there is one.
 
@@ -109,13 +115,15 @@ class Trainer:
             announce(own.summary)
         torch.manual_seed(config.seed)
         with announced(f"loading the backbone of {config.model.preset}"):
-            model, overrides = _build_model(config)
-            self.model = model.to(self.fabric.device).train()
+            built = _build_model(config)
+            self.model = built.dense.to(self.fabric.device).train()
+            #: the same with the candidate path, which the later stages train; None where the model has none
+            self.complete = built.complete
         self.data = config.data.with_input_size(self.model.config.input_size)
         self.parameters: list[nn.Parameter] = list(self.model.trained_parameters())
         self.optimizer = make_optimizer(self.model, config)
         self.ema = None if config.ema is None else WeightEMA(self.model, config.ema)
-        self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema, overrides)
+        self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema, built.overrides)
         self.progress = Progress()
         self.validation: dict[str, float] = {}
         if begun:
@@ -128,6 +136,57 @@ class Trainer:
             UserError: the data cannot be used.
             VLPRVOSError: many steps in a row had a loss or gradient that was not finite.
         """
+        if self.complete is None:
+            return self._train_dense()
+        begun = [name for name in STAGE_CHECKPOINTS if (self.output / name).exists()]
+        is_done = self._done() == 1
+        if begun and not is_done:
+            raise UserError(
+                f"{self.output}: {begun[0]} was made after more steps; keep them, or choose another --output"
+            )
+        if begun or (is_done and self.config.steps == 0):
+            self._write_config()
+            if not (self.output / CHECKPOINT).exists():
+                self._save()
+            progress = self.progress
+            result = TrainResult(True, progress.step, progress.elapsed, self.validation, self.output / MODEL)
+        else:
+            result = self._train_dense()
+        # The later stages train in one process.
+        return self._train_later(result) if result.finished and self.fabric.is_global_zero else result
+
+    def _train_later(self, result: TrainResult) -> TrainResult:
+        """Run the later stages, and write the whole model after the last one."""
+        assert self.complete is not None
+        complete = self.complete.to(self.fabric.device)
+        dense = self.model.trained_state_dict() if self.ema is None else self.ema.state
+        complete.load_trained({**complete.trained_state_dict(), **dense})
+        context = StageContext(self.config, self.output, complete, self.fabric)
+        with catch_stop_signals() as stop_request:
+            stages = run_later_stages(context, stop_request)
+        seconds = result.seconds + sum(stage.progress.elapsed for stage in stages.values())
+        numbers = {f"{name} {key}": n for name, stage in stages.items() for key, n in stage.numbers.items()}
+        result = replace(result, seconds=seconds, validation={**result.validation, **numbers})
+        stopped = next((name for name, stage in stages.items() if not stage.finished), "")
+        if stopped:
+            steps, signal_number = stages[stopped].progress.step, stop_request.signal_number
+            return replace(result, finished=False, steps=steps, signal_number=signal_number, stage=stopped)
+        overrides = dict(self.checkpoint.inference_overrides or {})
+        for stage in stages.values():
+            found = stage.inference_overrides.items()
+            overrides |= {name: value for name, value in found if name not in self.config.model.overrides}
+        recorded = {
+            name: {"steps": stage.progress.step, "seconds": round(stage.progress.elapsed, 1), **stage.numbers}
+            for name, stage in stages.items()
+        }
+        self.checkpoint.save_complete(complete, self.progress, self.validation, recorded, overrides)
+        return result
+
+    def _write_config(self) -> None:
+        replace_file(self.output / CONFIG, lambda path: path.write_text(self.config.to_json(indent=2)))
+
+    def _train_dense(self) -> TrainResult:
+        """Train everything but the candidate path."""
         progress, config, first_process = self.progress, self.config, self.fabric.is_global_zero
         done = self._done()
         stage = config.stage(done)
@@ -142,7 +201,7 @@ class Trainer:
                     mixture = build_mixture(self.data, "holdout")
                     mixture.sample(0)
                 held_out = HeldOutValidation(mixture, config.val_samples, self.data.clips)
-            replace_file(self.output / CONFIG, lambda path: path.write_text(config.to_json(indent=2)))
+            self._write_config()
         log = RunLog(self.output, config.name, progress.step, enabled=first_process)
         means = RunningMeans()
         clock = Clock(progress.elapsed)
@@ -191,7 +250,7 @@ class Trainer:
 
     def _done(self) -> float:
         """How much of the run is done, from 0 to 1, by steps or by the time limit."""
-        done = self.progress.step / self.config.steps
+        done = self.progress.step / self.config.steps if self.config.steps else 1.0
         limit = self.config.time_limit_minutes
         return min(1.0, done if limit is None else max(done, self.progress.elapsed / (60 * limit)))
 
@@ -307,6 +366,9 @@ def _refuse_foreign_files(folder: Path) -> None:
     """
     if (folder / MODEL).exists():
         raise UserError(f"{folder}: holds a {MODEL} already; choose another --output, or move it away")
+    for name in STAGE_CHECKPOINTS:
+        if (folder / name).exists():
+            raise UserError(f"{folder}: holds {name}, but no {CHECKPOINT}; choose another --output, or move it away")
     settings = {"name", "model", "data", "steps", "seed"}
     refuse_foreign(folder / CONFIG, lambda path: _has_keys(path.read_bytes(), settings))
     refuse_foreign(folder / LOG, lambda path: _has_keys(path.read_bytes().partition(b"\n")[0], {"event", "step"}))
@@ -322,21 +384,67 @@ def _has_keys(text: bytes, keys: set[str]) -> bool:
     return isinstance(content, dict) and keys <= content.keys()
 
 
-def _build_model(config: TrainConfig) -> tuple[VLPRVOS, dict[str, Any]]:
-    """The model at the start of a run, on the CPU, and how its config changes for inference."""
+@dataclass(frozen=True)
+class _BuiltModel:
+    """The model at the start of a run, on the CPU.
+
+    Attributes:
+        dense: the model without the candidate path.
+        complete: the whole model, on the same backbone; None where it has no candidate path.
+        overrides: how its config changes for inference.
+    """
+
+    dense: VLPRVOS
+    complete: VLPRVOS | None
+    overrides: dict[str, Any]
+
+
+def _build_model(config: TrainConfig) -> _BuiltModel:
     choice = config.model
     weights: str | Path | None = choice.backbone_weights
-    if weights is None and config.init_from is not None:
-        weights = earlier_weights(choice.preset, peek(config.init_from).backbone_fingerprint)
+    start = None if config.init_from is None else peek(config.init_from)
+    if weights is None and start is not None:
+        weights = earlier_weights(choice.preset, start.backbone_fingerprint)
     backbone = load_backbone(choice.preset, weights)
-    model = VLPRVOS(backbone, ModelConfig.preset(choice.preset).replace(**choice.overrides))
+    whole = ModelConfig.preset(choice.preset).replace(**choice.overrides)
+    dense, complete = VLPRVOS(backbone, whole.replace(candidates=0)), None
+    is_known = start is not None and bool(start.config.get("candidates"))
+    _check_stages(config, whole, is_known)
+    if whole.candidates:
+        complete = VLPRVOS(backbone, whole)
+        assert complete.candidate_path is not None
+        complete.candidate_path.name_classes(backbone)
     if config.init_from is None:
-        return model, {}
-    inherited = inherited_overrides(load_trained(model, config.init_from), model.config)
+        return _BuiltModel(dense, complete, {})
+    target = complete if complete is not None and is_known else dense
+    inherited = inherited_overrides(load_trained(target, config.init_from), target.config)
+    if target is complete:
+        own = dense.trained_state_dict()
+        dense.load_trained({name: tensor for name, tensor in target.trained_state_dict().items() if name in own})
     overrides = {name: value for name, value in inherited.items() if name not in choice.overrides}
     # What does not fit is found out here, not when the first checkpoint is written.
-    model.config.replace(**overrides)
-    return model, overrides
+    whole.replace(**overrides)
+    return _BuiltModel(dense, complete, overrides)
+
+
+def _check_stages(config: TrainConfig, model: ModelConfig, is_known: bool) -> None:
+    """Check that the candidate path is trained where the model has one, and only there.
+
+    Raises:
+        UserError: it is not so.
+    """
+    stages = {"candidates": config.candidates, "choice": config.choice}
+    if not model.candidates and (named := [name for name, stage in stages.items() if stage is not None]):
+        raise UserError(
+            f"{' and '.join(named)} train a candidate path, but the model has none: "
+            f"set model.overrides.candidates=24, or {named[0]}=null"
+        )
+    lacking = [name for name, stage in stages.items() if stage is None]
+    if model.candidates and not is_known and lacking:
+        raise UserError(
+            f"nothing trains the {' and '.join(lacking)} of this model: give the stage, begin with init_from "
+            "from a model that has them, or set model.overrides.candidates=0"
+        )
 
 
 def _due(step: int, every: int | None) -> bool:

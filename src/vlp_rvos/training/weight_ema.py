@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
@@ -21,29 +22,35 @@ class WeightEMA:
     Args:
         model: model whose trained tensors are averaged.
         decay: share of the old average that an update keeps, from 0 to 1.
+        parts: beginnings of the names of the tensors that are averaged; by default all are.
     """
 
-    def __init__(self, model: VLPRVOS, decay: float) -> None:
-        self.model, self.decay, self.updates = model, decay, 0
-        self.state = {name: tensor.clone() for name, tensor in model.trained_state_dict().items()}
+    def __init__(self, model: VLPRVOS, decay: float, parts: tuple[str, ...] = ("",)) -> None:
+        self.model, self.decay, self.parts, self.updates = model, decay, parts, 0
+        self.state = {name: tensor.clone() for name, tensor in self._tensors().items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Include the model's current tensors in the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for name, tensor in self.model.trained_state_dict().items():
+        for name, tensor in self._tensors().items():
             self.state[name].lerp_(tensor, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Give the model the averaged tensors while the block runs, and its own ones back afterwards."""
         own = {name: tensor.clone() for name, tensor in self.model.trained_state_dict().items()}
-        self.model.load_trained(self.state)
+        self.model.load_trained({**own, **self.state})
         try:
             yield
         finally:
             self.model.load_trained(own)
+
+    def replace(self) -> None:
+        """Let the model's current tensors take the place of the average."""
+        for name, tensor in self._tensors().items():
+            self.state[name].copy_(tensor)
 
     def state_dict(self) -> dict[str, Any]:
         """The average and the number of updates, for `load_state_dict`."""
@@ -54,3 +61,6 @@ class WeightEMA:
         self.updates = saved["updates"]
         for name, tensor in self.state.items():
             tensor.copy_(saved["state"][name])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {n: tensor for n, tensor in self.model.trained_state_dict().items() if n.startswith(self.parts)}

@@ -1,0 +1,50 @@
+"""The configuration of pictures with outlined things, which the candidate path is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from vlp_rvos.data.sources.holdout import DESCRIBED_SHARE
+from vlp_rvos.utils.ranges import SHARE, Range, check_ranges
+
+__all__ = ["PictureSource"]
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """One data set of pictures with outlined things.
+
+    Attributes:
+        kind: "pictures" (COCO layout, with or without files of expressions beside it, see
+            `vlp_rvos.data.sources.described_pictures`) or "videos" (Ref-YouTube-VOS layout), whose frames are pictures.
+        folder: Folder of the data set, relative to `MixtureConfig.root` unless absolute.
+        weight: How often pictures come from it, relative to the other sources.
+        collections: Which of a COCO list's collections are taken (`source` of its images); empty for all.
+        complete: Whether all things in a picture are outlined. Where not, what is not outlined counts little as "no
+            thing".
+        generated: Whether expressions are generated about its pictures; never about frames of videos.
+        hold_out_share: Share of the pictures, or videos, that is held out, chosen by the hash of their names.
+        frames: Largest number of frames that are taken of a video, evenly spread; 0 for all.
+        clips: Number of clips of consecutive frames that are taken of a video as well, for what needs motion.
+        stride: Distance between two frames of such a clip.
+        foreign: Probability that a drawn picture gets an expression of another picture, which is then taken to be true
+            of nothing in it. Only for data sets in which hardly two pictures show the same.
+    """
+
+    kind: Literal["pictures", "videos"]
+    folder: str
+    weight: Annotated[float, Range(0, 10**6, above_low=True)] = 1.0
+    collections: tuple[str, ...] = ()
+    complete: bool = False
+    generated: bool = True
+    hold_out_share: Annotated[float, SHARE] = DESCRIBED_SHARE
+    frames: Annotated[int, Range(0, 10**6)] = 0
+    clips: Annotated[int, Range(0, 1000)] = 0
+    stride: Annotated[int, Range(1, 1000)] = 1
+    foreign: Annotated[float, SHARE] = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.collections and self.kind == "videos":
+            raise ValueError(f"collections of {self.folder}: only sources of the kind pictures have them")

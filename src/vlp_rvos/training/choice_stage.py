@@ -1,0 +1,282 @@
+"""The stage "choice": which of the candidates an expression means. [D]
+
+`[D]` marks our own decisions; `docs/method.md` explains the marks. The frozen parts see every picture and its mirror
+image once (`choice_features.py`); then only the choice runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlp_rvos.data.mixture import Mixture, build_mixture
+from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, VideoClip, open_pictures
+from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.errors import UserError
+from vlp_rvos.models.candidate_path import CandidatePath
+from vlp_rvos.training.candidate_stage import path_of, spread
+from vlp_rvos.training.choice_features import PictureFeatures, clip_features, encode_phrases, picture_features
+from vlp_rvos.training.choice_losses import choice_losses
+from vlp_rvos.training.choice_samples import ChoiceBatch, ChoiceSamples, Phrases, join_pictures
+from vlp_rvos.training.feature_cache import FeatureCache, features_key
+from vlp_rvos.training.stage_config import ChoiceStage
+from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
+from vlp_rvos.utils.progress import announced
+from vlp_rvos.utils.signals import StopRequest
+
+__all__ = ["FEATURES", "ChoiceTraining", "FeatureSource", "ScoredPicture", "score_picture"]
+
+#: folder of the features, in that of the run
+FEATURES = "features"
+#: share of the true expressions that are kept where it is measured how many false ones are noticed
+KEPT = 0.95
+AFTER = ("candidate_path.choice.", "candidate_path.agreement.", "candidate_path.calibration")
+
+
+@dataclass(frozen=True)
+class ScoredPicture:
+    """A picture and what the choice says of its candidates, for the E expressions of people.
+
+    Attributes:
+        picture: the picture.
+        scores: (E, K) scores, -inf where there is no candidate.
+        none: (E,) scores of "none".
+        targets: (E, K) how well each candidate fits what is meant; 0 if it is not meant.
+        meant: how many things each expression means.
+    """
+
+    picture: PictureFeatures
+    scores: Tensor
+    none: Tensor
+    targets: Tensor
+    meant: Sequence[int]
+
+    @property
+    def presence(self) -> Tensor:
+        """(E,) how much better the candidates fit than "none"."""
+        return self.scores.logsumexp(1) - self.none
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Something whose features are needed.
+
+    Attributes:
+        source: index of its source.
+        what: a picture, or a clip of a video.
+        held_out: whether it is held out.
+        mirrored: whether its mirror image is meant.
+    """
+
+    source: int
+    what: OutlinedPicture | VideoClip
+    held_out: bool = False
+    mirrored: bool = False
+
+    def description(self) -> list[object]:
+        """What the features follow from, as JSON can hold it."""
+        said = [(x.text, x.thing_ids) for x in self.what.expressions]
+        return [self.source, self.what.name, said, self.held_out, self.mirrored]
+
+
+class FeatureSource:
+    """The pictures that the choice and the agreement are trained on, and their features.
+
+    Args:
+        context: the run.
+        stage: which pictures, and how many expressions are generated.
+        masked_pictures: number of pictures whose masks are kept for the agreement, and of held-out ones.
+    """
+
+    def __init__(self, context: StageContext, stage: ChoiceStage, masked_pictures: int) -> None:
+        self.context, self.stage = context, stage
+        with announced("reading the lists of pictures"):
+            self.sources = open_pictures(
+                stage.sources, context.config.data, quiet=context.config.candidates is not None
+            )
+        everything = [picture for source in self.sources for picture in (*source.training, *source.held_out)]
+        #: whether people say anything; if not, generated expressions take the place of theirs
+        self.spoken = any(picture.expressions for picture in everything)
+        self.jobs: list[_Job] = []
+        for k, source in enumerate(self.sources):
+            described = [picture for picture in source.training if picture.expressions]
+            self.jobs += [_Job(k, picture, mirrored=mirrored) for picture in described for mirrored in (False, True)]
+            if stage.generated and source.source.generated and (stage.undescribed or not described):
+                others = [picture for picture in source.training if not picture.expressions]
+                self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
+            self.jobs += [_Job(k, clip) for clip in source.clips]
+        pictures = [source.source for source in self.sources]
+        composed = PictureSource("videos", "clips of the mixture", stage.clip_weight)
+        #: sources of the features; the last one is that of the clips
+        self.configured = [*pictures, composed]
+        held = [
+            _Job(k, picture, held_out=True)
+            for k, source in enumerate(self.sources)
+            for picture in source.held_out
+            if picture.expressions or (not self.spoken and source.source.generated)
+        ]
+        self.jobs += spread(held, stage.val_pictures)
+        plain = [
+            n
+            for n, job in enumerate(self.jobs)
+            if isinstance(job.what, OutlinedPicture) and not job.mirrored
+            if job.what.expressions or not self.spoken
+        ]
+        training = [n for n in plain if not self.jobs[n].held_out]
+        self.masked = {*spread(training, masked_pictures), *(n for n in plain if self.jobs[n].held_out)}
+        if not masked_pictures:
+            self.masked = set()
+        settings = [
+            {name: value for name, value in asdict(stage).items() if name in ("generated", "inserted")},
+            [asdict(source.source) for source in self.sources],
+            [job.description() for job in self.jobs],
+            sorted(self.masked),
+            context.config.seed,
+            [stage.clips, stage.clip_expressions, asdict(context.config.data) if stage.clips else None],
+        ]
+        key = features_key(context.model, AFTER, settings)
+        self.cache = FeatureCache(context.folder / FEATURES, key, len(self.jobs) + stage.clips)
+
+    def fill(self, stop_request: StopRequest) -> bool:
+        """Compute the features that are not there yet; False if a signal broke it off.
+
+        Raises:
+            UserError: a file of the data is missing or broken.
+        """
+        self.context.model.eval()
+        return self.cache.fill(self._compute, stop_request)
+
+    def phrases(self, pictures: Sequence[PictureFeatures]) -> Phrases:
+        """What is said of the pictures, as the frozen text tower sees it."""
+        texts = sorted({text for picture in pictures for text, _, _ in picture.expressions})
+        with announced(f"encoding {len(texts)} expressions"):
+            return encode_phrases(self.context.model, texts)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The clips that are learned from beside the pictures."""
+        config, model = self.context.config, self.context.model.config
+        data = config.data.with_input_size(model.input_size)
+        length, expressions = model.clip_length, self.stage.clip_expressions
+        return build_mixture(replace(data, clips=1, clip_length=length, expressions=expressions, portrait=0.0), "train")
+
+    def _compute(self, index: int) -> PictureFeatures:
+        if index >= len(self.jobs):
+            number = index - len(self.jobs)
+            sample, source = self.mixture.sample(number), len(self.configured) - 1
+            model, autocast = self.context.model, self.context.fabric.autocast
+            return clip_features(model, sample, f"clip {number}", source, autocast=autocast)
+        job, model, autocast = self.jobs[index], self.context.model, self.context.fabric.autocast
+        if isinstance(job.what, VideoClip):
+            sample = job.what.load(
+                lambda height, width: model.config.frame_size(height, width, model.backbone.size_multiple)
+            )
+            return clip_features(model, sample, job.what.name, job.source, autocast=autocast)
+        may_generate = self.sources[job.source].source.generated and (not job.held_out or not self.spoken)
+        return picture_features(
+            model,
+            job.what,
+            job.source,
+            held_out=job.held_out,
+            mirrored=job.mirrored,
+            generated=self.stage.generated if may_generate else 0,
+            as_spoken=not self.spoken,
+            inserted=self.stage.inserted,
+            with_masks=index in self.masked,
+            rng=np.random.default_rng((self.context.config.seed, index)),
+            autocast=autocast,
+        )
+
+
+class ChoiceTraining(LaterStage[ChoiceBatch]):
+    """Trains `Choice`.
+
+    Args:
+        context: the run.
+        budget: how long, and on what.
+        masked_pictures: number of pictures whose masks are kept for the stage that follows; 0 without one.
+    """
+
+    name = "choice"
+    parts = ("candidate_path.choice.",)
+    betas = (0.9, 0.98)
+
+    def __init__(self, context: StageContext, budget: ChoiceStage, masked_pictures: int = 0) -> None:
+        super().__init__(context, budget)
+        self.stage, self.path, self.masked_pictures = budget, path_of(self.model), masked_pictures
+        self.samples: ChoiceSamples | None = None
+        self.held_out: list[PictureFeatures] = []
+        self.phrases: Phrases = {}
+        self.features: FeatureSource | None = None
+
+    def prepare(self, stop_request: StopRequest) -> bool:
+        self.features = FeatureSource(self.context, self.stage, self.masked_pictures)
+        if not self.features.fill(stop_request):
+            return False
+        pictures = list(self.features.cache.load())
+        self.phrases = self.features.phrases(pictures)
+        self.held_out = [picture for picture in pictures if picture.held_out]
+        training = [picture for picture in pictures if not picture.held_out]
+        try:
+            seed = self.context.config.seed
+            self.samples = ChoiceSamples(
+                training, self.features.configured, self.stage, self.phrases, self.path.count, seed
+            )
+        except ValueError as error:
+            raise UserError(
+                f"{error}, so that no choice is learned: add expressions, or set choice.generated"
+            ) from error
+        return True
+
+    def batches(self, step: int) -> Iterator[ChoiceBatch]:
+        assert self.samples is not None
+        return map(self.samples.draw, count(step))
+
+    def losses(self, batch: ChoiceBatch) -> dict[str, Tensor]:
+        batch = batch.to(self.fabric.device)
+        with self.fabric.autocast():
+            scores, none = self.path.choice(
+                batch.candidates, batch.present, batch.text, batch.evidence, batch.picture_of
+            )
+        return choice_losses(scores.float(), none.float(), batch.targets, batch.present[batch.picture_of])
+
+    def clean_up(self) -> None:
+        if self.features is not None and not self.masked_pictures:
+            self.features.cache.remove()
+
+    def measure(self, stop_request: StopRequest) -> StageResult | None:
+        """Share of the expressions about one thing whose best candidate is it, and of the false ones noticed."""
+        right: list[bool] = []
+        true: list[float] = []
+        false: list[float] = []
+        for picture in self.held_out:
+            if stop_request:
+                return None
+            scored = score_picture(self.path, picture, self.phrases)
+            if scored is None:
+                continue
+            for e, number in enumerate(scored.meant):
+                (true if number else false).append(float(scored.presence[e]))
+                if number == 1:
+                    right.append(bool(scored.targets[e, scored.scores[e].argmax()] > 0))
+        numbers = {"right": float(np.mean(right))} if right else {}
+        if true and false:
+            numbers["noticed"] = float(np.mean(np.array(false) < np.quantile(true, 1 - KEPT)))
+        return StageResult(numbers=numbers)
+
+
+@torch.no_grad()
+def score_picture(path: CandidatePath, picture: PictureFeatures, phrases: Phrases) -> ScoredPicture | None:
+    """Score the candidates of a picture for what people say of it; None where they say nothing."""
+    said = [(text, ids) for text, ids, origin in picture.expressions if origin != GENERATED]
+    if not said:
+        return None
+    batch = join_pictures([picture], [said], phrases, path.count).to(path.class_names.device)
+    scores, none = path.choice(batch.candidates, batch.present, batch.text, batch.evidence, batch.picture_of)
+    return ScoredPicture(picture, scores.cpu(), none.cpu(), batch.targets.cpu(), [len(ids) for _, ids in said])
