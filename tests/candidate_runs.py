@@ -24,7 +24,7 @@ from vlp_rvos.training import choice_stage, trainer
 from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage
 from vlp_rvos.training.train_config import ModelChoice, TrainConfig
 
-PICTURES = PictureSource("pictures", "described", complete=True, hold_out_share=0.3)
+PICTURES = PictureSource("described", complete=True, hold_out_share=0.3)
 VIDEOS = PictureSource("videos", "videos", hold_out_share=0.0, frames=2, clips=1, stride=2, foreign=0.5)
 CANDIDATES = CandidateStage(
     steps=3, batch=2, sizes=((64, 96), (96, 64)), sources=(PICTURES, VIDEOS), warmup_steps=0, val_pictures=4

@@ -14,7 +14,7 @@ from training_runs import CONFIG, Squares
 
 from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError
-from vlp_rvos.training.batches import LoaderDiedError, load_batches, mixture_at_stage
+from vlp_rvos.training.batches import LoaderDiedError, load_batches, load_items, mixture_at_stage
 from vlp_rvos.training.train_config import Stage
 
 
@@ -75,3 +75,29 @@ def test_a_loading_process_that_dies_is_an_error_where_the_next_batch_is_asked_f
     worker.join()
     with pytest.raises(LoaderDiedError, match="a process that loads data died"):
         deque(itertools.islice(loaded, 10))
+
+
+class Numbers:
+    """Items that are twice their index."""
+
+    def item(self, index: int) -> int:
+        if index == 7:
+            raise UserError("7.png: not an image; replace it")
+        return 2 * index
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_items_come_in_the_order_of_their_indices(workers: int) -> None:
+    items = load_items(Numbers(), 3, workers)
+    assert [next(items) for _ in range(4)] == [6, 8, 10, 12]
+    with pytest.raises(UserError, match=r"^7.png: not an image; replace it$"):
+        next(items)
+
+
+def test_loading_draws_no_random_numbers_of_the_steps() -> None:
+    for start in (lambda: load_items(Numbers(), 0), lambda: load_batches(CONFIG.data, batch=2, position=0)):
+        torch.manual_seed(5)
+        expected = torch.rand(1)
+        torch.manual_seed(5)
+        next(iter(start()))
+        assert torch.equal(torch.rand(1), expected)

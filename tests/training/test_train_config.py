@@ -62,7 +62,8 @@ def test_defaults_are_those_of_the_release(tmp_path: Path) -> None:
         ("stages: [{until: 0.5}]", r"key 'stages\[0\].height' is missing"),
         ("stages: 3", "'stages' must be a list"),
         ("schedule: {milestones: [2]}", "schedule: milestones must be greater than 0 and less than 1, not 2"),
-        ("steps: 0", "steps must be from 1"),
+        ("steps: 0", "with steps 0, give init_from and a stage that follows"),
+        ("steps: -1", "steps must be from 0"),
         ("ema: 1.0", "ema must be at least 0 and less than 1"),
         ("{batch: 3, data: {portrait: 0.5}}", "batch must be 1, 2, 4 or 8"),
         ("- a list", "top level must be a mapping"),
@@ -121,7 +122,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
-PROTOCOLS = sorted(shipped_recipes().keys() - {"mini", "mini-further", "mini-parts"})
+PROTOCOLS = sorted(shipped_recipes().keys() - {"mini", "mini-candidates", "mini-further", "mini-parts"})
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -63,3 +63,20 @@ def test_state_goes_to_another_average() -> None:
     for ema in (first, second):
         ema.update()
     assert (first.updates, mean_of(first.state)) == (second.updates, mean_of(second.state))
+
+
+def test_only_the_named_parts_are_averaged_and_replaced() -> None:
+    model = small_model()
+    ema = WeightEMA(model, decay=0.25, parts=("mask_head.",))
+    assert ema.state
+    assert all(name.startswith("mask_head.") for name in ema.state)
+    set_all(model, 3.0)
+    ema.update()
+    assert 2 < mean_of(dict(list(ema.state.items())[:1])) < 3.1
+    ema.replace()
+    assert mean_of(ema.state) == 3.0
+    set_all(model, 5.0)
+    with ema.applied():
+        values = {name.startswith("mask_head."): x.mean().item() for name, x in model.trained_state_dict().items()}
+        assert values == {True: pytest.approx(3.0), False: pytest.approx(5.0)}
+    assert mean_of(model.trained_state_dict()) == 5.0

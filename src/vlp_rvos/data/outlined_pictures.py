@@ -259,9 +259,9 @@ def _of_mixture(data: MixtureConfig) -> list[PictureSource]:
     found = []
     for source in data.sources:
         if source.kind == "stills":
-            found.append(PictureSource("pictures", source.folder, source.weight, hold_out_share=data.hold_out_share))
+            found.append(PictureSource(source.folder, weight=source.weight, hold_out_share=data.hold_out_share))
         elif source.kind == "videos" and source.images is None:
-            found.append(PictureSource("videos", source.folder, source.weight, hold_out_share=0.0, frames=12))
+            found.append(PictureSource(source.folder, "videos", source.weight, hold_out_share=0.0, frames=12))
     return found
 
 

@@ -16,9 +16,9 @@ class PictureSource:
     """One data set of pictures with outlined things.
 
     Attributes:
+        folder: Folder of the data set, relative to `MixtureConfig.root` unless absolute.
         kind: "pictures" (COCO layout, with or without files of expressions beside it, see
             `vlp_rvos.data.sources.described_pictures`) or "videos" (Ref-YouTube-VOS layout), whose frames are pictures.
-        folder: Folder of the data set, relative to `MixtureConfig.root` unless absolute.
         weight: How often pictures come from it, relative to the other sources.
         collections: Which of a COCO list's collections are taken (`source` of its images); empty for all.
         complete: Whether all things in a picture are outlined. Where not, what is not outlined counts little as "no
@@ -32,8 +32,8 @@ class PictureSource:
             of nothing in it. Only for data sets in which hardly two pictures show the same.
     """
 
-    kind: Literal["pictures", "videos"]
     folder: str
+    kind: Literal["pictures", "videos"] = "pictures"
     weight: Annotated[float, Range(0, 10**6, above_low=True)] = 1.0
     collections: tuple[str, ...] = ()
     complete: bool = False

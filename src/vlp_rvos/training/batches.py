@@ -130,6 +130,8 @@ def load_batches(
         collate_fn=partial(_collate_or_error, clips=config.clips),
         num_workers=workers,
         worker_init_fn=_start_worker,
+        # Otherwise the first step after a start would draw other random numbers than in an uninterrupted run.
+        generator=torch.Generator(),
     )
     return _raise_errors(loader)
 
@@ -153,6 +155,7 @@ def load_items(dataset: IndexedItems[Item], first: int, workers: int = 0) -> Ite
         collate_fn=_unchanged,
         num_workers=workers,
         worker_init_fn=_start_worker,
+        generator=torch.Generator(),
     )
     return _raise_errors(loader)
 

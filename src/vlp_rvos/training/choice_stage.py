@@ -112,7 +112,7 @@ class FeatureSource:
                 self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
             self.jobs += [_Job(k, clip) for clip in source.clips]
         pictures = [source.source for source in self.sources]
-        composed = PictureSource("videos", "clips of the mixture", stage.clip_weight)
+        composed = PictureSource("clips of the mixture", "videos", stage.clip_weight)
         #: sources of the features; the last one is that of the clips
         self.configured = [*pictures, composed]
         held = [

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from candidate_runs import PICTURES, VIDEOS, write_pictures
+
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
+from vlp_rvos.data.outlined_pictures import GENERATED, OpenedSource, mirrored_text, open_pictures
+from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.sources.described_pictures import PictureExpression
+from vlp_rvos.errors import UserError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path)
+
+
+def opened(root: Path, *sources: PictureSource, **data: object) -> tuple[OpenedSource, ...]:
+    return open_pictures(sources, replace(MixtureConfig(root=str(root)), **data))  # type: ignore[arg-type]
+
+
+def test_pictures_have_outlines_and_what_people_say(root: Path) -> None:
+    (found,) = opened(root, replace(PICTURES, hold_out_share=0.0))
+    assert [picture.name for picture in found.training] == [f"picture{k}.png" for k in range(1, 9)]
+    picture = found.training[0]
+    loaded = picture.load()
+    assert loaded.pixels.shape == (90, 160, 3)
+    assert loaded.masks.shape == (2, 90, 160)
+    assert (loaded.ids, loaded.crowd) == (("1", "2"), (False, False))
+    assert ("both cars", ("1", "2")) in [(x.text, x.thing_ids) for x in picture.expressions]
+    assert [x.thing_ids for x in picture.expressions if x.text == "the bus"] == [()]
+    assert not found.training[-1].expressions
+
+
+def test_generated_expressions_are_about_the_mirror_image_where_it_is_asked_for(root: Path) -> None:
+    picture = opened(root, replace(PICTURES, hold_out_share=0.0))[0].training[0]
+    assert picture.generate(np.random.default_rng(0), 0) == []
+    for mirrored, on_the_left in ((False, "1"), (True, "2")):
+        made = picture.generate(np.random.default_rng(0), 40, mirrored=mirrored)
+        assert {x.origin for x in made} == {GENERATED}
+        left = {x.thing_ids for x in made if x.text in ("the car on the left", "the left car")}
+        assert left == {(on_the_left,)}
+
+
+def test_the_mirror_image_exchanges_left_and_right(root: Path) -> None:
+    picture = opened(root, replace(PICTURES, hold_out_share=0.0))[0].training[0]
+    loaded = picture.load()
+    mirrored = loaded.mirrored()
+    assert np.array_equal(mirrored.masks[0][:, ::-1], loaded.masks[0])
+    assert np.array_equal(mirrored.pixels[:, ::-1], loaded.pixels)
+    said = mirrored_text([PictureExpression("the car left of the leftmost tree", ("1",), "expressions")])
+    assert said == [PictureExpression("the car right of the rightmost tree", ("1",), "expressions")]
+
+
+def test_frames_of_videos_are_pictures(root: Path) -> None:
+    (found,) = opened(root, VIDEOS)
+    assert [picture.name for picture in found.training] == ["duck/00000", "duck/00006", "boat/00000", "boat/00006"]
+    duck = found.training[0]
+    loaded = duck.load()
+    assert (loaded.ids, loaded.masks.shape, int(loaded.masks.sum())) == (("1",), (1, 72, 128), 900)
+    said = [(x.text, x.thing_ids) for x in duck.expressions]
+    assert said == [("a duck", ("1",)), ("the duck moving to the left", ("1",)), ("the swan", ())]
+    assert duck.generate(np.random.default_rng(0), 5) == []
+
+
+def test_clips_of_videos_have_a_mask_for_each_expression(root: Path) -> None:
+    (root / "videos" / "Annotations" / "duck" / "00002.png").unlink()
+    clip = opened(root, VIDEOS)[0].clips[0]
+    assert clip.frames == ("00000", "00002", "00004", "00006", "00008", "00010")
+    sample = clip.load(lambda height, width: (height // 2, width // 2))
+    assert sample.frames.shape == (6, 3, 36, 64)
+    assert sample.expressions == ["a duck", "the duck moving to the left", "the swan"]
+    assert sample.masks.flatten(2).sum(2)[:, 0].tolist() == [225, 225, 0]
+    assert sample.supervised is not None
+    assert sample.supervised[0].tolist() == [True, False, True, True, True, True]
+
+
+def test_names_decide_what_is_held_out(root: Path) -> None:
+    pictures, videos = opened(root, PICTURES, VIDEOS, hold_out=("boat",))
+    assert pictures.training
+    assert pictures.held_out
+    assert len(pictures.training) + len(pictures.held_out) == 8
+    assert {picture.name.partition("/")[0] for picture in videos.held_out} == {"boat"}
+    assert [clip.video for clip in videos.clips] == ["duck"]
+
+
+def test_what_is_not_there_is_passed_over_with_a_line(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    (found,) = opened(root, PICTURES, PictureSource("nowhere"))
+    assert found.source == PICTURES
+    assert caplog.messages == [f"passed over, because it is not there: {root / 'nowhere'}"]
+
+
+def test_without_any_source_those_of_the_mixture_are_taken(root: Path) -> None:
+    sources = (Source("stills", "described", 2.0), Source("videos", "videos", 1.0))
+    pictures, videos = opened(root, PictureSource("nowhere"), sources=sources, hold_out_share=0.0, hold_out=("duck",))
+    assert (pictures.source.folder, pictures.source.weight, len(pictures.training)) == ("described", 2.0, 8)
+    assert {picture.name.partition("/")[0] for picture in videos.held_out} == {"duck"}
+
+
+def test_collections_choose_among_the_pictures(root: Path) -> None:
+    (found,) = opened(root, replace(PICTURES, collections=("shapes",)))
+    assert len(found.training) + len(found.held_out) == 8
+    with pytest.raises(UserError, match="no picture with an outlined thing is left"):
+        opened(root, replace(PICTURES, collections=("others",)))
+
+
+def test_false_expressions_of_another_form_are_one_line(root: Path) -> None:
+    (root / "videos" / "absent_expressions.json").write_text(json.dumps({"videos": {"duck": "the swan"}}))
+    with pytest.raises(UserError, match=r"absent_expressions.json is not of the form"):
+        opened(root, VIDEOS)
