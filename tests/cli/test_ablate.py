@@ -84,7 +84,7 @@ def test_parts_of_a_table_add_up(config: Path, tmp_path: Path, capsys: pytest.Ca
     [
         (["--rows", "fool"], "no such row: fool; use full, frame, tuned"),
         (["--seeds", "0,one"], "--seeds: 'one' is not a number; write for example 0,1"),
-        (["--steps", "0"], "steps must be from 1"),
+        (["--steps", "0"], "steps must be at least 1"),
         (["--steps", "1", "--set", "train.steps=2"], "the setting 'train.steps' is given twice"),
         (["--set", "rows=[]"], "at least one row"),
         (["--set", "seeds=[1, 1]"], "may come twice"),

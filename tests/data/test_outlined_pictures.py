@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from candidate_runs import PICTURES, VIDEOS, write_pictures
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
-from vlp_rvos.data.outlined_pictures import GENERATED, OpenedSource, mirrored_text, open_pictures
+from vlp_rvos.data.outlined_pictures import GENERATED, OpenedSource, mirrored_text, missing_folders, open_pictures
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.data.sources.described_pictures import PictureExpression
 from vlp_rvos.errors import UserError
@@ -90,11 +89,11 @@ def test_names_decide_what_is_held_out(root: Path) -> None:
     assert [clip.video for clip in videos.clips] == ["duck"]
 
 
-def test_what_is_not_there_is_passed_over_with_a_line(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    (found,) = opened(root, PICTURES, PictureSource("nowhere"))
+def test_what_is_not_there_is_passed_over(root: Path) -> None:
+    sources = (PICTURES, PictureSource("nowhere"), PictureSource("nowhere", "videos"))
+    (found,) = opened(root, *sources)
     assert found.source == PICTURES
-    assert caplog.messages == [f"passed over, because it is not there: {root / 'nowhere'}"]
+    assert missing_folders(sources, MixtureConfig(root=str(root))) == [root / "nowhere"]
 
 
 def test_without_any_source_those_of_the_mixture_are_taken(root: Path) -> None:
@@ -105,7 +104,7 @@ def test_without_any_source_those_of_the_mixture_are_taken(root: Path) -> None:
 
 
 def test_collections_choose_among_the_pictures(root: Path) -> None:
-    (found,) = opened(root, replace(PICTURES, collections=("shapes",)))
+    (found,) = opened(root, replace(PICTURES, collections=("shapes",)), replace(PICTURES, collections=("others",)))
     assert len(found.training) + len(found.held_out) == 8
     with pytest.raises(UserError, match="no picture with an outlined thing is left"):
         opened(root, replace(PICTURES, collections=("others",)))

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stubs import TinyBackbone
+from candidate_runs import SeeingBackbone
 from training_data import forget_video, write_mixture, write_videos
 from training_runs import SMALL
 
@@ -16,23 +16,32 @@ from vlp_rvos.models.checkpoint import peek
 from vlp_rvos.training import trainer
 
 STAGES = [
-    {"until": 0.5, "height": 32, "width": 48, "clip_length": 1, "clips": 1, "batch": 2},
-    {"until": 1.0, "height": 32, "width": 48, "clip_length": 2, "clips": 2, "batch": 1},
+    {"until": 0.5, "height": 32, "width": 64, "clip_length": 1, "clips": 1, "batch": 2},
+    {"until": 1.0, "height": 32, "width": 64, "clip_length": 2, "clips": 2, "batch": 1},
 ]
 SETTINGS = {
-    "model.overrides": json.dumps(SMALL),
+    "model.overrides": json.dumps(SMALL | {"candidates": 5}),
     "stages": json.dumps(STAGES),
     "precision": "fp32",
     "steps": 2,
     "workers": 0,
     "val_samples": 2,
+    "data.height": 64,
+    "data.width": 64,
+    "candidates.steps": 2,
+    "candidates.batch": 2,
+    "candidates.sizes": "[[64, 96]]",
+    "candidates.size_weights": "[1.0]",
+    "choice.steps": 2,
+    "choice.clips": 2,
+    "agreement.steps": 2,
 }
 
 
 @pytest.fixture(autouse=True)
 def tiny_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def backbone(name: str, weights: object = None) -> TinyBackbone:
-        return TinyBackbone()
+    def backbone(name: str, weights: object = None) -> SeeingBackbone:
+        return SeeingBackbone()
 
     monkeypatch.setattr(trainer, "load_backbone", backbone)
     monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
@@ -58,6 +67,9 @@ def test_a_folder_of_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert training["steps"] == 2
     assert "iou" in training["validation"]
     assert [source["folder"] for source in training["config"]["data"]["sources"]] == ["stills", "videos"]
+    # Nobody says anything of the pictures, so the later stages learn from generated expressions and the videos' own.
+    assert training["stages"].keys() == {"candidates", "choice", "agreement"}
+    assert {"right", "noticed"} <= training["stages"]["choice"].keys()
     assert train(Path("data"), "--resume", "--set", "val_every=1") == 0
 
 

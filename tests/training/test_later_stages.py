@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from training_runs import records
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.checkpoint import load_model, peek
 from vlp_rvos.training import stage_loop
-from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS
+from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures
 from vlp_rvos.training.stage_loop import LaterStage
 from vlp_rvos.training.train_config import ModelChoice, TrainConfig
 from vlp_rvos.training.trainer import Trainer
@@ -158,7 +159,7 @@ def test_stages_without_a_path_and_a_path_without_stages_are_refused(config: Tra
         Trainer(replace(config, choice=None, agreement=None), tmp_path / "run", device="cpu")
     with pytest.raises(ValueError, match="agreement needs choice"):
         replace(config, choice=None)
-    with pytest.raises(ValueError, match="with steps 0, give init_from"):
+    with pytest.raises(ValueError, match="steps must be at least 1"):
         replace(config, steps=0)
 
 
@@ -193,3 +194,17 @@ def test_own_pictures_without_expressions(config: TrainConfig, tmp_path: Path) -
     result = Trainer(own, tmp_path / "run", device="cpu").train()
     assert result.finished
     assert "agreement noticed" in result.validation
+
+
+def test_missing_data_is_found_before_anything_is_trained(
+    config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    shutil.rmtree(tmp_path / "data" / "described")
+    Trainer(config, tmp_path / "run", device="cpu")
+    check_pictures(config)
+    assert caplog.messages == [f"passed over, because it is not there: {tmp_path / 'data' / 'described'}"]
+    shutil.rmtree(tmp_path / "data" / "videos")
+    with pytest.raises(UserError, match="no picture with an outlined thing is left to train on; looked in: "):
+        Trainer(config, tmp_path / "run", device="cpu").train()
+    assert not (tmp_path / "run" / "last.ckpt").exists()

@@ -62,7 +62,7 @@ def test_defaults_are_those_of_the_release(tmp_path: Path) -> None:
         ("stages: [{until: 0.5}]", r"key 'stages\[0\].height' is missing"),
         ("stages: 3", "'stages' must be a list"),
         ("schedule: {milestones: [2]}", "schedule: milestones must be greater than 0 and less than 1, not 2"),
-        ("steps: 0", "with steps 0, give init_from and a stage that follows"),
+        ("steps: 0", "steps must be at least 1, or init_from and a later stage be given"),
         ("steps: -1", "steps must be from 0"),
         ("ema: 1.0", "ema must be at least 0 and less than 1"),
         ("{batch: 3, data: {portrait: 0.5}}", "batch must be 1, 2, 4 or 8"),

@@ -28,7 +28,6 @@ from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.data.synthesis.scene_clip import SceneClip
 from vlp_rvos.data.synthesis.stills import StillBank
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.progress import announce
 
 __all__ = [
     "GENERATED",
@@ -37,6 +36,7 @@ __all__ = [
     "OutlinedPicture",
     "VideoClip",
     "mirrored_text",
+    "missing_folders",
     "open_pictures",
 ]
 
@@ -216,43 +216,33 @@ class OpenedSource:
     clips: tuple[VideoClip, ...] = ()
 
 
-def open_pictures(
-    sources: Sequence[PictureSource], data: MixtureConfig, *, quiet: bool = False
-) -> tuple[OpenedSource, ...]:
+def open_pictures(sources: Sequence[PictureSource], data: MixtureConfig) -> tuple[OpenedSource, ...]:
     """Open the data sets of pictures.
 
-    A source that is not there is passed over. Where none of them is there, the videos and stills of the mixture are
-    taken, with what the mixture holds out.
+    A source that is not there is passed over, see `missing_folders`. Where none of them has a picture, the videos and
+    stills of the mixture are taken, with what the mixture holds out.
 
     Args:
         sources: The data sets.
         data: The mixture that the rest of the model is trained on: root, and videos that are held out everywhere.
-        quiet: Whether to say nothing of what is passed over.
 
     Raises:
         UserError: A list is broken, or nothing is left to train on.
     """
-    there = [source for source in sources if (Path(data.root) / source.folder).is_dir()]
-    if not there:
-        there = _of_mixture(data)
-    elif not quiet:
-        for source in sources:
-            if source not in there:
-                announce(f"passed over, because it is not there: {Path(data.root) / source.folder}")
-    opened, folders = [], _Folders()
-    for source in there:
-        folder = Path(data.root) / source.folder
-        found: Sequence[OutlinedPicture]
-        found, clips = (folders.open(source, folder), []) if source.kind == "pictures" else _open_videos(source, folder)
-        held = [(_is_held_out(picture.name, source, data), picture) for picture in found]
-        training, held_out = (tuple(p for is_held, p in held if is_held == wanted) for wanted in (False, True))
-        if found:
-            seen = tuple(clip for clip in clips if not _is_held_out(clip.name, source, data))
-            opened.append(OpenedSource(source, training, held_out, seen))
-    if not any(source.training for source in opened):
-        names = ", ".join(sorted({str(Path(data.root) / source.folder) for source in (*sources, *there)}))
-        raise UserError(f"no picture with an outlined thing is left to train on; looked in: {names}")
-    return tuple(source for source in opened if source.training or source.held_out)
+    folders = _Folders()
+    for chosen in (sources, _of_mixture(data)):
+        opened = [found for source in chosen if (found := folders.open(source, data)) is not None]
+        if any(source.training for source in opened):
+            return tuple(opened)
+    tried = [source.folder for source in sources] + [source.folder for source in data.sources]
+    names = ", ".join(sorted({str(Path(data.root) / folder) for folder in tried}))
+    raise UserError(f"no picture with an outlined thing is left to train on; looked in: {names}")
+
+
+def missing_folders(sources: Sequence[PictureSource], data: MixtureConfig) -> list[Path]:
+    """The folders of the sources that are not there, each once."""
+    folders = dict.fromkeys(Path(data.root) / source.folder for source in sources)
+    return [folder for folder in folders if not folder.is_dir()]
 
 
 def _of_mixture(data: MixtureConfig) -> list[PictureSource]:
@@ -273,13 +263,29 @@ def _is_held_out(name: str, source: PictureSource, data: MixtureConfig) -> bool:
 
 
 class _Folders:
-    """Opens folders of pictures; each of them is read once, however many sources take a part of it."""
+    """Opens data sets; a list of pictures is read once, however many sources take a part of it."""
 
     def __init__(self) -> None:
         self.banks: dict[Path, StillBank] = {}
         self.said: dict[Path, dict[str, tuple[PictureExpression, ...]]] = {}
 
-    def open(self, source: PictureSource, folder: Path) -> list[OutlinedPicture]:
+    def open(self, source: PictureSource, data: MixtureConfig) -> OpenedSource | None:
+        """The pictures of a source; None if there are none."""
+        folder = Path(data.root) / source.folder
+        if not folder.is_dir():
+            return None
+        found: Sequence[OutlinedPicture]
+        clips: Sequence[VideoClip] = ()
+        if source.kind == "pictures":
+            found = self._open_pictures(source, folder)
+        else:
+            found, clips = _open_videos(source, folder)
+        held = [(_is_held_out(picture.name, source, data), picture) for picture in found]
+        training, held_out = (tuple(p for is_held, p in held if is_held == wanted) for wanted in (False, True))
+        seen = tuple(clip for clip in clips if not _is_held_out(clip.name, source, data))
+        return OpenedSource(source, training, held_out, seen) if found else None
+
+    def _open_pictures(self, source: PictureSource, folder: Path) -> list[OutlinedPicture]:
         if folder not in self.banks:
             self.banks[folder], self.said[folder] = StillBank(CocoFolder(folder)), {}
             if (folder / EXPRESSIONS).is_file():

@@ -27,6 +27,7 @@ from vlp_rvos.evaluation.runner import evaluate_ytvos_folder
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.training.ablation_config import AblationConfig, AblationRow
 from vlp_rvos.training.ablation_table import COLUMNS
+from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS
 from vlp_rvos.training.misaligned_backbone import write_misaligned_backbone
 from vlp_rvos.training.run_checkpoint import CHECKPOINT
 from vlp_rvos.training.train_config import TrainConfig, load_config
@@ -83,8 +84,9 @@ def run_ablation(
         numbers = trained.validation | _measure(trained.model, trainer.config, device, ablation.pairs)
         result = {"seed": seed, "steps": trained.steps, "seconds": round(trained.seconds, 1), "numbers": numbers}
         write_bytes(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
-        # Nothing is left to resume, and the checkpoint is several times as large as the model.
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        # Nothing is left to resume, and the checkpoints are several times as large as the model.
+        for name in (CHECKPOINT, *STAGE_CHECKPOINTS):
+            (folder / name).unlink(missing_ok=True)
         on_run(f"{row.title}, seed {seed} ({number} of {len(runs)}): {_shown(numbers)}")
         if trained.signal_number is not None:
             return trained.signal_number

@@ -97,12 +97,10 @@ class FeatureSource:
     def __init__(self, context: StageContext, stage: ChoiceStage, masked_pictures: int) -> None:
         self.context, self.stage = context, stage
         with announced("reading the lists of pictures"):
-            self.sources = open_pictures(
-                stage.sources, context.config.data, quiet=context.config.candidates is not None
-            )
-        everything = [picture for source in self.sources for picture in (*source.training, *source.held_out)]
-        #: whether people say anything; if not, generated expressions take the place of theirs
-        self.spoken = any(picture.expressions for picture in everything)
+            self.sources = open_pictures(stage.sources, context.config.data)
+        pictures = [s for s in self.sources if s.source.kind == "pictures"]
+        #: whether people say anything of the pictures; if not, generated expressions take the place of theirs
+        self.spoken = any(picture.expressions for s in pictures for picture in (*s.training, *s.held_out))
         self.jobs: list[_Job] = []
         for k, source in enumerate(self.sources):
             described = [picture for picture in source.training if picture.expressions]
@@ -111,22 +109,21 @@ class FeatureSource:
                 others = [picture for picture in source.training if not picture.expressions]
                 self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
             self.jobs += [_Job(k, clip) for clip in source.clips]
-        pictures = [source.source for source in self.sources]
         composed = PictureSource("clips of the mixture", "videos", stage.clip_weight)
         #: sources of the features; the last one is that of the clips
-        self.configured = [*pictures, composed]
+        self.configured = [*(source.source for source in self.sources), composed]
         held = [
             _Job(k, picture, held_out=True)
             for k, source in enumerate(self.sources)
             for picture in source.held_out
-            if picture.expressions or (not self.spoken and source.source.generated)
+            if picture.expressions or self._takes_generated(source.source)
         ]
         self.jobs += spread(held, stage.val_pictures)
         plain = [
             n
             for n, job in enumerate(self.jobs)
             if isinstance(job.what, OutlinedPicture) and not job.mirrored
-            if job.what.expressions or not self.spoken
+            if job.what.expressions or self._takes_generated(self.configured[job.source])
         ]
         training = [n for n in plain if not self.jobs[n].held_out]
         self.masked = {*spread(training, masked_pictures), *(n for n in plain if self.jobs[n].held_out)}
@@ -142,6 +139,10 @@ class FeatureSource:
         ]
         key = features_key(context.model, AFTER, settings)
         self.cache = FeatureCache(context.folder / FEATURES, key, len(self.jobs) + stage.clips)
+
+    def _takes_generated(self, source: PictureSource) -> bool:
+        """Whether generated expressions take the place of those of people in a source."""
+        return source.kind == "pictures" and source.generated and not self.spoken
 
     def fill(self, stop_request: StopRequest) -> bool:
         """Compute the features that are not there yet; False if a signal broke it off.
@@ -178,7 +179,9 @@ class FeatureSource:
                 lambda height, width: model.config.frame_size(height, width, model.backbone.size_multiple)
             )
             return clip_features(model, sample, job.what.name, job.source, autocast=autocast)
-        may_generate = self.sources[job.source].source.generated and (not job.held_out or not self.spoken)
+        configured = self.configured[job.source]
+        as_spoken = self._takes_generated(configured)
+        may_generate = configured.generated and (as_spoken or not job.held_out)
         return picture_features(
             model,
             job.what,
@@ -186,7 +189,7 @@ class FeatureSource:
             held_out=job.held_out,
             mirrored=job.mirrored,
             generated=self.stage.generated if may_generate else 0,
-            as_spoken=not self.spoken,
+            as_spoken=as_spoken,
             inserted=self.stage.inserted,
             with_masks=index in self.masked,
             rng=np.random.default_rng((self.context.config.seed, index)),

@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vlp_rvos.data.outlined_pictures import missing_folders, open_pictures
 from vlp_rvos.training.agreement_stage import AgreementTraining
 from vlp_rvos.training.candidate_stage import CandidateTraining
 from vlp_rvos.training.choice_stage import ChoiceTraining
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult, run_stage
+from vlp_rvos.training.train_config import TrainConfig
+from vlp_rvos.utils.progress import announce, announced
 from vlp_rvos.utils.signals import StopRequest
 
-__all__ = ["STAGE_CHECKPOINTS", "run_later_stages"]
+__all__ = ["STAGE_CHECKPOINTS", "check_pictures", "run_later_stages"]
 
 #: checkpoints of the stages, in the folder of the run
 STAGE_CHECKPOINTS = tuple(f"{kind.name}.ckpt" for kind in (CandidateTraining, ChoiceTraining, AgreementTraining))
+
+
+def check_pictures(config: TrainConfig) -> None:
+    """Find out early whether there are pictures for the later stages, and say which data sets are passed over.
+
+    Raises:
+        UserError: a list is broken, or nothing is left to train on.
+    """
+    stages = [stage for stage in (config.candidates, config.choice) if stage is not None]
+    for folder in missing_folders([source for stage in stages for source in stage.sources], config.data):
+        announce(f"passed over, because it is not there: {folder}")
+    with announced("reading the lists of pictures"):
+        for sources in dict.fromkeys(stage.sources for stage in stages):
+            open_pictures(sources, config.data)
 
 
 def run_later_stages(context: StageContext, stop_request: StopRequest) -> dict[str, StageResult]:

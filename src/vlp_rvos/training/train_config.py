@@ -193,7 +193,10 @@ class TrainConfig:
         )
         if self.steps == 0:
             follows = self.candidates is not None or self.choice is not None
-            _check(follows and self.init_from is not None, "with steps 0, give init_from and a stage that follows")
+            _check(
+                follows and self.init_from is not None,
+                "steps must be at least 1, or init_from and a later stage be given",
+            )
         check_pixels(self.data.height, self.data.width, self.data.frames * self.batch)
         for stage in self.stages:
             check_pixels(stage.height, stage.width, stage.clips * stage.clip_length * (stage.batch or self.batch))

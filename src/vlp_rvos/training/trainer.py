@@ -35,7 +35,7 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.distributed import average_gradients, make_fabric
-from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, run_later_stages
+from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
 from vlp_rvos.training.run_checkpoint import CHECKPOINT, MODEL, RunCheckpoint
@@ -106,6 +106,13 @@ class Trainer:
         if not begun:
             _refuse_foreign_files(self.output)
         own = use_own_data(config.data)
+        if own.config != config.data:
+            # The user's data sets take the place of those of the recipe in the later stages too.
+            config = replace(
+                config,
+                candidates=config.candidates and replace(config.candidates, sources=()),
+                choice=config.choice and replace(config.choice, sources=()),
+            )
         self.config = config = replace(config, data=own.config, val_samples=config.val_samples if own.held_out else 0)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
@@ -138,6 +145,8 @@ class Trainer:
         """
         if self.complete is None:
             return self._train_dense()
+        if self.fabric.is_global_zero:
+            check_pictures(self.config)
         begun = [name for name in STAGE_CHECKPOINTS if (self.output / name).exists()]
         is_done = self._done() == 1
         if begun and not is_done:
