@@ -11,13 +11,11 @@ import torch
 import training_runs
 from coco_folder import Shape, write_coco
 from stubs import TinyBackbone
-from torch import Tensor, nn
 from training_data import write_videos
 from training_runs import CONFIG, SMALL
 
 import vlp_rvos.models.checkpoint
 from vlp_rvos.data.picture_config import PictureSource
-from vlp_rvos.models.backbones.backbone import FrameTokens
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training import choice_stage, trainer
@@ -36,19 +34,10 @@ AGREEMENT = AgreementStage(steps=3, expressions=2, warmup_steps=0)
 
 
 class SeeingBackbone(TinyBackbone):
-    """`TinyBackbone` with what the candidate path reads: a map at stride 32 and the names of classes."""
+    """`TinyBackbone` with what the candidate path reads."""
 
     def __init__(self) -> None:
-        super().__init__(pools=(1, 2), pyramid=True, text_width=24, shared_width=24)
-        self.pyramid_widths = {32: 8, **self.pyramid_widths}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(1)
-            self.finer["32"] = nn.Conv2d(3, 8, 32, 32)
-            self.names = nn.Conv2d(3, self.shared_width, 32, 32)
-        self.freeze()
-
-    def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
-        return replace(super().embed_frames(images, pool), named=self.names(images))
+        super().__init__(pools=(1, 2), named=True)
 
 
 def small_config(**changes: object) -> ModelConfig:

@@ -12,8 +12,8 @@ def proposals(boxes: list[list[float]], centres: list[list[float]], strides: lis
     return Proposals(
         torch.zeros(1, len(boxes)),
         torch.tensor([boxes]),
-        nothing,
-        nothing,
+        None,
+        [],
         torch.tensor(centres),
         torch.tensor(strides),
         nothing,

@@ -146,7 +146,8 @@ def best_overlaps(model: VLPRVOS, picture: LoadedPicture, device: torch.device) 
         return []
     path = path_of(model)
     seen = read_frozen(model, picture_frames(model, picture.pixels).to(device))
-    candidates = path.head.select(path.head(seen.maps, seen.distances), 0, path.count)
+    proposals = path.head(seen.maps, seen.distances, all_weights=False)
+    candidates = path.head.select(proposals, 0, path.count)
     logits = F.interpolate(candidates.mask_logits[None], masks.shape[-2:], mode="bilinear", align_corners=False)[0]
     overlaps: list[float] = mask_overlaps(masks, logits.cpu() > 0).amax(1).tolist()
     return overlaps

@@ -19,7 +19,8 @@ from torch import Tensor
 from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture, mirrored_text
 from vlp_rvos.data.sources.described_pictures import PictureExpression
 from vlp_rvos.data.synthesis.sample import Sample
-from vlp_rvos.models.candidates import mask_overlaps
+from vlp_rvos.models.candidate_path import mean_evidence
+from vlp_rvos.models.candidates import MASK_STRIDE, mask_overlaps
 from vlp_rvos.models.choice import EVIDENCE, dense_evidence
 from vlp_rvos.models.descriptors import describe
 from vlp_rvos.models.tracks import follow
@@ -142,7 +143,7 @@ def picture_features(
         embedded = model.encoder.embed(model.backbone, model.backbone.normalize(frames))
         assert embedded.named is not None
         seen = path.read(frames, embedded.pyramid, embedded.named)
-        proposals = path.head(seen.maps, seen.distances)
+        proposals = path.head(seen.maps, seen.distances, all_weights=False)
     candidates = path.head.select(proposals, 0, path.count)
     own = candidates.mask_logits.sigmoid()
     things = _shrink(loaded, own.shape[-2:]).to(device)
@@ -228,7 +229,9 @@ def clip_features(
     assert out.presence_logits is not None
     assert out.clip_presence_logits is not None
     tracks = follow(things, path.count)
-    _, evidence = path.weigh(tracks, out.mask_logits, out.score_logits, out.presence_logits, out.clip_presence_logits)
+    dense = F.avg_pool2d(out.mask_logits.float(), MASK_STRIDE)
+    presence, clip_presence = out.presence_logits.float(), out.clip_presence_logits.float()
+    evidence = mean_evidence(tracks, dense, out.score_logits, presence, clip_presence)
     own = (tracks.mask_logits > 0).float().transpose(0, 1).cpu()
     truth = (F.interpolate(sample.masks.float(), own.shape[-2:], mode="area") > 0.5).float()
     rows: dict[str, list[tuple[int, float]]] = {}
@@ -251,7 +254,7 @@ def clip_features(
         rows,
         said,
         evidence.half().cpu(),
-        torch.stack([out.presence_logits.amax(1), out.clip_presence_logits], 1).half().cpu(),
+        torch.stack([presence.amax(1), clip_presence], 1).half().cpu(),
         torch.zeros(0, *own.shape[-2:], dtype=torch.float16),
         torch.zeros(0, *own.shape[-2:], dtype=torch.float16),
         torch.zeros(0, *own.shape[-2:], dtype=torch.uint8),

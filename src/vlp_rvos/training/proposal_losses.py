@@ -56,12 +56,13 @@ def proposal_losses(head: CandidateHead, proposals: Proposals, views: Sequence[P
 
     Args:
         head: draws the masks.
-        proposals: what is proposed in the views.
+        proposals: what is proposed in the views, with all weights.
         views: the views, on the device of the proposals.
 
     Returns:
         "objectness", "box" and "mask".
     """
+    assert proposals.weights is not None
     device, count = proposals.boxes.device, 0
     objectness, boxes, masks = [], [proposals.boxes.new_zeros(0)], [proposals.boxes.new_zeros(0)]
     for frame, view in enumerate(views):
