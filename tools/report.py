@@ -51,6 +51,11 @@ def read_values(file: Path, kind: str) -> dict[str, Any]:
         return {"rows": values}
     if kind == "segmentation":
         _drop_curves(values)
+    if kind == "pictures":
+        # What is kept are the sums, not every expression.
+        for key in ("videos", "reliability", "metrics"):
+            del values[key]
+        values["dataset"], values["model"] = Path(values["dataset"]).name, Path(values["model"]).stem
     return dict(values)
 
 

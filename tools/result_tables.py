@@ -163,6 +163,19 @@ def scoring(results: Results) -> str:
     return "\n".join(rows)
 
 
+def pictures(results: Results) -> str:
+    """Choice, masks and presence on described pictures, by the file that the expressions come from."""
+    names = ("choice", "by chance", "IoU", "IoU >= 0.5", "IoU of groups", "false ones noticed", "calibration error")
+    keys = ("choice", "chance", "thing_iou", "iou_half", "group_iou", "noticed", "calibration_error")
+    rows = head("model", "pictures", "expressions", *names)
+    for row in of_kind(results, "pictures"):
+        for origin, scores in row.result["origins"].items():
+            said = scores["single"] + scores["groups"] + scores["false"]
+            numbers = ("" if scores[key] is None else float(scores[key]) for key in keys)
+            rows.append(line(row.title, f"{row.result['dataset']}, {origin}", said, *numbers))
+    return "\n".join(rows)
+
+
 def measurements(results: Results) -> str:
     """Everything that `benchmarks/run_all.py` measures."""
     return measurement_table([Measurement(**row) for row in results["measurements"].result["rows"]])
@@ -187,4 +200,5 @@ TABLES = {
     "loading": loading,
     "scoring": scoring,
     "measurements": measurements,
+    "pictures": pictures,
 }

@@ -21,6 +21,7 @@ from vlp_rvos.cli import evaluate
 from vlp_rvos.cli.app import main
 from vlp_rvos.cli.score_files import ScoreFiles
 from vlp_rvos.data.benchmarks import open_benchmark
+from vlp_rvos.data.sources.holdout import Part
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.mask_folders import score_mask_folders
 from vlp_rvos.evaluation.protocols import PROTOCOLS, Measure
@@ -94,6 +95,21 @@ def test_the_run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "data:image/jpeg;base64," in (tmp_path / "scores.html").read_text()
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("description", "two", "all", "frames per second"))
+
+
+@pytest.mark.parametrize("part", ["held-out", "training"])
+def test_the_run_command_scores_one_part_of_the_videos(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = write_two_videos(tmp_path / "data")
+    fake = types.SimpleNamespace(from_pretrained=lambda *given: types.SimpleNamespace(segment=SquareFinder()))
+    module = types.SimpleNamespace(Segmenter=fake)
+    monkeypatch.setitem(sys.modules, "vlp_rvos.inference.segmenter", module)
+    files = ScoreFiles(tmp_path / "scores.json")
+    evaluate.run(dataset.folder, part=part, files=files, options=InferenceOptions())
+    # By the hashes of their names, one of the two videos is held out.
+    expected = {"held-out": ["four"], "training": ["two"]}
+    assert list(json.loads((tmp_path / "scores.json").read_text())["videos"]) == expected[part]
 
 
 MINIATURES: dict[str, Callable[[Path], Path]] = {

@@ -63,3 +63,12 @@ def test_replace() -> None:
 )
 def test_frame_size(name: str, video: tuple[int, int], multiple: int, expected: tuple[int, int]) -> None:
     assert ModelConfig.preset(name).frame_size(*video, multiple) == expected
+
+
+def test_without_candidates_the_threshold_is_that_of_the_dense_head() -> None:
+    config = ModelConfig(candidates=8, presence_threshold=0.5, dense_presence_threshold=0.1)
+    assert config.replace(candidates=0).presence_threshold == 0.1
+    assert config.replace(candidates=0, presence_threshold=0.3).presence_threshold == 0.3
+    assert config.replace(candidates=4).presence_threshold == 0.5
+    assert config.replace(dense_presence_threshold=None, candidates=0).presence_threshold == 0.5
+    assert config.replace(candidates=0).replace(presence_threshold=0.2).presence_threshold == 0.2

@@ -62,3 +62,11 @@ def test_every_table_has_lines_of_one_length(tables: ModuleType, monkeypatch: py
         lines = [line for line in table(results).splitlines() if line.startswith("|")]
         assert len(lines) > 2, name
         assert len({line.count("|") for line in lines}) == 1, name
+
+
+def test_described_pictures_are_listed_by_file(tables: ModuleType) -> None:
+    numbers = {"single": 3, "groups": 1, "false": 2, "choice": 0.5, "chance": 0.25, "thing_iou": 0.4, "iou_half": 0.3}
+    numbers |= {"group_iou": None, "noticed": 0.75, "calibration_error": 0.05}
+    found = rows(tables, ("a", None, {"dataset": "pictures", "origins": {"alike": numbers}}), kind="pictures")
+    expected = "| title of a | pictures, alike | 6 | 50.0 | 25.0 | 40.0 | 30.0 |  | 75.0 | 5.0 |"
+    assert tables.pictures(found).splitlines()[2:] == [expected]

@@ -14,6 +14,7 @@ from vlp_rvos.cli.messages import echo
 from vlp_rvos.cli.own_files import is_page, is_report
 from vlp_rvos.cli.score_files import ScoreFileOptions
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, JsonFile, MaskFolder, Model
+from vlp_rvos.data.sources.holdout import Part
 
 if TYPE_CHECKING:
     from vlp_rvos.data.benchmarks.referring_dataset import ReferringDataset, ReferringVideo
@@ -75,6 +76,9 @@ def run(
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Take the frames from JPEGImages in this folder.")
     ] = None,
+    part: Annotated[
+        Part, typer.Option(help="Videos to score: all, the fifth that is held out by a hash of the name, or the others.")
+    ] = "all",
     output: MaskFolder = None,
     files: ScoreFileOptions,
     model: Model = "mini",
@@ -84,11 +88,16 @@ def run(
     from rich.console import Console
 
     from vlp_rvos.cli.score_tables import dataset_tables
+    from vlp_rvos.data.sources.holdout import is_in_part
     from vlp_rvos.data.sources.ytvos import YTVOSDataset
+    from vlp_rvos.errors import UserError
     from vlp_rvos.evaluation.runner import evaluate_ytvos_folder, ytvos_folder_dataset
     from vlp_rvos.utils.progress import announced
 
     reader = YTVOSDataset(dataset, images)
+    reader.videos = [video for video in reader.videos if is_in_part(video.name, part)]
+    if not reader.videos:
+        raise UserError(f"{dataset} has no video in the part {part}: choose another --part")
     files.prepare()
     with announced(f"loading {model}"):
         # Torch takes a second to import: a mistake in the above is reported before.

@@ -196,10 +196,10 @@ def load_model(
     stored = VLPRVOS(backbone, config)
     _check_backbone(info, backbone, path)
     _fill(stored, state, path)
-    changes = {**info.inference_overrides, **(overrides or {})}
-    if not changes:
+    changed = config.replace(**info.inference_overrides).replace(**(overrides or {}))
+    if changed == config:
         return stored.to(device).eval()
-    model = VLPRVOS(backbone, config.replace(**changes))
+    model = VLPRVOS(backbone, changed)
     wanted = model.trained_state_dict()
     _fill(model, {name: tensor for name, tensor in state.items() if name in wanted}, path)
     return model.to(device).eval()

@@ -21,7 +21,7 @@ CaptureKind = Literal["plain", "shared"]
 
 #: Fields of `ModelConfig` that change nothing in training.
 INFERENCE_FIELDS = frozenset(
-    {"memory_frames", "memory_weight", "small_size", "small_area", "min_part", "presence_threshold"}
+    {"memory_frames", "memory_weight", "small_size", "small_area", "min_part", "presence_threshold", "dense_presence_threshold"}
 )
 #: Longest side of the network input in pixels. Attention takes memory that grows with its fourth power.
 MAX_INPUT_SIZE = 2048
@@ -83,6 +83,8 @@ class ModelConfig:
             Smaller components are dropped, at inference only; 0 keeps all. [D]
         presence_threshold: presence below which the mask of a frame is left empty, at inference only; 0 leaves none
             empty. [D]
+        dense_presence_threshold: what `replace` sets `presence_threshold` to where it switches the candidates off: the
+            presence that the dense head predicts by itself is another number. None leaves it as it is. [D]
     """
 
     width: Annotated[int, Range(1, 4096)] = 256
@@ -123,6 +125,7 @@ class ModelConfig:
     small_area: Annotated[float, Range(0, 1, above_low=True)] = 0.04
     min_part: Annotated[float, SHARE] = 0.0
     presence_threshold: Annotated[float, SHARE] = 0.0
+    dense_presence_threshold: Annotated[float, SHARE] | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -168,7 +171,11 @@ class ModelConfig:
         Raises:
             UserError: an unknown field or a value that does not fit.
         """
-        return ModelConfig.from_dict({**self.to_dict(), **changes})
+        values = {**self.to_dict(), **changes}
+        alone = self.candidates and not values["candidates"] and "presence_threshold" not in changes
+        if alone and values["dense_presence_threshold"] is not None:
+            values["presence_threshold"] = values["dense_presence_threshold"]
+        return ModelConfig.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` gives the same config back."""

@@ -20,6 +20,7 @@ from vlp_rvos.models.choice import EVIDENCE
 from vlp_rvos.models.descriptors import Descriptors
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.training.choice_features import PictureFeatures
+from vlp_rvos.training.choice_variation import vary
 from vlp_rvos.training.stage_config import ChoiceStage
 
 __all__ = ["ChoiceBatch", "ChoiceSamples", "Phrases", "join_pictures"]
@@ -68,6 +69,7 @@ def join_pictures(
     phrases: Phrases,
     count: int,
     hidden: Sequence[Sequence[bool]] | None = None,
+    rng: np.random.Generator | None = None,
 ) -> ChoiceBatch:
     """Join pictures and expressions about them.
 
@@ -77,12 +79,16 @@ def join_pictures(
         phrases: the expressions as the text tower sees them.
         count: number K of candidates to fill up to.
         hidden: for each expression, whether it is hidden what the dense head says; None hides nothing.
+        rng: source of the variation of what is known of candidates, see `choice_variation`; None varies nothing.
     """
     joined: dict[str, list[Tensor]] = {field.name: [] for field in fields(Descriptors)}
     targets, evidence, picture_of = [], [], []
     for p, picture in enumerate(pictures):
+        known_of = {name: picture.descriptors[name].float() for name in joined}
+        if rng is not None:
+            known_of = vary(known_of, rng)
         for name, values in joined.items():
-            values.append(_filled(picture.descriptors[name].float(), count))
+            values.append(_filled(known_of[name], count))
         rows = {text: e for e, (text, _, _) in enumerate(picture.expressions[: len(picture.evidence)])}
         for e, (text, ids) in enumerate(said[p]):
             target = torch.zeros(count)
@@ -161,7 +167,7 @@ class ChoiceSamples:
             if any(said):
                 break
         hidden = [[bool(rng.random() < self.stage.evidence_dropout) for _ in texts] for texts in said]
-        return join_pictures(pictures, said, self.phrases, self.count, hidden)
+        return join_pictures(pictures, said, self.phrases, self.count, hidden, rng)
 
     def _draw_expressions(self, picture: PictureFeatures, rng: np.random.Generator) -> list[Said]:
         """Some of what is said, without what means only things that no candidate is."""
