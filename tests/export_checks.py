@@ -288,7 +288,9 @@ def test_mini_finds_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     video, words = Path(__file__).parents[1] / "examples/cat.mp4", ["the cat", "the wall behind it"]
     options = {"every": 2, "end": 1.0}
-    expected = list(Segmenter.from_pretrained("mini", device="cpu").segment(video, words, **options))
+    # Exports leave out the candidates.
+    dense = Segmenter.from_pretrained("mini", device="cpu", overrides={"candidates": 0})
+    expected = list(dense.segment(video, words, **options))
     assert any(x.masks[0].any() for x in expected)
     with traced_once():
         for name in FORMATS:

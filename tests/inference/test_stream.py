@@ -194,7 +194,9 @@ def test_the_models_own_presence_threshold_holds_unless_another_is_set() -> None
         (result,) = segmenter.start("x").step(frames(1))
         assert bool(result.masks.any()) is expected
     assert ModelConfig().presence_threshold == 0
-    assert 0 < Segmenter.from_pretrained("mini").config.presence_threshold < 0.1
+    with_candidates = Segmenter.from_pretrained("mini").config.presence_threshold
+    dense_alone = Segmenter.from_pretrained("mini", overrides={"candidates": 0}).config.presence_threshold
+    assert 0 < dense_alone < 0.1 < with_candidates < 0.6
 
 
 def test_a_model_without_presence() -> None:
@@ -210,3 +212,18 @@ def test_frames_that_were_embedded_before(segmenter: Segmenter) -> None:
     size = stream.network_size(clip)
     embedded = [stream.embed(picture, size) for picture in pictures]
     assert same_results(expected, list(stream.results(stream.predict(clip, embedded=embedded))))
+
+
+def test_what_was_found_is_believed_at_half_the_threshold() -> None:
+    stream = Segmenter(tiny_model(), presence_threshold=0.4).start(["x", "y"])
+    presences = [
+        [[0.5, 0.1], [0.3, 0.3]],
+        [[0.25, 0.2], [0.4, 0.1]],
+        [[0.1, 0.1], [0.1, 0.1]],
+        [[0.3, 0.3], [0.3, 0.3]],
+    ]
+    found = [stream._presence_thresholds(np.array(values, dtype=np.float32)).tolist() for values in presences]
+    expected = [[0.4, 0.4], [0.2, 0.4], [0.2, 0.2], [0.4, 0.4]]
+    assert found == [pytest.approx(row) for row in expected]
+    stream.reset()
+    assert stream._presence_thresholds(np.zeros((2, 1), dtype=np.float32)).tolist() == pytest.approx([0.4, 0.4])

@@ -77,7 +77,8 @@ def run(
         Path | None, typer.Option(metavar="FOLDER", help="Take the frames from JPEGImages in this folder.")
     ] = None,
     part: Annotated[
-        Part, typer.Option(help="Videos to score: all, the fifth that is held out by a hash of the name, or the others.")
+        Part,
+        typer.Option(help="Videos to score: all, the fifth that is held out by a hash of the name, or the others."),
     ] = "all",
     output: MaskFolder = None,
     files: ScoreFileOptions,

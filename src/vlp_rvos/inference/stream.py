@@ -31,6 +31,9 @@ from vlp_rvos.utils.plain_text import escape_surrogates
 
 __all__ = ["Stream", "StreamPrediction"]
 
+#: What was found in the clip before is believed at this share of the presence threshold, so that masks do not blink. [D]
+BELIEF = 0.5
+
 #: A mask with a smaller share of a clip's pixels is stray pixels: it does not decide the size of the next input.
 MIN_AREA = 3e-4
 #: Mean presence from which an expression's mask counts for the size of the next input.
@@ -49,12 +52,14 @@ class StreamPrediction:
         size: (H, W) of the masks to make.
         logits: (E, T, h, w) mask logits, on the CPU.
         presences: (E, T) probabilities that the target is in the frame, on the CPU.
+        thresholds: (E,) presence below which the mask of a frame is left empty.
     """
 
     clip: Sequence[VideoFrame]
     size: Size
     logits: Floats
     presences: Floats
+    thresholds: Floats
 
 
 class Stream:
@@ -104,6 +109,7 @@ class Stream:
         self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
         self._input_size = self.config.input_size
         self._next_index = 0
+        self._found = np.zeros(len(self.expressions), dtype=bool)
         self._shape: tuple[int, ...] | None = None
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
@@ -174,7 +180,15 @@ class Stream:
         flat = remove_small_components(logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part)
         logits, presences = flat.view_as(logits), presences.cpu()
         self._input_size = self._next_input_size(logits, presences)
-        return StreamPrediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy())
+        thresholds = self._presence_thresholds(presences.numpy())
+        return StreamPrediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy(), thresholds)
+
+    def _presence_thresholds(self, presences: Floats) -> Floats:
+        """Thresholds (E,) for a clip with presences (E, T); note what it finds."""
+        threshold = self.config.presence_threshold
+        thresholds = np.where(self._found, BELIEF * threshold, threshold).astype(np.float32)
+        self._found = presences.max(1) >= thresholds
+        return thresholds
 
     def _next_input_size(self, logits: Tensor, presences: Tensor) -> int:
         """Input size of the next clip, by the smallest object that was found in this one. [D]
@@ -197,7 +211,7 @@ class Stream:
         """The results for the frames of one clip; the masks of a frame are made when the iterator reaches it."""
         for t, frame in enumerate(prediction.clip):
             presences = prediction.presences[:, t]
-            masks, scores = self._masks(prediction.logits[:, t], presences, prediction.size)
+            masks, scores = self._masks(prediction.logits[:, t], presences, prediction.thresholds, prediction.size)
             yield FrameResult(
                 frame.index,
                 frame.time,
@@ -210,13 +224,15 @@ class Stream:
                 frame.yuv_frame,
             )
 
-    def _masks(self, logits: Floats, presences: Floats, size: Size) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Logits (E, h, w) and presences (E,) of one frame -> masks (E, H, W) and scores (E,)."""
+    def _masks(
+        self, logits: Floats, presences: Floats, thresholds: Floats, size: Size
+    ) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Logits (E, h, w), presences (E,) and their thresholds (E,) of one frame -> masks (E, H, W) and scores (E,)."""
         threshold = self._logit_threshold
         masks = np.zeros((len(logits), *size), dtype=bool)
         scores = np.zeros(len(logits), dtype=np.float32)
-        for i, (one, presence) in enumerate(zip(logits, presences, strict=True)):
-            if presence >= self.config.presence_threshold and (box := dependent_box(one > threshold, size)):
+        for i, (one, presence, least) in enumerate(zip(logits, presences, thresholds, strict=True)):
+            if presence >= least and (box := dependent_box(one > threshold, size)):
                 # Logits are resized, not masks: the outline stays smooth at the video's size. [O]
                 part = upsample_box(one, size, box)
                 inside = part > threshold

@@ -21,7 +21,15 @@ CaptureKind = Literal["plain", "shared"]
 
 #: Fields of `ModelConfig` that change nothing in training.
 INFERENCE_FIELDS = frozenset(
-    {"memory_frames", "memory_weight", "small_size", "small_area", "min_part", "presence_threshold", "dense_presence_threshold"}
+    {
+        "memory_frames",
+        "memory_weight",
+        "small_size",
+        "small_area",
+        "min_part",
+        "presence_threshold",
+        "dense_presence_threshold",
+    }
 )
 #: Longest side of the network input in pixels. Attention takes memory that grows with its fourth power.
 MAX_INPUT_SIZE = 2048
