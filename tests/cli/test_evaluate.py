@@ -112,6 +112,13 @@ def test_the_run_command_scores_one_part_of_the_videos(
     assert list(json.loads((tmp_path / "scores.json").read_text())["videos"]) == expected[part]
 
 
+def test_a_data_set_without_videos_has_no_other_part_to_choose(tmp_path: Path) -> None:
+    dataset = write_two_videos(tmp_path / "data")
+    (dataset.folder / "meta_expressions.json").write_text('{"videos": {}}')
+    with pytest.raises(UserError, match=r"has no video: meta_expressions\.json lists none"):
+        evaluate.run(dataset.folder, files=ScoreFiles(), options=InferenceOptions())
+
+
 MINIATURES: dict[str, Callable[[Path], Path]] = {
     "ref-youtube-vos": miniatures.write_ref_youtube_vos,
     "ref-davis17": miniatures.write_ref_davis17,

@@ -78,6 +78,9 @@ def test_parts(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["evaluate", "pictures", str(folder)]) == 2
     message = "has no picture with expressions in the part held-out: choose another --part"
     assert message in capsys.readouterr().err
+    (folder / "expressions.json").write_text('{"images": {}}')
+    assert main(["evaluate", "pictures", str(folder), "--part", "all"]) == 2
+    assert "has no picture with expressions: describe one in expressions.json" in capsys.readouterr().err
 
 
 def test_mistakes_get_one_line(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

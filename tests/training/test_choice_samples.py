@@ -125,3 +125,9 @@ def test_foreign_expressions_are_true_of_nothing() -> None:
     assert counts[True] == 40
     # Half of what is drawn is the picture's own, and left out.
     assert 5 < counts[False] < 35
+
+
+def test_something_must_be_said_of_candidates() -> None:
+    missed = picture("a", [("the bird", ["3"])], [("the birds", ["3", "4"])])
+    with pytest.raises(ValueError, match="no candidate is what is said of any picture"):
+        ChoiceSamples([missed], [PictureSource("x")], STAGE, phrases(missed), 4, 0)

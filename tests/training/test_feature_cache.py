@@ -6,6 +6,7 @@ import pytest
 import torch
 from candidate_runs import small_model
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.training import feature_cache
 from vlp_rvos.training.choice_features import PictureFeatures
 from vlp_rvos.training.feature_cache import FeatureCache, features_key
@@ -66,6 +67,15 @@ def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
     other = Computed()
     assert FeatureCache(tmp_path / "features", "other", 5).fill(other, other.stop_request)
     assert len(other.asked) == 5
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    cache, compute = FeatureCache(tmp_path / "features", "key", 3), Computed()
+    cache.fill(compute, compute.stop_request)
+    file = tmp_path / "features" / "key-00001.pt"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(UserError, match=r"key-00001\.pt: not readable; remove it"):
+        list(cache.load())
 
 
 def test_files_of_others_stay(tmp_path: Path) -> None:

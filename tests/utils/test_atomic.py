@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from killed import left_by_a_killed_process
@@ -35,6 +36,20 @@ class Writer(AtomicWriter):
 
     def discard(self) -> None:
         self.calls.append("discard")
+
+
+def test_a_full_disk_is_named_whoever_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(part: Path) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+
+    target = tmp_path / "file"
+    with pytest.raises(RuntimeError, match="PytorchStreamWriter"):
+        replace_file(target, fail)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left") as caught:
+        replace_file(target, fail)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(target))
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("durable", [True, False])

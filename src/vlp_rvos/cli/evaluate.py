@@ -97,6 +97,8 @@ def run(
 
     reader = YTVOSDataset(dataset, images)
     reader.videos = [video for video in reader.videos if is_in_part(video.name, part)]
+    if not reader.videos and part == "all":
+        raise UserError(f"{dataset} has no video: meta_expressions.json lists none")
     if not reader.videos:
         raise UserError(f"{dataset} has no video in the part {part}: choose another --part")
     files.prepare()

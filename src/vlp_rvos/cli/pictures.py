@@ -60,6 +60,8 @@ def pictures(
     with announced(f"reading {folder}"):
         everything = DescribedPictures(folder).pictures
     chosen = [picture for picture in everything if picture.expressions and is_in_part(picture.name, part)]
+    if not chosen and part == "all":
+        raise UserError(f"{folder} has no picture with expressions: describe one in expressions.json")
     if not chosen:
         raise UserError(f"{folder} has no picture with expressions in the part {part}: choose another --part")
     files.prepare()

@@ -129,7 +129,7 @@ class ChoiceSamples:
         seed: seed of all batches.
 
     Raises:
-        ValueError: there is no picture of which anything is said.
+        ValueError: there is no picture of which anything is said, or no candidate is what is said of any.
     """
 
     def __init__(
@@ -146,6 +146,9 @@ class ChoiceSamples:
         self.pictures = [picture for picture, weight in zip(pictures, weights, strict=True) if weight]
         if not self.pictures:
             raise ValueError("nothing is said of any picture")
+        # Without one, no batch could ever be drawn.
+        if not any(not ids or picture.means(ids) for picture in self.pictures for _, ids, _ in picture.expressions):
+            raise ValueError("no candidate is what is said of any picture")
         self.shares = np.array([weight for weight in weights if weight])
         self.shares /= self.shares.sum()
         self.foreign = [

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.models.checkpoint import backbone_fingerprint
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.choice_features import PictureFeatures
@@ -88,10 +89,12 @@ class FeatureCache:
 
         Args:
             masks: whether to load the masks too.
+
+        Raises:
+            UserError: a file is broken, for example by a power cut.
         """
         for _, file in self.files:
-            for values in torch.load(file, map_location="cpu", weights_only=True):
-                features = PictureFeatures(**values)
+            for features in _load(file):
                 yield features if masks else features.without_masks()
 
     def remove(self) -> None:
@@ -100,6 +103,13 @@ class FeatureCache:
             file.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
+
+
+def _load(file: Path) -> list[PictureFeatures]:
+    try:
+        return [PictureFeatures(**values) for values in torch.load(file, map_location="cpu", weights_only=True)]
+    except Exception as error:
+        raise UserError(f"{file}: not readable; remove it, and --resume computes it again") from error
 
 
 def _save(found: Sequence[dict[str, Any]], file: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.plain_text import escape_surrogates
 from vlp_rvos.utils.staging import Staging, remove_stale
@@ -26,6 +27,9 @@ __all__ = [
     "write_text",
 ]
 
+#: A disk with fewer free bytes counts as full.
+FULL = 2**16
+
 
 def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Write a file so that at any moment either the old or the new one is complete at `path`.
@@ -39,6 +43,7 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
 
     Raises:
         UserError: The folder cannot be made or written to.
+        OSError: The disk is full, whatever `write` raised because of that.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     try:
@@ -51,7 +56,15 @@ def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool =
     try:
         part.touch()
         mode = part.stat().st_mode
-        write(part)
+        try:
+            write(part)
+        except (OSError, VLPRVOSError):
+            raise
+        except Exception as error:
+            # PyTorch and safetensors have errors of their own for it.
+            if "No space left" in str(error) or shutil.disk_usage(part.parent).free < FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise
         if durable:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
