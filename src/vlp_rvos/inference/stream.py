@@ -31,7 +31,7 @@ from vlp_rvos.utils.plain_text import escape_surrogates
 
 __all__ = ["Stream", "StreamPrediction"]
 
-#: What was found in the clip before is believed at this share of the presence threshold, so that masks do not blink. [D]
+#: What was found in the clip before is believed at this share of the threshold, so that masks do not blink. [D]
 BELIEF = 0.5
 
 #: A mask with a smaller share of a clip's pixels is stray pixels: it does not decide the size of the next input.
@@ -227,7 +227,7 @@ class Stream:
     def _masks(
         self, logits: Floats, presences: Floats, thresholds: Floats, size: Size
     ) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Logits (E, h, w), presences (E,) and their thresholds (E,) of one frame -> masks (E, H, W) and scores (E,)."""
+        """Logits (E, h, w), presences (E,) and thresholds (E,) of one frame -> masks (E, H, W) and scores (E,)."""
         threshold = self._logit_threshold
         masks = np.zeros((len(logits), *size), dtype=bool)
         scores = np.zeros(len(logits), dtype=np.float32)
