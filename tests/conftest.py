@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from stubs import tiny_model
+
+from vlp_rvos.models import checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,9 @@ def _seed() -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user has exported decides what a model runs on."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def tiny_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes no time, whatever model the command line asks for."""
+    monkeypatch.setattr(checkpoint, "load_model", lambda *_: tiny_model())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,16 @@ class Squares:
         return Sample(frames=frames, expressions=names, masks=masks, kinds=["there", "absent"][: len(masks)])
 
 
+def use_backbone(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Backbone]) -> None:
+    """Replace the backbone of the trainer and of checkpoints, whatever its name and weights."""
+
+    def backbone(name: str, weights: object = None) -> Backbone:
+        return make()
+
+    monkeypatch.setattr(trainer, "load_backbone", backbone)
+    monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
+
+
 def use_tiny_model_and_squares(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Squares]]:
     """Replace the backbone and the data of the trainer; returns the mixtures that are built from now on, by split."""
     built: dict[str, list[Squares]] = {"train": [], "holdout": []}
@@ -86,11 +97,7 @@ def use_tiny_model_and_squares(monkeypatch: pytest.MonkeyPatch) -> dict[str, lis
         built[split].append(Squares(config))
         return built[split][-1]
 
-    def backbone(name: str, weights: object = None) -> Backbone:
-        return TinyBackbone()
-
-    monkeypatch.setattr(trainer, "load_backbone", backbone)
-    monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
+    use_backbone(monkeypatch, TinyBackbone)
     monkeypatch.setattr(trainer, "build_mixture", build)
     monkeypatch.setattr(batches, "build_mixture", build)
     return built

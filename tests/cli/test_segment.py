@@ -21,15 +21,11 @@ from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.media import mask_png
 from vlp_rvos.media import overlay_video as writers
-from vlp_rvos.models import checkpoint
 from vlp_rvos.results import label_map
 
+pytestmark = pytest.mark.usefixtures("tiny_default_model")
+
 OUTPUTS = ["masks", "masks.json", "overlay.mp4"]
-
-
-@pytest.fixture(autouse=True)
-def _tiny_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "load_model", lambda *_: tiny_model())
 
 
 @pytest.fixture

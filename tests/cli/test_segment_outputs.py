@@ -18,21 +18,16 @@ import av
 import pytest
 from clips import frames, write_folder, write_video
 from PIL import Image
-from stubs import tiny_model
 
 from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import UserError
 from vlp_rvos.media import png_mark
-from vlp_rvos.models import checkpoint
 from vlp_rvos.utils.staging import PREFIX
 
+pytestmark = pytest.mark.usefixtures("tiny_default_model")
+
 OUTPUTS = ["masks", "masks.json", "overlay.mp4"]
-
-
-@pytest.fixture(autouse=True)
-def _tiny_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "load_model", lambda *_: tiny_model())
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from all_miniatures import TINY, all_benchmarks
 from stubs import TinyBackbone
+from training_runs import use_backbone
 
-import vlp_rvos.models.checkpoint
 from vlp_rvos.cli.app import main
 from vlp_rvos.models.checkpoint import peek
-from vlp_rvos.training import trainer
 
 SETTINGS = {
     "model.overrides": json.dumps(TINY),
@@ -34,11 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def backbone(name: str, weights: object = None) -> TinyBackbone:
-        return TinyBackbone()
-
-    monkeypatch.setattr(trainer, "load_backbone", backbone)
-    monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
+    use_backbone(monkeypatch, TinyBackbone)
     # The recipes look for the pretrained model in `runs/`, below the working directory.
     monkeypatch.chdir(tmp_path)
 

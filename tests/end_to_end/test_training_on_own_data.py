@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 from candidate_runs import SeeingBackbone
 from training_data import forget_video, write_mixture, write_videos
-from training_runs import SMALL
+from training_runs import SMALL, use_backbone
 
-import vlp_rvos.models.checkpoint
 from vlp_rvos.cli.app import main
 from vlp_rvos.models.checkpoint import peek
-from vlp_rvos.training import trainer
 
 STAGES = [
     {"until": 0.5, "height": 32, "width": 64, "clip_length": 1, "clips": 1, "batch": 2},
@@ -40,11 +38,7 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def tiny_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def backbone(name: str, weights: object = None) -> SeeingBackbone:
-        return SeeingBackbone()
-
-    monkeypatch.setattr(trainer, "load_backbone", backbone)
-    monkeypatch.setattr(vlp_rvos.models.checkpoint, "load_backbone", backbone)
+    use_backbone(monkeypatch, SeeingBackbone)
     monkeypatch.chdir(tmp_path)
 
 

@@ -23,6 +23,7 @@ from vlp_rvos.training.candidate_stage import path_of
 from vlp_rvos.training.choice_stage import FeatureSource, ScoredPicture, score_picture
 from vlp_rvos.training.stage_config import AgreementStage, ChoiceStage
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
+from vlp_rvos.training.validation import frame_iou
 from vlp_rvos.utils.progress import announce
 from vlp_rvos.utils.signals import StopRequest
 
@@ -123,8 +124,9 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
             for mask in (mask for scored in self.held_out for mask in _joined(scored)):
                 if stop_request:
                     return None
-                ious.append(_iou(mask.to(self.fabric.device).join(self.path.agreement).cpu() > 0, mask.truth))
-                dense.append(_iou(mask.dense > 0, mask.truth))
+                joined = mask.to(self.fabric.device).join(self.path.agreement).cpu()
+                ious.append(float(frame_iou(joined > 0, mask.truth)))
+                dense.append(float(frame_iou(mask.dense > 0, mask.truth)))
         result = StageResult()
         if ious:
             result.numbers = {"iou": float(np.mean(ious)), "iou_dense": float(np.mean(dense))}
@@ -200,7 +202,3 @@ def _presence(scored: Sequence[ScoredPicture]) -> tuple[Tensor, Tensor]:
         rows.append(torch.stack([one.presence[:known], clip, frame, torch.ones(known)], 1))
         there.append(torch.tensor(one.meant[:known], dtype=torch.int64) > 0)
     return torch.cat(rows), torch.cat(there)
-
-
-def _iou(predicted: Tensor, truth: Tensor) -> float:
-    return float((predicted & truth).sum() / (predicted | truth).sum().clamp(min=1))

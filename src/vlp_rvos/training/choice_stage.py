@@ -19,6 +19,7 @@ from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, VideoClip, open_pictures
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.errors import UserError
+from vlp_rvos.evaluation.picture_scores import KEPT_SHARE
 from vlp_rvos.models.candidate_path import CandidatePath
 from vlp_rvos.training.candidate_stage import path_of, spread
 from vlp_rvos.training.choice_features import PictureFeatures, clip_features, encode_phrases, picture_features
@@ -34,8 +35,6 @@ __all__ = ["FEATURES", "ChoiceTraining", "FeatureSource", "ScoredPicture", "scor
 
 #: folder of the features, in that of the run
 FEATURES = "features"
-#: share of the true expressions that are kept where it is measured how many false ones are noticed
-KEPT = 0.95
 AFTER = ("candidate_path.choice.", "candidate_path.agreement.", "candidate_path.calibration")
 
 
@@ -270,7 +269,7 @@ class ChoiceTraining(LaterStage[ChoiceBatch]):
                     right.append(bool(scored.targets[e, scored.scores[e].argmax()] > 0))
         numbers = {"right": float(np.mean(right))} if right else {}
         if true and false:
-            numbers["noticed"] = float(np.mean(np.array(false) < np.quantile(true, 1 - KEPT)))
+            numbers["noticed"] = float(np.mean(np.array(false) < np.quantile(true, 1 - KEPT_SHARE)))
         return StageResult(numbers=numbers)
 
 
