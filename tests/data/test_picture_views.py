@@ -6,7 +6,7 @@ import torch
 
 from vlp_rvos.data import picture_views
 from vlp_rvos.data.outlined_pictures import LoadedPicture
-from vlp_rvos.data.picture_views import draw_view
+from vlp_rvos.data.picture_views import draw_variant, draw_view
 
 
 def picture(height: int = 64, width: int = 96, *, crowd: bool = False) -> LoadedPicture:
@@ -84,3 +84,25 @@ def test_a_picture_without_things() -> None:
     view = draw_view(empty, (32, 64), np.random.default_rng(0))
     assert view.masks.shape == (0, 8, 16)
     assert not view.ignored.any()
+
+
+def test_a_variant_keeps_things_whole_and_on_their_pixels() -> None:
+    sizes = set()
+    for seed in range(20):
+        drawn = draw_variant(picture(), np.random.default_rng(seed))
+        assert drawn.pixels.shape[:2] == drawn.masks.shape[1:]
+        assert drawn.masks.sum() == 32 * 32
+        inside, outside = drawn.pixels[drawn.masks[0]], drawn.pixels[~drawn.masks[0]]
+        assert inside.min() > outside.max()
+        sizes.add(drawn.masks.shape[1:])
+    heights, widths = zip(*sizes, strict=True)
+    # Sides are lost and gained.
+    assert min(heights) < 64 < max(heights)
+    assert min(widths) < 96 < max(widths)
+
+
+def test_a_variant_of_a_picture_without_things_has_its_size_or_more() -> None:
+    empty = picture()
+    drawn = draw_variant(LoadedPicture(empty.pixels, empty.masks[:0], (), ()), np.random.default_rng(0))
+    assert drawn.masks.shape[0] == 0
+    assert drawn.pixels.shape[0] >= 64

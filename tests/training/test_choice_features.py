@@ -33,6 +33,7 @@ def features(picture: OutlinedPicture, **changes: object) -> PictureFeatures:
     settings: dict[str, object] = {
         "held_out": False,
         "mirrored": False,
+        "varied": False,
         "generated": 4,
         "as_spoken": False,
         "inserted": 8,

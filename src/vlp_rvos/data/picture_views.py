@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vlp_rvos.data.outlined_pictures import LoadedPicture
 
-__all__ = ["PictureView", "draw_view"]
+__all__ = ["PictureView", "draw_variant", "draw_view"]
 
 #: stride of the masks
 STRIDE = 4
@@ -25,6 +25,10 @@ ZOOMED_SHARE, SMALLEST_PART = 0.75, 0.45
 RECOLOURED_SHARE, GREY_SHARE = 0.8, 0.1
 #: A thing counts if at least so many positions of it, and at least this share of it, are in the view.
 LEAST_POSITIONS, LEAST_SHARE = 12, 0.12
+#: A variant loses, or gains, at most this share of the picture at each of its sides; half of the sides lose.
+LARGEST_LOSS, LARGEST_GAIN = 0.3, 0.12
+#: Changes of a variant's colours, relative to those of a view: the words for colours must stay true.
+VARIANT_RECOLOURING = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,55 @@ def draw_view(
     return PictureView(planes, masks, ignored, valid, complete)
 
 
+def draw_variant(picture: LoadedPicture, rng: np.random.Generator) -> LoadedPicture:
+    """Draw the same picture with other margins and slightly other colours.
+
+    Every outlined thing stays whole, so that what is said of the things stays true, by place and order too.
+
+    Args:
+        picture: The picture.
+        rng: Source of all choices.
+    """
+    inside = picture.masks.any(0)
+    limits = []
+    for axis in (1, 0):
+        taken = np.flatnonzero(inside.any(1 - axis))
+        size = inside.shape[axis]
+        free = (int(taken[0]), size - 1 - int(taken[-1])) if len(taken) else (0, 0)
+        limits += [(free[side], size) for side in (0, 1)]
+    # What each side gains: left, right, top, bottom.
+    gains = [
+        -int(rng.uniform(0, min(free, LARGEST_LOSS * size)))
+        if rng.random() < 0.5
+        else int(rng.uniform(0, LARGEST_GAIN * size))
+        for free, size in limits
+    ]
+    left, right, top, bottom = gains
+    recoloured = (_changed_colours(picture.pixels.astype(np.float32), rng, VARIANT_RECOLOURING)).clip(0, 255)
+    pixels = _with_margins(recoloured.astype(np.uint8), (top, bottom), (left, right), GREY)
+    masks = _with_margins(picture.masks.transpose(1, 2, 0), (top, bottom), (left, right), 0)
+    return LoadedPicture(pixels, np.ascontiguousarray(masks.transpose(2, 0, 1)), picture.ids, picture.crowd)
+
+
+def _with_margins(values: np.ndarray, rows: tuple[int, int], columns: tuple[int, int], fill: int) -> np.ndarray:
+    """Values (h, w, ...) that gain, or where negative lose, rows at top and bottom, columns at left and right."""
+    height, width = values.shape[:2]
+    kept = values[max(0, -rows[0]) : height - max(0, -rows[1]), max(0, -columns[0]) : width - max(0, -columns[1])]
+    widths = [(max(0, a), max(0, b)) for a, b in (rows, columns)] + [(0, 0)] * (values.ndim - 2)
+    return np.pad(kept, widths, constant_values=fill)
+
+
 def _recolour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change contrast, brightness and tint of (h, w, 3) pixels in 0 to 255; at times leave no colour."""
     if rng.random() < RECOLOURED_SHARE:
-        pixels = (pixels - 128) * rng.uniform(0.75, 1.25) + 128 + rng.uniform(-25, 25) + rng.uniform(-12, 12, 3)
+        pixels = _changed_colours(pixels, rng)
     if rng.random() < GREY_SHARE:
         pixels = np.repeat(pixels.mean(-1, keepdims=True), 3, -1)
     return pixels.clip(0, 255).astype(np.uint8)
+
+
+def _changed_colours(pixels: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
+    """Other contrast, brightness and tint of (h, w, 3) pixels in 0 to 255, not clipped."""
+    contrast = rng.uniform(1 - 0.25 * amount, 1 + 0.25 * amount)
+    shift = rng.uniform(-25 * amount, 25 * amount) + rng.uniform(-12 * amount, 12 * amount, 3)
+    return (pixels - 128) * contrast + 128 + shift

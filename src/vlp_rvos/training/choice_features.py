@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture, mirrored_text
+from vlp_rvos.data.picture_views import draw_variant
 from vlp_rvos.data.sources.described_pictures import PictureExpression
 from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.models.candidate_path import mean_evidence
@@ -104,6 +105,7 @@ def picture_features(
     *,
     held_out: bool,
     mirrored: bool,
+    varied: bool,
     generated: int,
     as_spoken: bool,
     inserted: int,
@@ -119,11 +121,12 @@ def picture_features(
         source: index of its source.
         held_out: whether it is held out; then what the candidates miss stays missing.
         mirrored: whether to take its mirror image.
+        varied: whether to take a view with other margins and colours.
         generated: number of expressions to generate.
         as_spoken: whether the generated expressions take the place of those of people, because there are none.
         inserted: largest number of missed things whose outlines are inserted.
         with_masks: whether to keep masks, for the agreement.
-        rng: source of the generated expressions.
+        rng: source of the view and of the generated expressions.
         autocast: context of the number format of the networks.
 
     Raises:
@@ -132,6 +135,8 @@ def picture_features(
     loaded, expressions = picture.load(), list(picture.expressions)
     if mirrored:
         loaded, expressions = loaded.mirrored(), mirrored_text(expressions)
+    if varied:
+        loaded = draw_variant(loaded, rng)
     made = _different(picture.generate(rng, generated, mirrored=mirrored))
     spoken = _different([*expressions, *(replace(x, origin=AS_SPOKEN) for x in made if as_spoken)])
     # The dense head's word on mirror images would double the time, and some of it is hidden in training anyway.

@@ -71,17 +71,19 @@ class _Job:
         what: a picture, or a clip of a video.
         held_out: whether it is held out.
         mirrored: whether its mirror image is meant.
+        view: number of the view with other margins and colours; 0 for the picture as it is.
     """
 
     source: int
     what: OutlinedPicture | VideoClip
     held_out: bool = False
     mirrored: bool = False
+    view: int = 0
 
     def description(self) -> list[object]:
         """What the features follow from, as JSON can hold it."""
         said = [(x.text, x.thing_ids) for x in self.what.expressions]
-        return [self.source, self.what.name, said, self.held_out, self.mirrored]
+        return [self.source, self.what.name, said, self.held_out, self.mirrored, self.view]
 
 
 class FeatureSource:
@@ -104,6 +106,11 @@ class FeatureSource:
         for k, source in enumerate(self.sources):
             described = [picture for picture in source.training if picture.expressions]
             self.jobs += [_Job(k, picture, mirrored=mirrored) for picture in described for mirrored in (False, True)]
+            self.jobs += [
+                _Job(k, picture, mirrored=view % 2 == 0, view=view)
+                for picture in described
+                for view in range(1, stage.views + 1)
+            ]
             if stage.generated and source.source.generated and (stage.undescribed or not described):
                 others = [picture for picture in source.training if not picture.expressions]
                 self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
@@ -121,7 +128,7 @@ class FeatureSource:
         plain = [
             n
             for n, job in enumerate(self.jobs)
-            if isinstance(job.what, OutlinedPicture) and not job.mirrored
+            if isinstance(job.what, OutlinedPicture) and not job.mirrored and not job.view
             if job.what.expressions or self._takes_generated(self.configured[job.source])
         ]
         training = [n for n in plain if not self.jobs[n].held_out]
@@ -180,13 +187,14 @@ class FeatureSource:
             return clip_features(model, sample, job.what.name, job.source, autocast=autocast)
         configured = self.configured[job.source]
         as_spoken = self._takes_generated(configured)
-        may_generate = configured.generated and (as_spoken or not job.held_out)
+        may_generate = configured.generated and (as_spoken or not job.held_out) and not job.view
         return picture_features(
             model,
             job.what,
             job.source,
             held_out=job.held_out,
             mirrored=job.mirrored,
+            varied=job.view > 0,
             generated=self.stage.generated if may_generate else 0,
             as_spoken=as_spoken,
             inserted=self.stage.inserted,
