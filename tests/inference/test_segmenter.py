@@ -39,7 +39,8 @@ def segmenter() -> Segmenter:
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
-def test_results_are_the_models(segmenter: Segmenter) -> None:
+def test_results_are_the_models() -> None:
+    segmenter = Segmenter(TorchRuntime(tiny_model(), precision="fp32"))
     pictures = noise(5, (96, 50))
     results = list(segmenter.segment(pictures, WORDS))
 

@@ -22,7 +22,7 @@ def model() -> VLPRVOS:
 
 def test_predictions_are_the_models(model: VLPRVOS) -> None:
     frames = torch.rand(1, 5, 3, 32, 48)
-    runtime = TorchRuntime(tiny_model().train())
+    runtime = TorchRuntime(tiny_model().train(), precision="fp32")
     assert not runtime.model.training
     text = runtime.encode_text(WORDS)
     first = runtime.step(frames[:, :3], text)
@@ -62,7 +62,7 @@ def test_half_precision_is_near(model: VLPRVOS, precision: Precision) -> None:
     frames = torch.rand(1, 3, 3, 32, 48)
     exact, half = (
         runtime.step(frames, runtime.encode_text(WORDS))
-        for runtime in (TorchRuntime(model), TorchRuntime(model, precision=precision))
+        for runtime in (TorchRuntime(model, precision="fp32"), TorchRuntime(model, precision=precision))
     )
     assert not torch.equal(half.mask_logits, exact.mask_logits)
     assert exact.presence_logits is not None
@@ -77,6 +77,7 @@ def test_a_format_without_instructions_is_used_with_a_warning(
 ) -> None:
     monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx512_bf16"}))
     assert TorchRuntime(model, precision="bf16").dtype == torch.bfloat16
+    assert TorchRuntime(model).dtype == torch.bfloat16
     assert not recwarn.list
     monkeypatch.setattr(number_formats, "cpu_features", lambda: frozenset({"avx2"}))
     assert TorchRuntime(model).dtype == torch.float32
@@ -98,7 +99,7 @@ def test_identities_are_part_of_the_state() -> None:
     assert model.candidate_path is not None
     torch.nn.init.normal_(model.candidate_path.head.kernel.weight, std=0.1)
     torch.nn.init.normal_(model.candidate_path.choice.score[-1].weight)  # type: ignore[arg-type]
-    frames, runtime = torch.rand(1, 5, 3, 32, 64), TorchRuntime(model)
+    frames, runtime = torch.rand(1, 5, 3, 32, 64), TorchRuntime(model, precision="fp32")
     text = runtime.encode_text(WORDS)
     first = runtime.step(frames[:, :3], text)
     second = runtime.step(frames[:, 3:], text, first.state)

@@ -148,8 +148,9 @@ class Stream:
         return self.runtime.embed(self._input([image], network_size))
 
     def _input(self, images: Iterable[Image], network_size: Size) -> Tensor:
-        pixels = torch.stack([resize_image(image, network_size) for image in images])
-        return pixels.to(self.runtime.device)[None].float() / 255
+        # The channels stay last, as the convolutions want them.
+        pixels = torch.stack([resize_image(image, network_size).permute(1, 2, 0) for image in images])
+        return pixels.to(self.runtime.device).permute(0, 3, 1, 2)[None].float().div_(255)
 
     @torch.inference_mode()
     def predict(

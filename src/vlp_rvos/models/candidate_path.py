@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.agreement import Agreement
-from vlp_rvos.models.backbones.backbone import Backbone
+from vlp_rvos.models.backbones.backbone import Backbone, normalize_channels
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD, WIDTH, NanoDetMaps, load_nanodet
 from vlp_rvos.models.candidates import MASK_STRIDE, STRIDES, CandidateHead
 from vlp_rvos.models.choice import Choice, dense_evidence
@@ -182,9 +182,8 @@ class CandidatePath(nn.Module):
 
     def _detect(self, pictures: Tensor) -> NanoDetMaps:
         """Run the detector on pictures (N, 3, H, W) in [0, 1]."""
-        mean = torch.tensor(IMAGE_MEAN, device=pictures.device).view(3, 1, 1)
-        std = torch.tensor(IMAGE_STD, device=pictures.device).view(3, 1, 1)
-        detected: NanoDetMaps = self.detector(((pictures - mean) / std).contiguous(memory_format=torch.channels_last))
+        images = normalize_channels(pictures, IMAGE_MEAN, IMAGE_STD)
+        detected: NanoDetMaps = self.detector(images.contiguous(memory_format=torch.channels_last))
         return detected
 
     # --- with words ------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class TorchRuntime(Runtime):
         model: the model; it is put into evaluation mode.
         device: the device to move the model to, by a name for `find_device`; None leaves the model where it is.
         precision: "fp32", or autocast to "bf16" or "fp16", with a `VLPRVOSWarning` where the device has no instructions
-            for it. "auto" is bf16 on CUDA GPUs that multiply it, otherwise fp32. CPUs also have "int8": the large
+            for it. "auto" is bf16 on CUDA GPUs and on CPUs that multiply it, otherwise fp32. CPUs also have "int8": the large
             matrix products in 8-bit integers, the rest in bf16 if the processor multiplies it.
 
     Raises:
@@ -85,7 +85,8 @@ class TorchRuntime(Runtime):
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and multiplies(torch.bfloat16, device) else torch.float32
+        faster = device.type in ("cuda", "cpu") and multiplies(torch.bfloat16, device)
+        return torch.bfloat16 if faster else torch.float32
     dtype = DTYPES[precision]
     if dtype != torch.float32 and not multiplies(dtype, device):
         message = f"precision {precision!r}: {device} has no instructions for it, so it is many times slower than fp32"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vlp_rvos.models.backbones.attention import attend
 from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer, TextBatch
 
-__all__ = ["Activation", "Backbone", "Block", "FrameTokens"]
+__all__ = ["Activation", "Backbone", "Block", "FrameTokens", "normalize_channels"]
 
 Activation = Literal["gelu", "quick_gelu"]
 
@@ -272,10 +272,7 @@ class Backbone(nn.Module, ABC):
     # --- frames ----------------------------------------------------------------------------------------------------
     def normalize(self, frames: Tensor) -> Tensor:
         """RGB frames (..., 3, H, W) in [0, 1] -> the range of values that the backbone was pretrained on."""
-        mean = torch.tensor(self.image_mean, dtype=frames.dtype, device=frames.device)[:, None, None]
-        std = torch.tensor(self.image_std, dtype=frames.dtype, device=frames.device)[:, None, None]
-        # One pass over the pixels instead of two.
-        return torch.addcmul(-mean / std, frames, 1 / std)
+        return normalize_channels(frames, self.image_mean, self.image_std)
 
     @abstractmethod
     def embed_frames(self, images: Tensor, pool: int = 1) -> FrameTokens:
@@ -347,3 +344,21 @@ class Backbone(nn.Module, ABC):
                 f"both sides must be multiples of {self.size_multiple}"
             )
         return height // self.patch_size // pool, width // self.patch_size // pool
+
+
+def normalize_channels(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Subtract a mean from each channel of frames (..., 3, H, W), and divide by a deviation, in one pass.
+
+    The result lies in memory as the frames do.
+    """
+    shift, scale = (
+        torch.tensor(values, dtype=frames.dtype, device=frames.device)
+        for values in ([-m / s for m, s in zip(mean, std, strict=True)], [1 / s for s in std])
+    )
+    rows = frames.movedim(-3, -1)
+    if frames.device.type != "cpu" or not rows.is_contiguous() or torch.compiler.is_compiling():
+        return torch.addcmul(shift[:, None, None], frames, scale[:, None, None])
+    # Where the channels lie last, a row of all channels is long enough for the processor's vectors.
+    width = rows.shape[-2]
+    normalized = torch.addcmul(shift.repeat(width), rows.flatten(-2), scale.repeat(width))
+    return normalized.unflatten(-1, (width, len(mean))).movedim(-1, -3)
