@@ -44,6 +44,7 @@ def commands(threads: int, tiny: bool) -> dict[str, list[str]]:
     script = {
         "startup": ["startup.py", *few],
         "frame-work": ["frame_work.py", *threaded, *small, *few],
+        "page-faults": ["page_faults.py", "--threads", "1", *(["--clips", "1", *few] if tiny else [])],
         "released-threads": ["released_threads.py", *threaded, *clips],
         "memory": ["peak_memory.py", *threaded, *memory],
         "length": ["memory_length.py", *length],

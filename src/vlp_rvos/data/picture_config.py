@@ -28,6 +28,8 @@ class PictureSource:
         frames: Largest number of frames that are taken of a video, evenly spread; 0 for all.
         clips: Number of clips of consecutive frames that are taken of a video as well, for what needs motion.
         stride: Distance between two frames of such a clip.
+        views: Number of further views of each picture of which people say something, with other margins and colours,
+            every other one mirrored; see `vlp_rvos.data.picture_views.draw_variant`. Only the choice uses them.
         foreign: Probability that a drawn picture gets an expression of another picture, which is then taken to be true
             of nothing in it. Only for data sets in which hardly two pictures show the same.
     """
@@ -42,6 +44,7 @@ class PictureSource:
     frames: Annotated[int, Range(0, 10**6)] = 0
     clips: Annotated[int, Range(0, 1000)] = 0
     stride: Annotated[int, Range(1, 1000)] = 1
+    views: Annotated[int, Range(0, 1000)] = 0
     foreign: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:

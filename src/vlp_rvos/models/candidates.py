@@ -238,7 +238,7 @@ class CandidateHead(nn.Module):
         parts = iter(weights.split(sizes, 1))
         return [(next(parts).unflatten(1, shape), next(parts)[..., None]) for shape in self.shapes]
 
-    def select(self, proposals: Proposals, frame: int, count: int = 24, overlap: float = 0.65) -> Candidates:
+    def select(self, proposals: Proposals, frame: int, count: int = 24, overlap: float = 0.75) -> Candidates:
         """The surest proposals of a frame that do not repeat each other, as candidates with masks.
 
         Args:

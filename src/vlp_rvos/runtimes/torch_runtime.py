@@ -13,6 +13,7 @@ from torch import Tensor
 from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.models.encoder import EmbeddedFrames
 from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.runtimes.allocator import keep_freed_memory
 from vlp_rvos.runtimes.devices import check_precision, find_device
 from vlp_rvos.runtimes.int8 import companion_dtype, quantize
 from vlp_rvos.runtimes.names import Precision
@@ -47,6 +48,8 @@ class TorchRuntime(Runtime):
         self.precision = precision
         self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cpu" and torch.backends.openmp.is_available():
             self.embedding_cost = model.backbone.embedding_cost * (PROPOSING_COST if model.candidate_path else 1)
         if precision == "int8":

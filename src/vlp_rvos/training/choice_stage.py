@@ -109,7 +109,7 @@ class FeatureSource:
             self.jobs += [
                 _Job(k, picture, mirrored=view % 2 == 0, view=view)
                 for picture in described
-                for view in range(1, stage.views + 1)
+                for view in range(1, source.source.views + 1)
             ]
             if stage.generated and source.source.generated and (stage.undescribed or not described):
                 others = [picture for picture in source.training if not picture.expressions]

@@ -74,6 +74,10 @@ class FeatureCache:
         with counting("looking at the pictures", "pictures", self.count) as count:
             done = self.count - sum(min(PICTURES_IN_FILE, self.count - start) for start, _ in missing)
             for start, file in missing:
+                if file.is_file():
+                    # Another process of the same run has made it meanwhile.
+                    done += min(PICTURES_IN_FILE, self.count - start)
+                    continue
                 found = []
                 for index in range(start, min(start + PICTURES_IN_FILE, self.count)):
                     if stop_request:

@@ -87,8 +87,6 @@ class ChoiceStage(StageBudget):
         expressions: largest number of expressions about a picture in a step.
         generated: number of expressions that are generated about each picture and about its mirror image.
         generated_in_step: how many of `expressions` are generated ones, where a picture has both kinds.
-        views: number of further views of each picture of which people say something, with other margins and colours,
-            every other one mirrored; see `vlp_rvos.data.picture_views.draw_variant`.
         undescribed: weight of a picture of which people say nothing, relative to the others of its source. Where
             nothing is said of any picture of a source, all of them count alike.
         undescribed_pictures: largest number of such pictures that are taken of a source.
@@ -107,7 +105,6 @@ class ChoiceStage(StageBudget):
     expressions: Annotated[int, Range(1, 1000)] = 8
     generated: Annotated[int, Range(0, 1000)] = 12
     generated_in_step: Annotated[int, Range(0, 1000)] = 3
-    views: Annotated[int, Range(0, 1000)] = 0
     undescribed: Annotated[float, SHARE] = 0.35
     undescribed_pictures: Annotated[int, Range(0, 10**6)] = 300
     evidence_dropout: Annotated[float, SHARE] = 0.3
