@@ -64,12 +64,10 @@ def main() -> None:
         form: {key: statistics.median(one[key] for one in numbers) for key in numbers[0]}
         for form, numbers in found.items()
     }
-    rows = [
-        Measurement(
-            f"{arguments.model}: {what} of a clip, kept / default", medians["kept"][key] / medians["default"][key]
-        )
-        for key, what in (("faults", "page faults"), ("seconds", "processor time"))
-    ]
+    rows = []
+    for key, what in (("faults", "page faults"), ("seconds", "processor time")):
+        ratio = medians["kept"][key] / medians["default"][key]
+        rows.append(Measurement(f"{arguments.model}: {what} of a clip, kept / default", ratio))
     write_report(rows, {"clips": arguments.clips, "rounds": arguments.rounds, "medians": medians}, arguments.json, None)
 
 

@@ -35,8 +35,8 @@ class TorchRuntime(Runtime):
         model: the model; it is put into evaluation mode.
         device: the device to move the model to, by a name for `find_device`; None leaves the model where it is.
         precision: "fp32", or autocast to "bf16" or "fp16", with a `VLPRVOSWarning` where the device has no instructions
-            for it. "auto" is bf16 on CUDA GPUs and on CPUs that multiply it, otherwise fp32. CPUs also have "int8": the large
-            matrix products in 8-bit integers, the rest in bf16 if the processor multiplies it.
+            for it. "auto" is bf16 on CUDA GPUs and on CPUs that multiply it, otherwise fp32. CPUs also have "int8": the
+            large matrix products in 8-bit integers, the rest in bf16 if the processor multiplies it.
 
     Raises:
         UserError: the device is not available, or the precision is unknown or not available on the device.
