@@ -106,11 +106,10 @@ def draw_variant(picture: LoadedPicture, rng: np.random.Generator) -> LoadedPict
         picture: The picture.
         rng: Source of all choices.
     """
-    inside = picture.masks.any(0)
+    inside: np.ndarray = picture.masks.any(0)
     limits = []
-    for axis in (1, 0):
-        taken = np.flatnonzero(inside.any(1 - axis))
-        size = inside.shape[axis]
+    for axis, size in ((0, inside.shape[1]), (1, inside.shape[0])):
+        taken = np.flatnonzero(inside.any(axis))
         free = (int(taken[0]), size - 1 - int(taken[-1])) if len(taken) else (0, 0)
         limits += [(free[side], size) for side in (0, 1)]
     # What each side gains: left, right, top, bottom.

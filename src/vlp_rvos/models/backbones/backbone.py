@@ -361,4 +361,5 @@ def normalize_channels(frames: Tensor, mean: Sequence[float], std: Sequence[floa
     # Where the channels lie last, a row of all channels is long enough for the processor's vectors.
     width = rows.shape[-2]
     normalized = torch.addcmul(shift.repeat(width), rows.flatten(-2), scale.repeat(width))
-    return normalized.unflatten(-1, (width, len(mean))).movedim(-1, -3)
+    found: Tensor = normalized.unflatten(-1, (width, len(mean))).movedim(-1, -3)
+    return found
