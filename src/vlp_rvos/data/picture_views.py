@@ -106,7 +106,7 @@ def draw_variant(picture: LoadedPicture, rng: np.random.Generator) -> LoadedPict
         picture: The picture.
         rng: Source of all choices.
     """
-    inside: np.ndarray = picture.masks.any(0)
+    inside = np.asarray(picture.masks.any(0))
     limits = []
     for axis, size in ((0, inside.shape[1]), (1, inside.shape[0])):
         taken = np.flatnonzero(inside.any(axis))
