@@ -27,7 +27,9 @@ BEGIN, END = "<!-- modules: made by tools/architecture.py -->", "<!-- /modules -
 ROOMS: dict[str, tuple[str, int]] = {
     "": ("the front door", 0),
     "cli": ("the commands", 2),
+    "diagnosis": ("what this machine can do", 1),
     "profiling": ("costs as ratios", 3),
+    "explaining": ("why a mask was painted, or none", 1),
     "training": ("trains a model, ablates its parts", 2),
     "pretraining": ("aligns mini's tower with words", 3),
     "evaluation": ("scores masks, by each benchmark's rules", 1),

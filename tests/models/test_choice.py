@@ -211,3 +211,13 @@ def test_evidence_of_an_empty_mask_is_finite() -> None:
     )
     assert found.isfinite().all()
     assert not found[..., :5].any()
+
+
+def test_word_weights_change_nothing_and_sum_to_one() -> None:
+    choice, things, text = make_choice(), make_things(count=3), make_text(4)
+    weights: list[Tensor] = []
+    close(choice(things, everywhere(things), text, word_weights=weights), choice(things, everywhere(things), text))
+    assert len(weights) == len(choice.layers)
+    for layer in weights:
+        assert layer.shape == (1, 4, 4)
+        torch.testing.assert_close(layer.sum(-1), torch.ones(1, 4))

@@ -19,7 +19,7 @@ from vlp_rvos.media.overlay_video import check_overlay
 from vlp_rvos.media.palette import is_unmarked_palette_png
 from vlp_rvos.utils.output_set import Check, finish_earlier_sets
 
-__all__ = ["MASKS", "MASKS_JSON", "OVERLAY", "check_outputs", "output_checks"]
+__all__ = ["MASKS", "MASKS_JSON", "OVERLAY", "check_outputs", "keep_input", "output_checks"]
 
 OVERLAY, MASKS, MASKS_JSON = "overlay.mp4", "masks", "masks.json"
 
@@ -52,7 +52,7 @@ def check_outputs(video: Path, folder: Path, *, overlay: bool) -> set[str]:
         UserError: an output would replace the input or something that no run wrote.
     """
     checks = output_checks(folder)
-    _keep_input(video, [folder / name for name in checks])
+    keep_input(video, [folder / name for name in checks])
     if not folder.is_dir():
         return set()
     finish_earlier_sets(folder, checks)
@@ -68,8 +68,14 @@ def check_outputs(video: Path, folder: Path, *, overlay: bool) -> set[str]:
     return found
 
 
-def _keep_input(video: Path, outputs: list[Path]) -> None:
-    """Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared."""
+def keep_input(video: Path, outputs: list[Path]) -> None:
+    """Check that no output is the input, or holds it.
+
+    Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared.
+
+    Raises:
+        UserError: an output would replace the input.
+    """
     inputs = _identities(video)
     for output in outputs:
         if inputs & _identities(output) or _inside(video, output):

@@ -196,6 +196,7 @@ class CandidatePath(nn.Module):
         presence_logits: Tensor,
         clip_presence_logits: Tensor,
         identities: Identities | None = None,
+        word_weights: list[Tensor] | None = None,
     ) -> Chosen:
         """Choose for the B expressions about one video.
 
@@ -207,6 +208,7 @@ class CandidatePath(nn.Module):
             presence_logits: (B, T) of the dense head.
             clip_presence_logits: (B,) of the dense head.
             identities: what earlier clips said; None in the first clip.
+            word_weights: see `Choice.forward`.
         """
         presence_logits, clip_presence_logits = presence_logits.float(), clip_presence_logits.float()
         dense = F.avg_pool2d(mask_logits.float(), MASK_STRIDE)
@@ -216,7 +218,7 @@ class CandidatePath(nn.Module):
             evidence = mean_evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
         present = tracks.seen.new_ones(1, tracks.seen.shape[1])
         picture_of = torch.zeros(len(evidence), dtype=torch.int64, device=evidence.device)
-        scores, none = self.choice(tracks.descriptors.as_batch(), present, text, evidence, picture_of)
+        scores, none = self.choice(tracks.descriptors.as_batch(), present, text, evidence, picture_of, word_weights)
         with _without_autocast(mask_logits.device):
             scores, identities = _remember(tracks, scores, none, identities)
         fused = self.agreement(dense, tracks.mask_logits, scores, none)

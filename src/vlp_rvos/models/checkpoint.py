@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ __all__ = [
     "resolve",
     "save_trained",
     "shipped_models",
+    "trained_parameters",
 ]
 
 FORMAT = "vlp-rvos"
@@ -165,6 +167,20 @@ def peek(name_or_path: str | Path) -> CheckpointInfo:
 def shipped_models() -> list[str]:
     """Names of the models that come with the package, in alphabetical order."""
     return sorted(_shipped())
+
+
+def trained_parameters(name_or_path: str | Path) -> int:
+    """Number of trained parameters in a shipped model or a checkpoint file; only its header is read.
+
+    Raises:
+        UserError: as for `peek`.
+    """
+    path = resolve(name_or_path)
+    try:
+        with path.open("rb") as opened, safe_open(_utf8_name(path, opened.fileno()), "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
 
 
 def load_model(
@@ -333,9 +349,13 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
             header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        reason = escape_unprintable(shorten(str(error)))
-        raise UserError(f"{path}: not a readable safetensors file ({reason}); download or train it again") from error
+        raise _unreadable(path, error) from error
     return header, {name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = escape_unprintable(shorten(str(error)))
+    return UserError(f"{path}: not a readable safetensors file ({reason}); download or train it again")
 
 
 def _utf8_name(path: Path, descriptor: int) -> Path:

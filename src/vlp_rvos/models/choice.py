@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.models.backbones.attention import attention_weights
 from vlp_rvos.models.descriptors import MOTION, PARTS, Descriptors
 from vlp_rvos.models.encoder import PlainText
 
@@ -100,6 +101,11 @@ class _Attention(nn.Module):
         out: Tensor = self.out(attended.transpose(-2, -3).flatten(-2))
         return out
 
+    def weights(self, x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
+        """How much `x` reads of `y`, the mean over the heads: (B, ..., L, L') float32. Arguments as for `forward`."""
+        q, k = self._split_heads(self.query(x)), self._split_heads(self.key(y))
+        return attention_weights(q, k, bias).mean(-3)
+
     def _split_heads(self, x: Tensor) -> Tensor:
         """(..., L, d) -> (..., heads, L, d/heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # type: ignore[no-any-return]
@@ -117,6 +123,7 @@ class _Context:
         likeness: (B, K + 1, S, 2) cosine similarity, at least 0, of words with the names of candidates.
         parts: (P, K, PARTS**2, d) parts of the candidates.
         picture_of: (B,) picture of each expression.
+        word_weights: gets from each layer how much each token reads of each word, (B, K + 1, S); None asks for nothing.
     """
 
     relation: Tensor
@@ -126,6 +133,7 @@ class _Context:
     likeness: Tensor
     parts: Tensor
     picture_of: Tensor
+    word_weights: list[Tensor] | None = None
 
 
 class _Layer(nn.Module):
@@ -151,7 +159,10 @@ class _Layer(nn.Module):
         normed = self.norms[0](x)
         x = x + self.drop(self.among(normed, normed, self._bias_among(context).to(x.dtype)))
         to_words = context.padding + torch.einsum("bkns,hn->bhks", context.likeness, self.similar)
-        x = x + self.drop(self.to_words(self.norms[1](x), context.words, to_words.to(x.dtype)))
+        normed = self.norms[1](x)
+        if context.word_weights is not None:
+            context.word_weights.append(self.to_words.weights(normed, context.words, to_words))
+        x = x + self.drop(self.to_words(normed, context.words, to_words.to(x.dtype)))
         if self.to_parts is not None:
             # One query for each candidate, over its own parts only.
             queries = self.norms[3](x[:, :-1])[:, :, None]
@@ -226,6 +237,7 @@ class Choice(nn.Module):
         text: PlainText,
         evidence: Tensor | None = None,
         picture_of: Tensor | None = None,
+        word_weights: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Score.
 
@@ -235,6 +247,8 @@ class Choice(nn.Module):
             text: B expressions.
             evidence: (B, K, EVIDENCE) what the dense head says; None, or NaN in a row, where it said nothing.
             picture_of: (B,) index of each expression's picture; None: expression b is about picture b.
+            word_weights: a list to which each layer appends how much candidates and, last, "none" read of each word:
+                (B, K + 1, S) float32, whose rows sum to 1. None computes none.
 
         Returns:
             (B, K) scores, -inf where there is no candidate, and (B,) scores of "none"; float32.
@@ -257,6 +271,7 @@ class Choice(nn.Module):
             likeness=F.pad(likeness, (0, 0, 0, 0, 0, 1)),
             parts=self.part(candidates.parts) + self.part_place,
             picture_of=picture_of,
+            word_weights=word_weights,
         )
         for layer in self.layers:
             x = layer(x, context)

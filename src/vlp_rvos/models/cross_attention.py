@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlp_rvos.models.backbones.attention import attend
+from vlp_rvos.models.backbones.attention import attend, attention_weights
 
 __all__ = ["CrossAttention"]
 
@@ -34,9 +34,24 @@ class CrossAttention(nn.Module):
         Returns:
             (B, L, d).
         """
+        q, k, v, mask = self._project(x, context, visible)
+        attended = attend(q, k, v, mask)
+        return self.out(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def weights(self, x: Tensor, context: Tensor, visible: Tensor | None = None) -> Tensor:
+        """How much each token that asks reads of each that is read, the mean over the heads; arguments as above.
+
+        Returns:
+            (B, L, S) float32, whose rows sum to 1. `forward` never makes them.
+        """
+        q, k, _, mask = self._project(x, context, visible)
+        return attention_weights(q, k, mask).mean(1)
+
+    def _project(
+        self, x: Tensor, context: Tensor, visible: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries, keys and values (B, heads, L or S, d/heads), and the mask of the keys."""
         q = self.q(self.query_norm(x))
         k, v = self.kv(self.key_norm(context)).chunk(2, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
-        mask = None if visible is None else visible[:, None, None, :]
-        attended = attend(q, k, v, mask)
-        return self.out(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return q, k, v, None if visible is None else visible[:, None, None, :]

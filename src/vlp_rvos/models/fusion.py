@@ -104,8 +104,7 @@ class VLFF(nn.Module):
         score = None
         if self.score_map is not None:
             score = self.score_map(backbone.project_vision(patches), text.sentence_shared)
-        v, s = self.vision(patches), self.sentence(text.sentence)[:, None]
-        v = (v if motion is None else v + motion).flatten(1, 2)
+        v, s = self._tokens(patches, motion), self.sentence(text.sentence)[:, None]
         w = None if self.words is None else self.words(text.words)
         if self.fused:
             informed = w if self.vision_to_words is None else w + self.vision_to_words(w, v)
@@ -117,6 +116,38 @@ class VLFF(nn.Module):
         features = features.unflatten(1, (length, -1))
         positions = clip_positions(length, grid, features.shape[-1], features.device)
         return features + positions.to(features.dtype), w, score
+
+    def score_words(self, backbone: Backbone, patches: Tensor, text: TextFeatures) -> Tensor | None:
+        """The score map of each word by itself, as if it were the sentence; nothing of the model reads it.
+
+        Args:
+            backbone: the frozen backbone.
+            patches: (B, T, N, d_v) output of the vision tower.
+            text: features of B expressions.
+
+        Returns:
+            (B, S, T, N) logits, float32; None where the config has no score map.
+        """
+        if self.score_map is None:
+            return None
+        shared, words = backbone.project_vision(patches), backbone.project_text(text.words)
+        return torch.stack([self.score_map(shared, word) for word in words.unbind(1)], 1)
+
+    def word_weights(self, patches: Tensor, text: TextFeatures, motion: Tensor | None = None) -> Tensor | None:
+        """How much each patch reads of each word where the patches attend to the words; arguments as for `forward`.
+
+        Returns:
+            (B, T, N, S) float32, whose rows sum to 1; None with `config.vlff` off.
+        """
+        if not self.fused or self.words is None:
+            return None
+        weights = self.words_to_vision.weights(self._tokens(patches, motion), self.words(text.words), text.mask)
+        return weights.unflatten(1, patches.shape[1:3])  # type: ignore[no-any-return]
+
+    def _tokens(self, patches: Tensor, motion: Tensor | None) -> Tensor:
+        """Patches (B, T, N, d_v) and their motion (B, T, N, d) -> (B, T * N, d)."""
+        v = self.vision(patches)
+        return (v if motion is None else v + motion).flatten(1, 2)  # type: ignore[no-any-return]
 
 
 def clip_positions(length: int, grid: tuple[int, int], width: int, device: torch.device | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from vlp_rvos.models.cross_attention import CrossAttention
@@ -77,6 +78,11 @@ class ShallowDecoder(nn.Module):
         x = x + self.mlp(x)
         return x.unflatten(1, shallow.shape[1:3])  # type: ignore[no-any-return]
 
+    def word_weights(self, shallow: Tensor, words: Tensor, visible: Tensor | None) -> Tensor:
+        """How much each patch reads of each word, (B, T, N, S) float32, whose rows sum to 1; arguments as above."""
+        weights = self.attention.weights(self.queries(shallow).flatten(1, 2), words, visible)
+        return weights.unflatten(1, shallow.shape[1:3])  # type: ignore[no-any-return]
+
 
 class SpatialTemporalReasoning(nn.Module):
     """`F = CubeFrameEncoder_i(F) + ShallowDecoder_i(shallow_i, words)` for each block i [P], then a norm [D].
@@ -115,3 +121,17 @@ class SpatialTemporalReasoning(nn.Module):
             encoded = encoder(x, grid)
             x = encoded + self.decoders[block](shallow[block], words, visible) if self.decoders else encoded
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def word_weights(self, shallow: Sequence[Tensor], words: Tensor | None, visible: Tensor | None) -> Tensor | None:
+        """How much each patch reads of each word in the decoders, their mean; arguments as for `forward`.
+
+        Returns:
+            (B, T, N, S) float32, whose rows sum to 1; None where there are no decoders.
+        """
+        if not self.decoders:
+            return None
+        weights = [
+            decoder.word_weights(patches, words, visible)  # type: ignore[operator]
+            for decoder, patches in zip(self.decoders, shallow, strict=True)
+        ]
+        return torch.stack(weights).mean(0)

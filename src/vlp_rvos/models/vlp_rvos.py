@@ -7,7 +7,7 @@ pixels, (h, w) patch grid, C channels of a feature map, d width of the trained m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
 from vlp_rvos.models.descriptors import FrameThings
-from vlp_rvos.models.encoder import EmbeddedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
+from vlp_rvos.models.encoder import EmbeddedFrames, EncodedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead
 from vlp_rvos.models.model_config import ModelConfig
@@ -162,11 +162,17 @@ class VLPRVOS(nn.Module):
     ) -> ClipOutput:
         """The second part of `predict`, from embedded frames."""
         encoded = self.encoder(self.backbone, embedded, text, history, video_of)
-        grid, batch, length = embedded.grid, text.sentence.shape[0], embedded.tokens.shape[1]
+        out = self.predict_dense(embedded, encoded, text, video_of)
+        if self.candidate_path is not None and embedded.things is not None:
+            out = self.choose(out, embedded.things, text, video_of, identities)
+        return out
 
-        motion = None if self.motion is None else self.motion(embedded.correspondence_features, grid)
-        if motion is not None and video_of is not None:
-            motion = motion[video_of]
+    def predict_dense(
+        self, embedded: EmbeddedFrames, encoded: EncodedFrames, text: TextFeatures, video_of: Tensor | None
+    ) -> ClipOutput:
+        """What the published method says of a clip, before any candidate is looked at."""
+        grid, batch, length = embedded.grid, text.sentence.shape[0], embedded.tokens.shape[1]
+        motion = self.motion_features(embedded, video_of)
         features, words, score = self.fusion(self.backbone, encoded.patches, grid, text, motion)
         features = self.reasoning(features, grid, encoded.shallow, words, text.mask)
         mask_logits = self.mask_head(features, grid, embedded.pyramid, video_of, embedded.size).float()
@@ -182,48 +188,69 @@ class VLPRVOS(nn.Module):
         if self.presence_head is not None:
             frame_logits, clip_logits = self.presence_head(features, coarse, score, text.sentence)
             out.presence_logits, out.clip_presence_logits = frame_logits.float(), clip_logits.float()
-        if self.candidate_path is not None and embedded.things is not None:
-            self._choose(out, embedded.things, text, video_of, identities)
         return out
 
-    def _choose(
+    def motion_features(self, embedded: EmbeddedFrames, video_of: Tensor | None) -> Tensor | None:
+        """(B, T, N, d) features of how the patches move, for the fusion; None where the config has no motion."""
+        if self.motion is None:
+            return None
+        motion: Tensor = self.motion(embedded.correspondence_features, embedded.grid)
+        return motion if video_of is None else motion[video_of]
+
+    def choose(
         self,
-        out: ClipOutput,
+        dense: ClipOutput,
         things: list[list[FrameThings]],
         text: TextFeatures,
         video_of: Tensor | None,
         identities: list[Identities] | None,
-    ) -> None:
-        """Let the candidates of each video correct what the dense head said of it."""
+        word_weights: list[list[Tensor]] | None = None,
+    ) -> ClipOutput:
+        """Let the candidates of each video correct what the dense head said of it.
+
+        Args:
+            dense: result of `predict_dense`, which stays as it is.
+            things: for each video, the candidates of each of its frames.
+            text: the words.
+            video_of: as for `forward`.
+            identities: as for `forward`.
+            word_weights: gets a list for each video, with what `Choice.forward` puts into it; None asks for nothing.
+        """
         assert self.candidate_path is not None
         assert text.plain is not None
-        assert out.score_logits is not None
-        assert out.presence_logits is not None
-        assert out.clip_presence_logits is not None
+        assert dense.score_logits is not None
+        assert dense.presence_logits is not None
+        assert dense.clip_presence_logits is not None
         # The dense head's own outputs stay, because gradients are computed from them.
-        masks, presence, clip_presence = out.mask_logits, out.presence_logits, out.clip_presence_logits
-        out.mask_logits = masks.clone()
+        masks, presence, clip_presence = dense.mask_logits, dense.presence_logits, dense.clip_presence_logits
+        out = replace(dense, mask_logits=masks.clone(), identities=[], things=[])
         out.presence_logits, out.clip_presence_logits = presence.clone(), clip_presence.clone()
-        out.identities, out.things = [], []
+        assert out.identities is not None
+        assert out.things is not None
         for video, frames in enumerate(things):
             if len(things) == 1:
                 rows: slice | Tensor = slice(None)
             else:
                 rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
+            weights: list[Tensor] | None = None
+            if word_weights is not None:
+                word_weights.append(weights := [])
             chosen = self.candidate_path.choose(
                 frames,
                 text.plain.select(rows),
                 masks[rows],
-                out.score_logits[rows],
+                dense.score_logits[rows],
                 presence[rows],
                 clip_presence[rows],
                 None if identities is None else identities[video],
+                weights,
             )
             out.mask_logits[rows] = chosen.mask_logits
             out.presence_logits[rows] = chosen.presence_logits
             out.clip_presence_logits[rows] = chosen.clip_presence_logits
             out.identities.append(chosen.identities)
             out.things.append(chosen)
+        return out
 
     # --- trained parameters ----------------------------------------------------------------------------------------
     def named_trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:

@@ -59,20 +59,20 @@ class TorchRuntime(Runtime):
 
     @torch.inference_mode()
     def encode_text(self, expressions: Sequence[str]) -> Any:
-        with self._autocast():
+        with self.autocast():
             text = self.model.encode_text(self.model.backbone.tokenize(expressions).to(self.device))
         return text.without_redundant_mask()
 
     @torch.inference_mode()
     def embed(self, frames: Tensor) -> EmbeddedFrames:
-        with self._autocast():
+        with self.autocast():
             return self.model.embed(frames)
 
     @torch.inference_mode()
     def step(self, frames: Tensor | Sequence[EmbeddedFrames], text: Any, state: Any = None) -> ClipPrediction:
         history, identities = (None, None) if state is None else state
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
-        with self._autocast():
+        with self.autocast():
             if isinstance(frames, Tensor):
                 out = self.model(frames, text, history, video_of, identities)
             else:
@@ -80,7 +80,8 @@ class TorchRuntime(Runtime):
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
         return ClipPrediction(out.mask_logits, out.presence_logits, (out.history, out.identities), correspondence)
 
-    def _autocast(self) -> AbstractContextManager[object]:
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which the model computes in the runtime's precision."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)

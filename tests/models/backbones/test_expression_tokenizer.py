@@ -102,3 +102,21 @@ def test_a_batch_moves_to_another_device_whole() -> None:
     assert len(text) == 2
     assert text.ids.is_meta
     assert text.mask.is_meta
+
+
+def test_words_and_the_positions_of_their_tokens(tokenizer: ExpressionTokenizer) -> None:
+    found = tokenizer.words("  the dog, the\ndog ", 40)
+    length = int(tokenizer(["the dog, the dog"], 40).mask.sum())
+    assert [word for word, _ in found] == ["the", "dog,", "the", "dog"]
+    assert [position for _, positions in found for position in positions] == list(range(1, length - 1))
+    assert len(found[1][1]) > len(found[3][1]) >= 1
+
+
+def test_words_that_are_cut_off_are_left_out(tokenizer: ExpressionTokenizer) -> None:
+    found = tokenizer.words("the dog " * 30, 10)
+    assert [position for _, positions in found for position in positions] == list(range(1, 9))
+
+
+def test_words_that_are_not_encoded_one_by_one_count_as_one() -> None:
+    tokenizer = ExpressionTokenizer(lambda text: [len(text)] * len(text), 0, 1)
+    assert tokenizer.words(" a b", 10) == [("a b", [1, 2, 3, 4])]

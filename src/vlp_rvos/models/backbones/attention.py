@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["attend"]
+__all__ = ["attend", "attention_weights"]
 
 #: Largest attention map, in elements, that is kept in memory as a whole.
 MAX_MAP_ELEMENTS = 1 << 26
@@ -37,3 +37,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     if mask is not None:
         logits = logits.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else logits + mask
     return logits.softmax(-1, dtype=logits.dtype) @ v
+
+
+def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The attention map that `attend` multiplies with the values, for those who want to see it.
+
+    Args:
+        q: (..., L, d) queries.
+        k: (..., S, d) keys.
+        mask: as for `attend`.
+
+    Returns:
+        (..., L, S) float32, whose rows sum to 1.
+    """
+    logits = (q.float() * q.shape[-1] ** -0.5) @ k.float().transpose(-2, -1)
+    if mask is not None:
+        logits = logits.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else logits + mask
+    weights: Tensor = logits.softmax(-1)
+    return weights

@@ -71,9 +71,35 @@ class ExpressionTokenizer:
             mask[row, : len(tokens)] = True
         return TextBatch(ids, mask)
 
-    def _tokenize(self, expression: str, max_words: int) -> list[int]:
+    def words(self, expression: str, max_words: int) -> list[tuple[str, list[int]]]:
+        """The words of an expression, as white space separates them, with the positions of their tokens in its row.
+
+        Args:
+            expression: The text.
+            max_words: As for `__call__`; words that are cut off are left out.
+
+        Returns:
+            (word, positions) in order; words without tokens are left out. Where words are not encoded one by one, the
+            whole expression counts as one word.
+        """
+        whole, last = self._encode(expression), max_words - 1
+        parts = [(word, self._encode(word)) for word in expression.split()]
+        if [token for _, tokens in parts for token in tokens] != whole:
+            parts = [(expression.strip(), whole)]
+        found, position = [], 1
+        for word, tokens in parts:
+            positions = [p for p in range(position, position + len(tokens)) if p < last]
+            position += len(tokens)
+            if positions:
+                found.append((word, positions))
+        return found
+
+    def _encode(self, expression: str) -> list[int]:
         # The tokenizers refuse what UTF-8 cannot hold, such as a byte of another encoding typed into a terminal.
-        words = self.encode(expression.encode("utf-8", "replace").decode())
+        return self.encode(expression.encode("utf-8", "replace").decode())
+
+    def _tokenize(self, expression: str, max_words: int) -> list[int]:
+        words = self._encode(expression)
         if not words:
             raise UserError(f"the expression {short_repr(expression)} is empty; say in words what to find")
         if len(words) > max_words - 2:

@@ -1,0 +1,123 @@
+"""`vlp-rvos explain`: what each word looks at, and why a mask was painted or none was."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlp_rvos.cli.messages import echo, reported_warnings
+from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
+from vlp_rvos.errors import UserError
+
+__all__ = ["explain"]
+
+#: Each expression has a sheet of its own, one below the other in every frame of the video.
+MOST_EXPRESSIONS, MOST_MOMENTS = 4, 12
+
+
+def explain(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, picture, or folder of frames.")],
+    expression: Annotated[
+        str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
+    ] = None,
+    *,
+    expressions: Annotated[
+        list[str] | None,
+        typer.Option("--expression", "-e", metavar="EXPRESSION", help="One more thing to find; at most 4 in all."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Write explain.png, explain.mp4 and explain.json there."),
+    ] = Path("explained"),
+    at: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--at",
+            metavar="SECONDS",
+            help="Show the frame at this time in explain.png; repeatable.",
+            show_default="the frame with the highest presence",
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(metavar="N", help="Take every Nth frame.")] = 1,
+    start: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames before this time.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames from this time on.")
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
+    model: Model = "mini",
+    options: InferenceOptionGroup,
+) -> None:
+    """Show what each word looks at, which candidates there are, and why a mask was painted or none was.
+
+    The masks are those of 'vlp-rvos segment'. Exported models cannot be explained.
+    """
+    wanted = [text for text in (expression, *(expressions or ())) if text is not None]
+    if not wanted or not all(text.strip() for text in wanted):
+        raise UserError("no expression, or an empty one: say what to find, for example 'the red car'")
+    if len(wanted) > MOST_EXPRESSIONS:
+        raise UserError(f"{len(wanted)} expressions: at most {MOST_EXPRESSIONS} are explained at once")
+    times = sorted(set(at or ()))
+    if len(times) > MOST_MOMENTS:
+        raise UserError(f"{len(times)} times: a picture shows at most {MOST_MOMENTS}; name fewer with --at")
+    with reported_warnings():
+        from vlp_rvos.cli.segment_outputs import keep_input
+        from vlp_rvos.explaining.explanation_files import FIGURE, NUMBERS, OUTPUTS, VIDEO
+        from vlp_rvos.media.video_reader import open_video
+        from vlp_rvos.runtimes.artifact import is_exported
+        from vlp_rvos.utils.output_files import output_folder
+        from vlp_rvos.utils.output_set import finish_earlier_sets
+        from vlp_rvos.utils.progress import announced, counting
+        from vlp_rvos.utils.signals import catch_stop_signals
+
+        source = open_video(video, every=every, start=start, end=end, fps=fps)
+        _check_times(times, source.info.duration)
+        if is_exported(model) or options.runtime not in ("auto", "torch"):
+            raise UserError(
+                f"{model}: an exported model gives its masks alone, so they cannot be explained; "
+                "give the checkpoint that it was made of, without --runtime"
+            )
+        keep_input(video, [output / name for name in OUTPUTS])
+        if output.is_dir():
+            finish_earlier_sets(output, OUTPUTS)
+            for name, check in OUTPUTS.items():
+                check(output / name)
+        with output_folder(output), catch_stop_signals() as stop:
+            with announced(f"loading {model}"):
+                from vlp_rvos.explaining.explainer import explain as explained
+                from vlp_rvos.explaining.explanation_files import ExplanationWriter
+                from vlp_rvos.explaining.reasons import reason
+                from vlp_rvos.inference.segmenter import Segmenter
+
+                segmenter = Segmenter.from_pretrained(model, replace(options, runtime="torch"))
+            with ExitStack() as stack:
+                made_by = (segmenter.name, segmenter.version)
+                writer = ExplanationWriter(output, source.info, source.info.fps / every, made_by, times)
+                stack.enter_context(writer)
+                frames = stack.enter_context(closing(explained(segmenter, source, wanted)))
+                count = stack.enter_context(counting(source.info.name, "frames", source.info.frames))
+                for number, (result, explanations) in enumerate(frames, start=1):
+                    writer.write(result, explanations)
+                    count(number)
+                    if stop:
+                        break
+                writer.truncated = f"interrupted after frame {result.index}" if stop else source.problem
+                shown = [(each.time, explanation) for _, each, explanation in writer.moments.chosen()]
+    for time, explanation in shown:
+        echo(f"{explanation.expression}, {time:.2f} s: {reason(explanation)}")
+    echo(f"{number} frames; wrote {', '.join(str(output / name) for name in (FIGURE, VIDEO, NUMBERS))}")
+    if stop.signal_number is not None:
+        raise typer.Exit(128 + stop.signal_number)
+
+
+def _check_times(times: list[float], duration: float | None) -> None:
+    for time in times:
+        # NaN compares with nothing.
+        if not time >= 0 or (duration is not None and time > duration):
+            length = "" if duration is None else f"; the video has {duration:.2f} s"
+            raise UserError(f"--at {time:g}: must be a time in the video, in seconds{length}")
