@@ -1,7 +1,8 @@
 """Point at anything in a video with words.
 
-`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame. `open_video` reads
-the frames of a video; `Point` and `DrawnMask` point at things instead of describing them; `read_masks` reads the `masks.json` that `vlp-rvos segment` wrote.
+`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame. `Point` and
+`DrawnMask` point at things instead of describing them. `open_video` reads the frames of a video; `read_masks` reads the
+`masks.json` that `vlp-rvos segment` wrote.
 """
 
 from __future__ import annotations

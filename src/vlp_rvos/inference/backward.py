@@ -104,11 +104,9 @@ class EarlierMasks:
         kept = self._spool.get(number) if self._spool is not None and earlier else None
         if kept is None:
             return result
-        offset = len(result.expressions) - len(self.pointing)
-        values = [values.copy() for values in (result.masks, result.scores, result.presences)]
-        for own, other in zip(values, kept, strict=True):
-            own[[offset + row for row in earlier]] = other[earlier]
-        masks, scores, presences = values
+        masks, scores, presences = result.masks.copy(), result.scores.copy(), result.presences.copy()
+        rows = [len(result.expressions) - len(self.pointing) + row for row in earlier]
+        masks[rows], scores[rows], presences[rows] = (values[earlier] for values in kept)
         return replace(result, masks=masks, scores=scores, presences=presences)
 
     def __enter__(self) -> EarlierMasks:

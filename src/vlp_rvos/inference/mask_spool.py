@@ -7,7 +7,7 @@ import tempfile
 import zlib
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,7 @@ class MaskSpool:
     def __init__(self) -> None:
         self._files = ExitStack()
         try:
-            self._index = self._files.enter_context(tempfile.TemporaryFile())
-            self._data = self._files.enter_context(tempfile.TemporaryFile())
+            self._index, self._data = (self._files.enter_context(_temporary_file()) for _ in range(2))
         except OSError as error:
             self._files.close()
             raise _no_room(error) from error
@@ -90,6 +89,10 @@ class MaskSpool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _temporary_file() -> IO[bytes]:
+    return tempfile.TemporaryFile()
 
 
 def _no_room(error: OSError) -> UserError:

@@ -163,8 +163,8 @@ class Segmenter:
         Args:
             video: a video file, a folder of frames, an opened source, or (H, W, 3) uint8 RGB images, taken as 24 frames
                 a second.
-            expressions: the expressions to find; each gets a mask of its own. None are needed where something is pointed
-                at.
+            expressions: the expressions to find; each gets a mask of its own. None are needed where something is
+                pointed at.
             every: N to take every Nth frame only.
             start: time in seconds of the first frame to take; None for the start of the video.
             end: time in seconds before which the last frame is taken; None for the end of the video.
@@ -181,8 +181,8 @@ class Segmenter:
             `VLPRVOSWarning`.
 
         Raises:
-            UserError: the video cannot be read, an expression is empty, something is pointed at outside of the video, or
-                the model cannot follow what is pointed at.
+            UserError: the video cannot be read, an expression is empty, something outside of the video is pointed at,
+                or the model cannot follow what is pointed at.
             ValueError: `every`, `start` or `end` for an opened source, which has its own.
         """
         if isinstance(video, VideoSource):

@@ -1,7 +1,8 @@
 """Segment frames as they arrive: the state of one running segmentation.
 
 `[D]` marks our own decisions and `[O]` the authors' release; `docs/method.md` explains the marks. Shapes: E things to
-find, those of the expressions and then those that were pointed at, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
+find, those of the expressions and then those that were pointed at, T frames of a clip, (H, W) the video's own size in
+pixels, (h, w) the network input size.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ class Stream:
             raise UserError("no expression: say what to find, for example 'the red car', or point at it")
         if self.pointing and not runtime.can_point:
             raise UserError(
-                "this model cannot follow what is pointed at, because it proposes no candidates: use the model mini with "
-                "the runtime torch and its own number of candidates, or say what to find in words"
+                "this model cannot follow what is pointed at, because it proposes no candidates: use mini with the "
+                "runtime torch and candidates above 0, or say what to find in words"
             )
         FRAME_RATES.check("fps", fps, UserError)
         self.fps = fps
@@ -189,12 +190,8 @@ class Stream:
         Raises:
             ValueError: an image has another shape or type, or the images differ in size.
         """
-        frames: Tensor | Sequence[Any]
         network_size = self.network_size(clip, size)
-        if embedded is None:
-            frames = self._input((frame.image for frame in clip), network_size)
-        else:
-            frames = embedded
+        frames = embedded or self._input((frame.image for frame in clip), network_size)
         marks = self._marks(clip, size or clip[0].image.shape[:2], network_size)
         prediction = self.runtime.step(frames, self._text, self._state, len(self.pointing), marks)
         self._state, self._last_time = prediction.state, clip[-1].time
@@ -222,9 +219,7 @@ class Stream:
                     marks.append(self._mark(row, t, own, frame.image, size, network_size))
         return marks
 
-    def _mark(
-        self, row: int, t: int, prompts: Sequence[Prompt], image: Image, size: Size, network_size: Size
-    ) -> Mark:
+    def _mark(self, row: int, t: int, prompts: Sequence[Prompt], image: Image, size: Size, network_size: Size) -> Mark:
         """What is marked of one thing in one frame."""
         include, exclude = (
             tuple((one.x / size[1], one.y / size[0]) for one in prompts if isinstance(one, Point) and one.include is on)

@@ -19,7 +19,7 @@ from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps, mask_overlaps
 from vlp_rvos.models.descriptors import FrameThings
 from vlp_rvos.models.tracks import ABSENT, BOX_SCALE, look_of
 
-__all__ = ["FollowedClip", "Mark", "MissedPoint", "PointedThing", "Place", "follow_things"]
+__all__ = ["FollowedClip", "Mark", "MissedPoint", "Place", "PointedThing", "follow_things"]
 
 #: x and y as shares of the frame's width and height.
 Place = tuple[float, float]
@@ -108,7 +108,8 @@ class Part:
         overlap = MASK_OVERLAP * mask_overlaps(own[None], masks)[0]
         overlap = overlap + BOX_OVERLAP * box_overlaps(self.box[None] * BOX_SCALE, boxes * BOX_SCALE)[0]
         way = (boxes[:, :2] + boxes[:, 2:] - self.box[:2] - self.box[2:]).norm(dim=1) / 2
-        return alike + overlap - DISTANCE * way
+        similarity: Tensor = alike + overlap - DISTANCE * way
+        return similarity
 
     def moved(self, box: Tensor, look: Tensor, mask: Tensor) -> Part:
         """The same part, seen again."""
@@ -190,10 +191,8 @@ class _Frame:
         return Part(include, look, look, self.boxes[index], self.masks[index])
 
 
-def follow_things(
-    frames: Sequence[FrameThings], marks: Sequence[Mark], things: Sequence[PointedThing]
-) -> FollowedClip:
-    """Follow pointed things through the next clip, in the order of its frames, which may be that of time or its reverse.
+def follow_things(frames: Sequence[FrameThings], marks: Sequence[Mark], things: Sequence[PointedThing]) -> FollowedClip:
+    """Follow pointed things through the next clip, in the order of its frames, be it that of time or its reverse.
 
     Args:
         frames: the candidates of each of the T frames, and what is known of them.

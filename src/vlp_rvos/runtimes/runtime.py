@@ -1,6 +1,7 @@
 """The interface of a runtime: what runs a model clip by clip.
 
-Shapes: E expressions, P pointed things, T frames of a clip, (h, w) network input size in pixels, (h', w') patch grid, C channels.
+Shapes: E expressions, P pointed things, T frames of a clip, (h, w) network input size in pixels, (h', w') patch grid, C
+channels.
 """
 
 from __future__ import annotations

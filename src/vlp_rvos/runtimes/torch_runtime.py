@@ -93,7 +93,7 @@ class TorchRuntime(Runtime):
     def step(
         self,
         frames: Tensor | Sequence[EmbeddedFrames],
-        text: TextFeatures | None,
+        text: Any,
         state: Any = None,
         pointed: int = 0,
         marks: Sequence[Mark] = (),
@@ -131,9 +131,12 @@ class TorchRuntime(Runtime):
     def _predict(self, frames: Tensor | EmbeddedFrames, text: TextFeatures, state: _State) -> ClipPrediction:
         """The prediction for expressions."""
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
-        predict = self.model if isinstance(frames, Tensor) else self.model.predict_embedded
+        carried = (text, state.history, video_of, state.identities)
         with self._autocast():
-            out = predict(frames, text, state.history, video_of, state.identities)
+            if isinstance(frames, Tensor):
+                out = self.model(frames, *carried)
+            else:
+                out = self.model.predict_embedded(frames, *carried)
         features = None if out.correspondence_features is None else out.correspondence_features[0]
         return ClipPrediction(out.mask_logits, out.presence_logits, _State(out.history, out.identities), features)
 
