@@ -15,24 +15,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps, mask_overlaps
+from vlp_rvos.models.candidates import MASK_STRIDE, mask_overlaps
 from vlp_rvos.models.descriptors import FrameThings
-from vlp_rvos.models.tracks import ABSENT, BOX_SCALE, look_of
+from vlp_rvos.models.tracks import ABSENT, look_of
 
 __all__ = ["FollowedClip", "Mark", "MissedPoint", "Place", "PointedThing", "follow_things"]
 
 #: x and y as shares of the frame's width and height.
 Place = tuple[float, float]
 
-#: Weights of likeness with a part's first look and with its later looks, of the overlaps of masks and of boxes, and of
-#: the distance between the boxes' centres. `benchmarks/pointing.py` measures what they give.
-FIRST_LOOK, LATER_LOOK, MASK_OVERLAP, BOX_OVERLAP, DISTANCE = 0.25, 0.25, 0.25, 0.25, 0.4
+#: Weights of likeness with a part's first look and with its later looks, of the overlap of masks, of being a thing at
+#: all, and of the distance between the boxes' centres. `benchmarks/pointing.py` measures what they give.
+FIRST_LOOK, LATER_LOOK, OVERLAP, OBJECTNESS, DISTANCE = 0.4, 0.4, 0.45, 0.3, 0.2
 #: Share of the newest look in the later looks.
 NEWEST = 0.3
 #: Similarity below which a candidate is not the part.
-LEAST_SIMILARITY = 0.35
-#: Presence logit of a part: slope times how much its similarity exceeds the middle.
-PRESENCE_SLOPE, PRESENCE_MIDDLE = 8.0, 0.45
+LEAST_SIMILARITY = 0.5
+#: Presence logit of a part: slope times how much its similarity exceeds the middle. It says how often a candidate of this
+#: similarity is the right one.
+PRESENCE_SLOPE, PRESENCE_MIDDLE = 9.0, 0.78
 #: Largest distance from a point to the mask of the candidate that it means, as a share of the frame's longer side.
 NEAR = 0.03
 #: Least overlap of a drawn mask with the candidates that stand for it.
@@ -99,16 +100,19 @@ class Part:
     box: Tensor
     mask: Tensor
 
-    def similarity(self, boxes: Tensor, looks: Tensor, masks: Tensor) -> Tensor:
-        """(K,) how likely each candidate is this part, at most 1; the arguments are (K, 4), (K, C) and (K, h, w)."""
-        alike = FIRST_LOOK * (looks @ self.first_look).clamp(min=0) + LATER_LOOK * (looks @ self.look).clamp(min=0)
+    def similarity(self, frame: _Frame) -> Tensor:
+        """(K,) how likely each candidate of a frame is this part."""
         own = self.mask
-        if own.shape != masks.shape[1:]:
-            own = F.interpolate(own[None, None].float(), masks.shape[1:], mode="area")[0, 0] > 0.5
-        overlap = MASK_OVERLAP * mask_overlaps(own[None], masks)[0]
-        overlap = overlap + BOX_OVERLAP * box_overlaps(self.box[None] * BOX_SCALE, boxes * BOX_SCALE)[0]
-        way = (boxes[:, :2] + boxes[:, 2:] - self.box[:2] - self.box[2:]).norm(dim=1) / 2
-        similarity: Tensor = alike + overlap - DISTANCE * way
+        if own.shape != frame.masks.shape[1:]:
+            own = F.interpolate(own[None, None].float(), frame.masks.shape[1:], mode="area")[0, 0] > 0.5
+        way = (frame.boxes[:, :2] + frame.boxes[:, 2:] - self.box[:2] - self.box[2:]).norm(dim=1) / 2
+        similarity: Tensor = (
+            FIRST_LOOK * (frame.looks @ self.first_look).clamp(min=0)
+            + LATER_LOOK * (frame.looks @ self.look).clamp(min=0)
+            + OVERLAP * mask_overlaps(own[None], frame.masks)[0]
+            + OBJECTNESS * frame.objectness
+            - DISTANCE * way
+        )
         return similarity
 
     def moved(self, box: Tensor, look: Tensor, mask: Tensor) -> Part:
@@ -184,7 +188,8 @@ class _Frame:
         distance = torch.hypot(x - place[0] * width, y - place[1] * height) / max(height, width)
         distances = torch.where(self.masks, distance, math.inf).flatten(1).amin(1)
         index = int(distances.argmin())
-        return index if float(distances[index]) <= NEAR else None
+        # A position of a mask reaches half a position beyond its middle.
+        return index if float(distances[index]) <= NEAR + 0.5 / max(height, width) else None
 
     def part(self, index: int, include: bool) -> Part:
         look = self.looks[index]
@@ -232,7 +237,7 @@ def _follow(thing: PointedThing, frame: _Frame) -> _Seen:
     parts: list[Part] = []
     found: list[tuple[float, bool, Tensor]] = []
     for part in thing.parts:
-        similar = part.similarity(frame.boxes, frame.looks, frame.masks)
+        similar = part.similarity(frame)
         index = int(similar.argmax())
         best = float(similar[index])
         if best >= LEAST_SIMILARITY:
