@@ -83,6 +83,6 @@ class SquaresRuntime(Runtime):
         masks = torch.nn.functional.interpolate(found.mask_logits, scale_factor=4.0, mode="bilinear")
         presence = found.presence_logits
         if text:
-            masks = torch.cat([torch.full((text, *masks.shape[1:]), 5.0), masks])
+            masks = torch.cat([torch.full((text, *masks.shape[1:]), 1.0), masks])
             presence = torch.cat([torch.full((text, presence.shape[1]), 5.0), presence])
         return ClipPrediction(masks, presence, found.things, missed=found.missed)
