@@ -26,7 +26,7 @@ Place = tuple[float, float]
 
 #: Weights of likeness with a part's first look and with its later looks, of the overlap of masks, of being a thing at
 #: all, and of the distance between the boxes' centres. `benchmarks/pointing.py` measures what they give.
-FIRST_LOOK, LATER_LOOK, OVERLAP, OBJECTNESS, DISTANCE = 0.4, 0.4, 0.45, 0.3, 0.2
+FIRST_LOOK, LATER_LOOK, OVERLAP, OBJECTNESS, DISTANCE = 0.4, 0.4, 0.3, 0.4, 0.1
 #: Share of the newest look in the later looks.
 NEWEST = 0.3
 #: Similarity below which a candidate is not the part.
