@@ -31,8 +31,8 @@ FIRST_LOOK, LATER_LOOK, OVERLAP, OBJECTNESS, DISTANCE = 0.4, 0.4, 0.3, 0.4, 0.1
 NEWEST = 0.3
 #: Similarity below which a candidate is not the part.
 LEAST_SIMILARITY = 0.5
-#: Presence logit of a part: slope times how much its similarity exceeds the middle. It says how often a candidate of this
-#: similarity is the right one.
+#: Presence logit of a part: slope times how much its similarity exceeds the middle, fitted to how often a candidate of
+#: such a similarity is the right one.
 PRESENCE_SLOPE, PRESENCE_MIDDLE = 9.0, 0.78
 #: Largest distance from a point to the mask of the candidate that it means, as a share of the frame's longer side.
 NEAR = 0.03
