@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,11 +54,11 @@ class CountingRuntime(TorchRuntime):
         super().__init__(tiny_model())
         self.clips, self.fails_at = 0, fails_at
 
-    def step(self, frames: Tensor, text: object, state: object = None) -> ClipPrediction:
+    def step(self, frames: Tensor, text: object, state: object = None, *pointed: Any) -> ClipPrediction:
         if self.clips == self.fails_at:
             raise RuntimeError("the model broke")
         self.clips += 1
-        return super().step(frames, text, state)
+        return super().step(frames, text, state, *pointed)
 
 
 def same_results(first: Sequence[FrameResult], second: Sequence[FrameResult]) -> bool:

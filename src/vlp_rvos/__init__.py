@@ -1,7 +1,8 @@
 """Point at anything in a video with words.
 
-`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame. `open_video` reads
-the frames of a video; `read_masks` reads the `masks.json` that `vlp-rvos segment` wrote.
+`Segmenter` runs a model on videos and live sources; `FrameResult` is what it returns for each frame. `Point` and
+`DrawnMask` point at things instead of describing them. `open_video` reads the frames of a video; `read_masks` reads the
+`masks.json` that `vlp-rvos segment` wrote.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING
 from vlp_rvos._version import __version__
 
 if TYPE_CHECKING:
+    from vlp_rvos.inference.pointing import DrawnMask, Point
     from vlp_rvos.inference.segmenter import Segmenter
     from vlp_rvos.media.masks_reader import read_masks
     from vlp_rvos.media.video_reader import open_video
     from vlp_rvos.results import FrameResult
 
-__all__ = ["FrameResult", "Segmenter", "__version__", "open_video", "read_masks"]
+__all__ = ["DrawnMask", "FrameResult", "Point", "Segmenter", "__version__", "open_video", "read_masks"]
 
 _MODULES = {
+    "DrawnMask": "vlp_rvos.inference.pointing",
     "FrameResult": "vlp_rvos.results",
+    "Point": "vlp_rvos.inference.pointing",
     "Segmenter": "vlp_rvos.inference.segmenter",
     "open_video": "vlp_rvos.media.video_reader",
     "read_masks": "vlp_rvos.media.masks_reader",

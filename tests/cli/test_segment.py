@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 from clips import cut, frames, noise, write_folder, write_sound, write_video
 from PIL import Image as PillowImage
+from pointed_squares import SquaresRuntime, picture
 from pycocotools import mask as coco_mask
 from stubs import tiny_model
 
-from vlp_rvos import Segmenter, __version__
+from vlp_rvos import Segmenter, __version__, read_masks
 from vlp_rvos.cli import app as cli
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.media import mask_png
 from vlp_rvos.media import overlay_video as writers
+from vlp_rvos.media.image_files import read_object_ids
 from vlp_rvos.results import label_map
 
 pytestmark = pytest.mark.usefixtures("tiny_default_model")
@@ -367,3 +369,66 @@ def test_a_name_cannot_steer_the_terminal(
     printed = capsys.readouterr()
     assert name not in printed.out + printed.err
     assert name[0] not in printed.out + printed.err
+
+
+@pytest.fixture
+def squares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of frames with squares, and a model that finds them."""
+    folder = tmp_path / "squares"
+    folder.mkdir()
+    for number in range(5):
+        PillowImage.fromarray(picture(red=(4 * number, 0), green=(40, 40))).save(folder / f"{number}.png")
+
+    def load(model: str, options: object) -> Segmenter:
+        return Segmenter(SquaresRuntime(), model)
+
+    monkeypatch.setattr(Segmenter, "from_pretrained", load)
+    return folder
+
+
+def test_pointed_things_are_among_the_outputs(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = np.zeros((64, 64), np.uint8)
+    drawn[40:56, 40:56] = 255
+    PillowImage.fromarray(drawn).save(tmp_path / "drawn.png")
+    out = tmp_path / "out"
+    points = ["--point", "red=16,8@0.1", "--mask", f"{tmp_path}/drawn.png@0.05"]
+    assert run("segment", squares, "everything", *points, "-o", out, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    found = [(one["expression"], one.get("pointed"), one["present_share"]) for one in summary["expressions"]]
+    assert found == [("everything", None, 1.0), ("red", True, 1.0), ("thing 1", True, 1.0)]
+    assert sorted(names(out)) == OUTPUTS
+    written = read_masks(out / "masks.json")
+    assert written.expressions == ("everything", "red", "thing 1")
+    assert written.pointed == (False, True, True)
+    assert [abs(int(np.nonzero(frame.masks[1])[1].min()) - 4 * t) <= 3 for t, frame in enumerate(written)] == [True] * 5
+    assert set(np.unique(read_object_ids(out / "masks" / "0.png"))) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--point", "here"], "--point 'here': give it as"),
+        (["--point", "64,1"], "outside of the frame, which is 64 pixels wide and 64 high"),
+        (["--point", "1,1@9"], "the last frame of the video is at 0.16"),
+        (["--point", "1,1@0.1", "--start", "0.15"], "not between start and end"),
+        (["--point", "not:1,1"], "first point at the thing itself"),
+        (["--mask", "none.png@0"], "no such image: none.png"),
+    ],
+)
+def test_wrong_points_are_one_line(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run("segment", squares, *arguments, "-o", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len([line for line in error.splitlines() if "error" in line]) == 1
+    assert not (tmp_path / "out").exists() or names(tmp_path / "out") == []
+
+
+def test_a_model_without_candidates_cannot_follow_points(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", video, "--point", "1,1", "-o", tmp_path / "out") == 2
+    assert "use mini" in capsys.readouterr().err

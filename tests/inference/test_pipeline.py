@@ -45,10 +45,10 @@ class EmbeddingRuntime(CountingRuntime):
         self.embedded.append((threading.current_thread().name, tuple(frames.shape)))
         return super().embed(frames)
 
-    def step(self, frames: Any, text: object, state: object = None) -> ClipPrediction:
+    def step(self, frames: Any, text: object, state: object = None, *pointed: Any) -> ClipPrediction:
         assert not isinstance(frames, Tensor)
         self.threads.append(torch.get_num_threads())
-        return super().step(frames, text, state)
+        return super().step(frames, text, state, *pointed)
 
 
 def test_embedding_ahead_changes_nothing(tmp_path: Path) -> None:

@@ -83,9 +83,9 @@ def test_candidates_of_frames_that_are_embedded_ahead(monkeypatch: pytest.Monkey
     pictures, segmenter = noise(7, (96, 64)), Segmenter(model)
     step, remembered = segmenter.runtime.step, []
 
-    def recorded(frames: object, text: object, state: Any = None) -> ClipPrediction:
+    def recorded(frames: object, text: object, state: Any = None, *pointed: Any) -> ClipPrediction:
         remembered.append(None if state is None else [len(identities.boxes) for identities in state[1]])
-        return step(frames, text, state)  # type: ignore[arg-type]
+        return step(frames, text, state, *pointed)  # type: ignore[arg-type]
 
     monkeypatch.setattr(segmenter.runtime, "step", recorded)
     plain = segmenter.start(WORDS).step(pictures)

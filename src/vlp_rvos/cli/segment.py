@@ -31,6 +31,23 @@ def segment(
         list[str] | None,
         typer.Option("--expression", "-e", metavar="EXPRESSION", help="What to find; repeat it for several objects."),
     ] = None,
+    points: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--point",
+            metavar="[NAME=][not:]X,Y[@SECONDS]",
+            help="Point at a thing, in pixels of the video, instead of describing it; 'not:' takes away what is there. "
+            "Repeat it: points of one NAME mean one thing.",
+        ),
+    ] = None,
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mask",
+            metavar="PNG[@SECONDS]",
+            help="Follow what is drawn in a mask of the frame at that time; each id is a thing. Repeatable.",
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Write overlay.mp4, masks/ and masks.json there.")
     ],
@@ -51,25 +68,30 @@ def segment(
     model: Model = "mini",
     options: InferenceOptionGroup,
 ) -> None:
-    """Find what the words say in every frame of a video, and write masks and an overlay.
+    """Find what the words say, or what is pointed at, in every frame of a video; write masks and an overlay.
 
     Files get their final names only when they are complete, and then replace those of an earlier run in FOLDER. If the
     video breaks off or you press Ctrl-C, the results up to there are kept, and masks.json says so.
     """
     wanted = [text for text in (expression, *(expressions or ())) if text is not None]
-    if not wanted:
-        raise UserError("no expression: say what to find, for example 'the red car'")
+    if not wanted and not points and not masks:
+        raise UserError("no expression: say what to find, for example 'the red car', or point at it with --point")
     if not all(text.strip() for text in wanted):
         raise UserError("an expression is empty: say what to find, for example 'the red car'")
     with reported_warnings() as messages:
+        from vlp_rvos.cli.pointing_options import parse_points, read_drawn_masks
         from vlp_rvos.cli.segment_outputs import MASKS, MASKS_JSON, OVERLAY, check_outputs, output_checks
         from vlp_rvos.cli.segment_summary import SegmentSummary
+        from vlp_rvos.inference.pointing import Pointing
         from vlp_rvos.media.video_reader import open_video
         from vlp_rvos.utils.output_files import output_folder
         from vlp_rvos.utils.progress import announced, counting
         from vlp_rvos.utils.signals import catch_stop_signals
 
+        wanted_points, wanted_masks = parse_points(points or ()), read_drawn_masks(masks or ())
+        pointing = Pointing.of(wanted_points, wanted_masks)
         source = open_video(video, every=every, start=start, end=end, fps=fps)
+        pointing.check((source.info.height, source.info.width), start, end)
         earlier = check_outputs(video, output, overlay=overlay)
         with output_folder(output), catch_stop_signals() as stop:
             with announced(f"loading {model}"):
@@ -83,20 +105,25 @@ def segment(
             from vlp_rvos.media.result_writer import ResultWriter
             from vlp_rvos.utils.output_set import OutputSet
 
-            summary = SegmentSummary(wanted)
+            names = [*wanted, *pointing.names]
+            summary = SegmentSummary(names, len(pointing))
             began = time.perf_counter()
             with ExitStack() as stack:
                 # Whatever happens, the folder holds the earlier outputs or all of the new ones.
                 outputs = stack.enter_context(OutputSet(output, output_checks(output)))
                 masks_json = stack.enter_context(
-                    MasksJsonWriter(outputs.part(MASKS_JSON), source.info, wanted, segmenter.name, segmenter.version)
+                    MasksJsonWriter(
+                        outputs.part(MASKS_JSON), source.info, names, segmenter.name, segmenter.version, len(pointing)
+                    )
                 )
                 writers: list[ResultWriter] = [masks_json, stack.enter_context(PaletteMaskWriter(outputs.part(MASKS)))]
                 if overlay:
                     rate, aspect = source.info.fps / every, source.info.pixel_aspect
-                    writers.append(stack.enter_context(OverlayWriter(outputs.part(OVERLAY), wanted, rate, aspect)))
+                    writers.append(stack.enter_context(OverlayWriter(outputs.part(OVERLAY), names, rate, aspect)))
                 whole = overlay and not source.has_yuv_frames
-                results = segmenter.segment(source, wanted, images=whole, ahead=CLIPS_AHEAD)
+                results = segmenter.segment(
+                    source, wanted, images=whole, ahead=CLIPS_AHEAD, points=wanted_points, masks=wanted_masks
+                )
                 stack.enter_context(closing(results))
                 count = stack.enter_context(counting(source.info.name, "frames", source.info.frames))
                 for result in results:

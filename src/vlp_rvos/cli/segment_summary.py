@@ -22,13 +22,14 @@ class SegmentSummary:
 
     Args:
         expressions: what is looked for, in the order of the masks.
+        pointed: number of the last of them that are names of things that were pointed at.
 
     Attributes:
         frames: number of frames that were added.
     """
 
-    def __init__(self, expressions: Sequence[str]) -> None:
-        self.names = expressions
+    def __init__(self, expressions: Sequence[str], pointed: int = 0) -> None:
+        self.names, self._words = expressions, len(expressions) - pointed
         self.frames = 0
         self.found = [_Found() for _ in expressions]
         self.sums = [
@@ -51,12 +52,14 @@ class SegmentSummary:
     def expressions(self) -> list[dict[str, Any]]:
         """For each expression, as JSON values in [0, 1].
 
-        `mean_area` is the share of the frame that the mask covers, `present_share` the share of the frames that have a
-        mask.
+        `pointed` is there and true where the expression is the name of a thing that was pointed at; `mean_area` is the
+        share of the frame that the mask covers, `present_share` the share of the frames that have a mask.
         """
         return [
-            {"expression": name} | {key: round(value / self.frames, 6) for key, value in sums.items()}
-            for name, sums in zip(self.names, self.sums, strict=True)
+            {"expression": name}
+            | ({"pointed": True} if i >= self._words else {})
+            | {key: round(value / self.frames, 6) for key, value in sums.items()}
+            for i, (name, sums) in enumerate(zip(self.names, self.sums, strict=True))
         ]
 
     def describe(self) -> str:

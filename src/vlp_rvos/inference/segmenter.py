@@ -1,4 +1,4 @@
-"""Words to masks: run a model on a whole video or on a live source, clip by clip.
+"""Words and points to masks: run a model on a whole video or on a live source, clip by clip.
 
 Each clip hands on a history of a few tokens and, if the model's config says so, the masks of a few frames: memory does
 not grow with the length of the video.
@@ -19,9 +19,11 @@ import torch
 from vlp_rvos._version import __version__
 from vlp_rvos.arrays import Image, Size
 from vlp_rvos.errors import UserError
+from vlp_rvos.inference.backward import EarlierMasks
 from vlp_rvos.inference.loading import load_runtime
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.pipeline import pipelined_predictions
+from vlp_rvos.inference.pointing import DrawnMask, Point, Pointing
 from vlp_rvos.inference.stream import Stream, StreamPrediction
 from vlp_rvos.media.frame_arrays import ArraySource
 from vlp_rvos.media.prefetch import prefetch
@@ -43,7 +45,7 @@ SAVED_NAME = "saved_as"
 
 
 class Segmenter:
-    """Finds in videos what expressions describe, with one model.
+    """Finds in videos what expressions describe and what is pointed at, with one model.
 
     Args:
         model: a model, which PyTorch runs on the device that holds its parameters, or a runtime with a model.
@@ -139,15 +141,21 @@ class Segmenter:
     def segment(
         self,
         video: str | Path | VideoSource | Iterable[Image],
-        expressions: str | Sequence[str],
+        expressions: str | Sequence[str] = (),
         every: int = 1,
         start: float | None = None,
         end: float | None = None,
         *,
         images: bool = True,
         ahead: int = 0,
+        points: Iterable[Point] = (),
+        masks: Iterable[DrawnMask] = (),
     ) -> Generator[FrameResult, None, None]:
         """Segment a video, frame by frame.
+
+        Things can be pointed at instead of, or besides, being described. A pointed thing is followed in both directions
+        from the first frame in which it is pointed at: that part of the video is read backwards first. An iterator of
+        images can be read only once, so there things are followed forwards only.
 
         A thread of its own reads a video file or a folder, at most one clip ahead of the model. Images and other
         sources are read by the thread that runs the model, and never ahead of it.
@@ -155,7 +163,8 @@ class Segmenter:
         Args:
             video: a video file, a folder of frames, an opened source, or (H, W, 3) uint8 RGB images, taken as 24 frames
                 a second.
-            expressions: the expressions to find; each gets a mask of its own.
+            expressions: the expressions to find; each gets a mask of its own. None are needed where something is
+                pointed at.
             every: N to take every Nth frame only.
             start: time in seconds of the first frame to take; None for the start of the video.
             end: time in seconds before which the last frame is taken; None for the end of the video.
@@ -164,13 +173,16 @@ class Segmenter:
             ahead: number of predicted clips that may wait while the caller works on the results of an earlier one. A
                 thread, which ends with the iterator, computes them and one more. With 0 nothing is computed ahead, and
                 in no other thread.
+            points: points on things, see `Point`; `FrameResult` has the names of these things after the expressions.
+            masks: drawn masks of things, see `DrawnMask`.
 
         Returns:
             A lazy iterator over the results. If the video breaks off, the results up to there come first, and then a
             `VLPRVOSWarning`.
 
         Raises:
-            UserError: the video cannot be read, or an expression is empty.
+            UserError: the video cannot be read, an expression is empty, something outside of the video is pointed at,
+                or the model cannot follow what is pointed at.
             ValueError: `every`, `start` or `end` for an opened source, which has its own.
         """
         if isinstance(video, VideoSource):
@@ -181,22 +193,35 @@ class Segmenter:
             source = open_video(video, every=every, start=start, end=end)
         else:
             source = ArraySource(video, every=every, start=start, end=end)
-        return self._segment(source, self.start(expressions), images, ahead)
+        stream = self.start(expressions, points=points, masks=masks)
+        if source.info.width:
+            stream.pointing.check((source.info.height, source.info.width), source.start, source.end)
+        return self._segment(source, stream, images, ahead)
 
-    def start(self, expressions: str | Sequence[str], fps: float = DEFAULT_FPS) -> Stream:
+    def start(
+        self,
+        expressions: str | Sequence[str] = (),
+        fps: float = DEFAULT_FPS,
+        *,
+        points: Iterable[Point] = (),
+        masks: Iterable[DrawnMask] = (),
+    ) -> Stream:
         """Start to segment a live source.
 
         Args:
             expressions: the expressions to find; each gets a mask of its own.
             fps: frame rate of the source, which gives the results their times.
+            points: points on things, which are followed from there on; see `Point`.
+            masks: drawn masks of things, see `DrawnMask`.
 
         Returns:
             A running segmentation, whose `step` takes the frames as they come.
 
         Raises:
-            UserError: an expression is empty, or there is none.
+            UserError: an expression is empty, there is neither an expression nor something that is pointed at, or the
+                model cannot follow what is pointed at.
         """
-        return Stream(self.runtime, self.config, self.options, expressions, fps)
+        return Stream(self.runtime, self.config, self.options, expressions, fps, Pointing.of(points, masks))
 
     def _segment(
         self, source: VideoSource, stream: Stream, images: bool, ahead: int
@@ -204,25 +229,37 @@ class Segmenter:
         if ahead:
             # Loading the model and encoding the expressions have left idle threads behind.
             release_threads()
-        # The caller's thread makes the masks, frame by frame, while the model's thread goes on.
-        with closing(prefetch(self._predictions(source, stream, images, ahead > 0), ahead)) as predictions:
-            for prediction in predictions:
-                yield from stream.results(prediction)
+        with EarlierMasks(source, stream.pointing) as earlier:
+            # The caller's thread makes the masks, frame by frame, while the model's thread goes on.
+            predicted = self._predictions(source, stream, images, ahead > 0, earlier)
+            number, time = 0, 0.0
+            with closing(prefetch(predicted, ahead)) as predictions:
+                for prediction in predictions:
+                    for result in stream.results(prediction):
+                        yield earlier.joined(number, result)
+                        number, time = number + 1, result.time
+        stream.pointing.check_length(time)
 
     def _predictions(
-        self, source: VideoSource, stream: Stream, images: bool, ahead: bool
+        self, source: VideoSource, stream: Stream, images: bool, ahead: bool, earlier: EarlierMasks
     ) -> Generator[StreamPrediction, None, None]:
         # (H, W) of the masks, if the images come at another size.
         size = None if images or not source.can_resize else (source.info.height, source.info.width)
         # Frames are decoded ahead of the model, so at the largest size that it may ask for.
         largest = max(self.config.input_size, self.config.small_size)
-        with closing(source.read(size and self._network_size(*size, largest))) as frames:
+        read_size = size and self._network_size(*size, largest)
+        if earlier:
+            earlier.find(self._backward_stream, self.config.clip_length, size, read_size)
+        with closing(source.read(read_size)) as frames:
             clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
             if ahead and (workers := self._embedding_workers(len(stream.expressions))):
                 yield from pipelined_predictions(clips, stream, size, workers)
             else:
                 for clip in clips:
                     yield stream.predict(clip, size)
+
+    def _backward_stream(self, pointing: Pointing) -> Stream:
+        return Stream(self.runtime, self.config, self.options, pointing=pointing, backward=True)
 
     def _embedding_workers(self, expressions: int) -> int:
         """Number of PyTorch's threads to embed frames with; the rest of the model keeps at least one."""

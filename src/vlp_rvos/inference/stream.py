@@ -1,13 +1,15 @@
 """Segment frames as they arrive: the state of one running segmentation.
 
-`[D]` marks our own decisions and `[O]` the authors' release; `docs/method.md` explains the marks. Shapes: E
-expressions, T frames of a clip, (H, W) the video's own size in pixels, (h, w) the network input size.
+`[D]` marks our own decisions and `[O]` the authors' release; `docs/method.md` explains the marks. Shapes: E things to
+find, those of the expressions and then those that were pointed at, T frames of a clip, (H, W) the video's own size in
+pixels, (h, w) the network input size.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +17,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.arrays import Floats, Image, Size
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.inference.components import remove_small_components
 from vlp_rvos.inference.mask_memory import MaskMemory
 from vlp_rvos.inference.options import InferenceOptions
+from vlp_rvos.inference.pointing import DrawnMask, Point, Pointing, Prompt
 from vlp_rvos.inference.upsampling import dependent_box, resize_image, upsample_box
-from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoFrame
+from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, TIME_TOLERANCE, VideoFrame
+from vlp_rvos.models.candidates import MASK_STRIDE
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.pointed_things import Mark, MissedPoint
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.runtime import Runtime
-from vlp_rvos.utils.plain_text import escape_surrogates
+from vlp_rvos.utils.plain_text import escape_surrogates, short_repr
 
 __all__ = ["Stream", "StreamPrediction"]
 
@@ -73,9 +79,16 @@ class Stream:
         options: the threshold of masks; the other options have no effect here.
         expressions: the expressions to find.
         fps: frame rate of a live source, which gives the results their times.
+        pointing: what is pointed at.
+        backward: whether frames come in the reverse order; `Pointing.reversed` then gives what is pointed at.
+
+    Attributes:
+        expressions: the expressions, then the names of the things that were pointed at.
+        pointing: what is pointed at.
 
     Raises:
-        UserError: an expression is empty, there is none, or the frame rate is out of its range.
+        UserError: an expression is empty, there is neither an expression nor a thing that was pointed at, the model
+            cannot follow such things, or the frame rate is out of its range.
 
     Example:
         >>> stream = segmenter.start("the red car")
@@ -87,18 +100,28 @@ class Stream:
         runtime: Runtime,
         config: ModelConfig,
         options: InferenceOptions,
-        expressions: str | Sequence[str],
+        expressions: str | Sequence[str] = (),
         fps: float = DEFAULT_FPS,
+        pointing: Pointing | None = None,
+        *,
+        backward: bool = False,
     ) -> None:
         self.runtime, self.config, self.options = runtime, config, options
+        self.pointing, self._backward = pointing or Pointing(), backward
         # What is not UTF-8, such as a byte of another encoding typed into a terminal, can be neither read nor written.
         given = (expressions,) if isinstance(expressions, str) else expressions
-        self.expressions = tuple(map(escape_surrogates, given))
+        words = tuple(map(escape_surrogates, given))
+        self.expressions = words + self.pointing.names
         if not self.expressions:
-            raise UserError("no expression: say what to find, for example 'the red car'")
+            raise UserError("no expression: say what to find, for example 'the red car', or point at it")
+        if self.pointing and not runtime.can_point:
+            raise UserError(
+                "this model cannot follow what is pointed at, because it proposes no candidates: use mini with the "
+                "runtime torch and candidates above 0, or say what to find in words"
+            )
         FRAME_RATES.check("fps", fps, UserError)
         self.fps = fps
-        self._text = runtime.encode_text(self.expressions)
+        self._text = runtime.encode_text(words) if words else None
         self._logit_threshold = math.log(options.threshold / (1 - options.threshold))
         self.reset()
 
@@ -108,6 +131,7 @@ class Stream:
         self._state: object = None
         self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
         self._input_size = self.config.input_size
+        self._last_time = -math.inf
         self._next_index = 0
         self._found = np.zeros(len(self.expressions), dtype=bool)
         self._shape: tuple[int, ...] | None = None
@@ -167,13 +191,12 @@ class Stream:
         Raises:
             ValueError: an image has another shape or type, or the images differ in size.
         """
-        frames: Tensor | Sequence[Any]
-        if embedded is None:
-            frames = self._input((frame.image for frame in clip), self.network_size(clip, size))
-        else:
-            frames = embedded
-        prediction = self.runtime.step(frames, self._text, self._state)
-        self._state = prediction.state
+        network_size = self.network_size(clip, size)
+        frames = embedded or self._input((frame.image for frame in clip), network_size)
+        marks = self._marks(clip, size or clip[0].image.shape[:2], network_size)
+        prediction = self.runtime.step(frames, self._text, self._state, len(self.pointing), marks)
+        self._state, self._last_time = prediction.state, clip[-1].time
+        self._report(prediction.missed, clip, size or clip[0].image.shape[:2])
         logits, presence = prediction.mask_logits, prediction.presence_logits
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
         if self._memory is not None and prediction.correspondence_features is not None:
@@ -183,6 +206,44 @@ class Stream:
         self._input_size = self._next_input_size(logits, presences)
         thresholds = self._presence_thresholds(presences.numpy())
         return StreamPrediction(clip, size or clip[0].image.shape[:2], logits.numpy(), presences.numpy(), thresholds)
+
+    def _marks(self, clip: Sequence[VideoFrame], size: Size, network_size: Size) -> list[Mark]:
+        """What is pointed at in the frames of a clip, for the runtime; arguments (H, W) and (h, w)."""
+        marks, before = [], self._last_time
+        for t, frame in enumerate(clip if self.pointing else ()):
+            prompts = self.pointing.between(frame.time - 2 * TIME_TOLERANCE if self._backward else before, frame.time)
+            before = frame.time
+            for prompt in prompts:
+                prompt.check_size(size)
+            for row, name in enumerate(self.pointing.names):
+                if own := [prompt for prompt in prompts if prompt.name == name]:
+                    marks.append(self._mark(row, t, own, frame.image, size, network_size))
+        return marks
+
+    def _mark(self, row: int, t: int, prompts: Sequence[Prompt], image: Image, size: Size, network_size: Size) -> Mark:
+        """What is marked of one thing in one frame."""
+        include, exclude = (
+            tuple((one.x / size[1], one.y / size[0]) for one in prompts if isinstance(one, Point) and one.include is on)
+            for on in (True, False)
+        )
+        grid = (network_size[0] // MASK_STRIDE, network_size[1] // MASK_STRIDE)
+        drawn = tuple(_coarse(one.mask, grid) for one in prompts if isinstance(one, DrawnMask))
+        looks: tuple[Tensor, ...] = ()
+        if drawn:
+            drawn = tuple(mask.to(self.runtime.device) for mask in drawn)
+            looks = tuple(self.runtime.describe_drawn(self._input([image], network_size), torch.stack(drawn)).float())
+        return Mark(row, t, include, exclude, drawn, looks)
+
+    def _report(self, missed: Iterable[MissedPoint], clip: Sequence[VideoFrame], size: Size) -> None:
+        """Warn of points at which nothing was found."""
+        for point in missed:
+            x, y = point.place[0] * size[1], point.place[1] * size[0]
+            where = f"{short_repr(self.pointing.names[point.thing])}: at {x:g},{y:g}@{clip[point.frame].time:g}"
+            if point.include:
+                message = f"{where} nothing separate was found; point at another place or frame of it, or draw its mask"
+            else:
+                message = f"{where} nothing separate was found to take away; point at the thing where it is alone"
+            warnings.warn(VLPRVOSWarning(message), stacklevel=3)
 
     def _presence_thresholds(self, presences: Floats) -> Floats:
         """Thresholds (E,) for a clip with presences (E, T); note what it finds."""
@@ -256,3 +317,10 @@ class Stream:
                 )
         if len(images):
             self._shape = images[0].shape
+
+
+def _coarse(mask: npt.NDArray[np.bool_], grid: Size) -> Tensor:
+    """A mask (H, W) at the size of the candidates' masks; what would vanish there keeps a position."""
+    full = torch.from_numpy(mask)[None, None].float()
+    coarse = F.interpolate(full, grid, mode="area")[0, 0]
+    return coarse >= min(0.5, float(coarse.max()))

@@ -40,6 +40,7 @@ class ArraySource(VideoSource):
         super().__init__(every, start, end)
         FRAME_RATES.check("fps", fps, UserError)
         self.frames = frames
+        self.can_reread = not isinstance(frames, Iterator)
         self.info = VideoInfo("frames", 0, 0, fps, None, None)
 
     def _read(self) -> Iterator[PendingFrame]:

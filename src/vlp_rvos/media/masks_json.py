@@ -25,6 +25,7 @@ class MasksJsonWriter(ResultWriter):
     Layout::
 
         {"video": {"name", "width", "height", "fps"}, "model": {"name", "version"}, "expressions": [...],
+         "pointed": [ids of the objects that were pointed at; left out where there are none],
          "frames": [{"index", "time", "name", "objects": [{"id", "expression", "score", "presence",
                      "segmentation": {"size": [H, W], "counts": "..."}}]}],
          "truncated": null or why the frames end early}
@@ -34,27 +35,36 @@ class MasksJsonWriter(ResultWriter):
     Args:
         path: The file to write. An existing file is replaced when the new one is complete.
         video: Name, size and frame rate of the video.
-        expressions: The E expressions.
+        expressions: The E expressions, of which the last may be names of things that were pointed at.
         model_name: Name of the model that made the masks.
         model_version: Version of the model that made the masks.
+        pointed: Number of things that were pointed at.
 
     Attributes:
         truncated: Why the frames end early, to be set before `close`; None where they do not.
     """
 
     def __init__(
-        self, path: Path, video: VideoInfo, expressions: Sequence[str], model_name: str, model_version: str
+        self,
+        path: Path,
+        video: VideoInfo,
+        expressions: Sequence[str],
+        model_name: str,
+        model_version: str,
+        pointed: int = 0,
     ) -> None:
         self.path = path
         self.truncated: str | None = None
         self._output = OutputSet(path.parent, {path.name: lambda _: None})
         self._file: TextIO = self._output.part(path.name).open("w", encoding="utf-8")
         self._separator = ""
-        header = {
+        header: dict[str, Any] = {
             "video": {"name": video.name, "width": video.width, "height": video.height, "fps": video.fps},
             "model": {"name": model_name, "version": model_version},
             "expressions": list(expressions),
         }
+        if pointed:
+            header["pointed"] = list(range(len(expressions) - pointed + 1, len(expressions) + 1))
         self._file.write(json_text(header)[:-1] + ', "frames": [')
 
     def write(self, result: FrameResult) -> None:

@@ -25,6 +25,8 @@ BLOCK = 2**16
 MAX_ENTRY = 2**28
 HEADER = ("video", "model", "expressions")
 KEYS = {*HEADER, "frames", "truncated"}
+#: Keys that a file may lack.
+OPTIONAL = {"pointed"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +65,8 @@ class MaskFile:
         path: the file.
         video: "name", "width", "height" and "fps" of the video.
         model: "name" and "version" of the model.
-        expressions: the E expressions.
+        expressions: the E expressions, of which some may be names of things that were pointed at.
+        pointed: for each of them whether it is such a name.
 
     Iterating raises `UserError` where the file is damaged.
     """
@@ -72,6 +75,7 @@ class MaskFile:
     video: dict[str, Any]
     model: dict[str, Any]
     expressions: tuple[str, ...]
+    pointed: tuple[bool, ...]
     _size: Size = field(repr=False)
 
     def __iter__(self) -> Iterator[FrameMasks]:
@@ -160,8 +164,12 @@ def read_masks(path: str | Path) -> MaskFile:
     sides = [video.get("height"), video.get("width")]
     if not all(type(side) is int and 0 < side < 2**16 for side in sides):
         _foreign(path)
+    ids = header.get("pointed", [])
+    if not isinstance(ids, list) or not all(type(one) is int and 0 < one <= len(expressions) for one in ids):
+        _foreign(path)
+    pointed = tuple(number in ids for number in range(1, len(expressions) + 1))
     _check_end(path)
-    return MaskFile(path, video, model, tuple(expressions), (int(sides[0] or 0), int(sides[1] or 0)))
+    return MaskFile(path, video, model, tuple(expressions), pointed, (int(sides[0] or 0), int(sides[1] or 0)))
 
 
 class _Reader:
@@ -180,7 +188,7 @@ class _Reader:
         seen: set[str] = set()
         while True:
             key = self.value()
-            if not isinstance(key, str) or key not in KEYS or key in seen:
+            if not isinstance(key, str) or key not in KEYS | OPTIONAL or key in seen:
                 _foreign(self.path)
             seen.add(key)
             self.expect(":")

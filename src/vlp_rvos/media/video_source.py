@@ -6,6 +6,7 @@ start of the video. No source keeps more than a few frames in memory, however lo
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeVar
 
 import av
 
@@ -26,6 +27,8 @@ __all__ = [
     "DEFAULT_FPS",
     "FRAME_RATES",
     "PREFETCH_DEPTH",
+    "SECONDS",
+    "TIME_TOLERANCE",
     "PendingFrame",
     "TruncatedVideo",
     "VideoFrame",
@@ -94,6 +97,9 @@ class VideoInfo:
     pixel_aspect: Fraction = Fraction(1)
 
 
+Made = TypeVar("Made")
+
+
 class TruncatedVideo(Exception):
     """The video ends too early: its next frame cannot be read. The message says why."""
 
@@ -128,6 +134,7 @@ class VideoSource(ABC):
         info: What is known before the frames are read.
         problem: What was wrong with the video, after it was iterated; None where nothing was.
         note: What was mended without loss, such as time stamps that go back. `problem` has it too.
+        can_reread: Whether the frames can be read more than once.
         can_resize: Whether frames come at another size for less than converting and resizing the whole image costs.
         has_yuv_frames: Whether frames that come at another size have their `yuv_frame`.
         prefetch_depth: How many frames are decoded ahead in a thread of their own; 0 decodes in the caller's thread.
@@ -139,6 +146,7 @@ class VideoSource(ABC):
     info: VideoInfo
     problem: str | None = None
     note: str | None = None
+    can_reread = True
     can_resize = False
     has_yuv_frames = False
     prefetch_depth = PREFETCH_DEPTH
@@ -164,8 +172,13 @@ class VideoSource(ABC):
         Args:
             size: (height, width) of the images in pixels; ignored by sources that cannot resize.
         """
+
+        def load(index: int, frame: PendingFrame) -> VideoFrame:
+            image, yuv_frame = frame.load(size if self.can_resize else None)
+            return VideoFrame(index, frame.time, image, frame.name or f"{index:05d}", yuv_frame)
+
         empty = True
-        with closing(prefetch(self._selected(size if self.can_resize else None), self.prefetch_depth)) as frames:
+        with closing(prefetch(self._selected(load), self.prefetch_depth)) as frames:
             for frame in frames:
                 empty = False
                 yield frame
@@ -174,23 +187,34 @@ class VideoSource(ABC):
         if self.problem:
             warnings.warn(VLPRVOSWarning(f"{self.info.name}: {self.problem}"), stacklevel=2)
 
+    def times(self) -> Generator[float, None, None]:
+        """Iterate over the times of the frames in seconds, without their images. Damage ends it without a word."""
+        return self._selected(lambda _, frame: frame.time)
+
+    def between(self, start: float, end: float) -> Self:
+        """The same video, of which all frames from `start` on and before `end` are read, in seconds."""
+        part = copy.copy(self)
+        part.every, part.start, part.end = 1, start, end
+        return part
+
     @abstractmethod
     def _read(self) -> Iterator[PendingFrame]:
         """All frames of the video in their order; those before `start` may be left out. May raise `TruncatedVideo`."""
 
-    def _selected(self, size: Size | None) -> Generator[VideoFrame, None, None]:
+    def _selected(self, make: Callable[[int, PendingFrame], Made]) -> Generator[Made, None, None]:
+        """What `make` makes of the index and content of each selected frame."""
         self.problem = self.note = None
         index, time = 0, 0.0
         start = -math.inf if self.start is None else self.start - TIME_TOLERANCE
         end = math.inf if self.end is None else self.end - TIME_TOLERANCE
         try:
-            for time, name, load in self._read():
+            for frame in self._read():
+                time = frame.time
                 if time >= end:
                     return
                 if time >= start:
                     if index % self.every == 0:
-                        image, yuv_frame = load(size)
-                        yield VideoFrame(index, time, image, name or f"{index:05d}", yuv_frame)
+                        yield make(index, frame)
                     index += 1
         except TruncatedVideo as reason:
             self.problem = f"stopped at frame {index} ({time:.2f} s): {reason}"

@@ -167,6 +167,12 @@ class CandidatePath(nn.Module):
                 found.append((candidates, describe(seen.frame(n), self.class_names, candidates.mask_logits > 0)))
         return [found[video * length : (video + 1) * length] for video in range(videos)]
 
+    def describe_drawn(self, frame: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, masks: Tensor) -> Tensor:
+        """The looks (K, C) of drawn masks (K, H/4, W/4) of one frame (1, 1, 3, H, W); the rest as for `propose`."""
+        seen = self.read(frame, pyramid, named)
+        with _without_autocast(frame.device):
+            return look_of(describe(seen.frame(0), self.class_names, masks))
+
     def read(self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor) -> FrozenMaps:
         """Run the detector beside the stem; the arguments are those of `propose`."""
         pictures = frames.flatten(0, 1)

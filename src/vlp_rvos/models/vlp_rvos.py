@@ -152,6 +152,21 @@ class VLPRVOS(nn.Module):
             embedded.things = self.candidate_path.propose(frames, embedded.pyramid, embedded.named)
         return embedded
 
+    def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
+        """What drawn masks look like, as candidates are compared.
+
+        Args:
+            frame: (1, 1, 3, H, W) RGB in [0, 1], as in `forward`.
+            masks: (K, H/4, W/4) bool.
+
+        Returns:
+            (K, C) of length 1.
+        """
+        assert self.candidate_path is not None
+        embedded = self.encoder.embed(self.backbone, self.backbone.normalize(frame))
+        assert embedded.named is not None
+        return self.candidate_path.describe_drawn(frame, embedded.pyramid, embedded.named, masks)
+
     def predict_embedded(
         self,
         embedded: EmbeddedFrames,

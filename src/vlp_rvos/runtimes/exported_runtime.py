@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.runtimes.artifact import check_files, graph_path, read_manifest
 from vlp_rvos.runtimes.exported_tokenizer import open_tokenizer
 from vlp_rvos.runtimes.names import ExportFormat, Precision
@@ -130,9 +131,15 @@ class ExportedRuntime(Runtime):
         return {"mask": mask, **self._text({"ids": batch.ids.numpy(), "mask": mask})}
 
     def step(
-        self, frames: Tensor | Sequence[Any], text: Arrays, state: npt.NDArray[np.float32] | None = None
+        self,
+        frames: Tensor | Sequence[Any],
+        text: Arrays,
+        state: npt.NDArray[np.float32] | None = None,
+        pointed: int = 0,
+        marks: Sequence[Mark] = (),
     ) -> ClipPrediction:
         assert isinstance(frames, Tensor)
+        assert not pointed
         # The text graph gives the first state of a video; models without history have no state.
         carried = {} if state is None else {"state": state}
         given = self._clip({**text, **carried, "frames": frames.numpy()})

@@ -1,6 +1,7 @@
 """The interface of a runtime: what runs a model clip by clip.
 
-Shapes: E expressions, T frames of a clip, (h, w) network input size in pixels, (h', w') patch grid, C channels.
+Shapes: E expressions, P pointed things, T frames of a clip, (h, w) network input size in pixels, (h', w') patch grid, C
+channels.
 """
 
 from __future__ import annotations
@@ -14,27 +15,30 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.pointed_things import Mark, MissedPoint
 
 __all__ = ["ClipPrediction", "Runtime"]
 
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """A runtime's prediction for one clip.
+    """A runtime's prediction for one clip: for the E expressions, then for the P things that were pointed at.
 
     Attributes:
-        mask_logits: (E, T, h, w) float32 logits of the masks.
-        presence_logits: (E, T) float32 logits of the target being in the frame; None if the model does not predict
+        mask_logits: (E + P, T, h, w) float32 logits of the masks.
+        presence_logits: (E + P, T) float32 logits of the target being in the frame; None if the model does not predict
             presence.
         state: the state to pass to `Runtime.step` with the next clip of the same video.
         correspondence_features: (T, h', w', C) frozen features of the patches, by which a patch is found again in
             other frames; None if the runtime gives none, and then masks of earlier clips cannot be carried along.
+        missed: the points at which nothing was found.
     """
 
     mask_logits: Tensor
     presence_logits: Tensor | None
     state: object
     correspondence_features: Tensor | None = None
+    missed: tuple[MissedPoint, ...] = ()
 
 
 class Runtime(ABC):
@@ -46,12 +50,14 @@ class Runtime(ABC):
         device: the device on which `step` expects its frames.
         embedding_cost: time of `embed` relative to the rest of `step` for one expression. 0 if `embed` is not
             available to several threads at once, or not worth a thread of its own.
+        can_point: whether `step` follows things that are pointed at, which takes a model with candidates.
     """
 
     config: ModelConfig
     size_multiple: int
     device: torch.device
     embedding_cost: float = 0.0
+    can_point: bool = False
 
     @abstractmethod
     def encode_text(self, expressions: Sequence[str]) -> Any:
@@ -72,13 +78,34 @@ class Runtime(ABC):
         """
         raise NotImplementedError
 
+    def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
+        """What drawn masks look like, for `Mark.drawn_looks`; only where the runtime `can_point`.
+
+        Args:
+            frame: (1, 1, 3, h, w) RGB in [0, 1].
+            masks: (K, h/4, w/4) bool.
+
+        Returns:
+            (K, C).
+        """
+        raise NotImplementedError
+
     @abstractmethod
-    def step(self, frames: Tensor | Sequence[Any], text: Any, state: Any = None) -> ClipPrediction:
+    def step(
+        self,
+        frames: Tensor | Sequence[Any],
+        text: Any,
+        state: Any = None,
+        pointed: int = 0,
+        marks: Sequence[Mark] = (),
+    ) -> ClipPrediction:
         """Segment one clip.
 
         Args:
             frames: (1, T, 3, h, w) RGB in [0, 1] with T at most `config.clip_length`, or the results of `embed` for
                 these frames, in order.
-            text: the result of `encode_text`.
+            text: the result of `encode_text`; None where there are no expressions, but things that are pointed at.
             state: the state in the prediction for the previous clip; None for the first clip of a video.
+            pointed: number P of things that are pointed at; 0 unless the runtime `can_point`.
+            marks: what is marked of them in this clip.
         """

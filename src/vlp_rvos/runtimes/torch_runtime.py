@@ -5,13 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.errors import VLPRVOSWarning
-from vlp_rvos.models.encoder import EmbeddedFrames
+from vlp_rvos.models.candidate_path import Identities
+from vlp_rvos.models.encoder import EmbeddedFrames, TextFeatures
+from vlp_rvos.models.pointed_things import Mark, PointedThing, follow_things
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes.allocator import keep_freed_memory
 from vlp_rvos.runtimes.devices import check_precision, find_device
@@ -26,6 +30,20 @@ __all__ = ["TorchRuntime"]
 PROPOSING_COST = 2.0
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class _State(NamedTuple):
+    """What clips so far have left for the next one.
+
+    Attributes:
+        history: see `ClipOutput`.
+        identities: see `ClipOutput`.
+        things: what is remembered of the things that were pointed at.
+    """
+
+    history: Tensor | None = None
+    identities: list[Identities] | None = None
+    things: tuple[PointedThing, ...] = ()
 
 
 class TorchRuntime(Runtime):
@@ -48,6 +66,7 @@ class TorchRuntime(Runtime):
         self.precision = precision
         self.model = model.to(self.device).eval()
         self.config, self.size_multiple = model.config, model.backbone.size_multiple
+        self.can_point = model.candidate_path is not None
         if self.device.type == "cpu":
             keep_freed_memory()
         if self.device.type == "cpu" and torch.backends.openmp.is_available():
@@ -69,16 +88,60 @@ class TorchRuntime(Runtime):
             return self.model.embed(frames)
 
     @torch.inference_mode()
-    def step(self, frames: Tensor | Sequence[EmbeddedFrames], text: Any, state: Any = None) -> ClipPrediction:
-        history, identities = (None, None) if state is None else state
+    def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
+        with self.autocast():
+            return self.model.describe_drawn(frame, masks.to(self.device))
+
+    @torch.inference_mode()
+    def step(
+        self,
+        frames: Tensor | Sequence[EmbeddedFrames],
+        text: Any,
+        state: Any = None,
+        pointed: int = 0,
+        marks: Sequence[Mark] = (),
+    ) -> ClipPrediction:
+        state = _State() if state is None else state
+        embedded: Tensor | EmbeddedFrames
+        if not isinstance(frames, Tensor):
+            embedded = EmbeddedFrames.join(frames)
+        elif pointed:
+            embedded = self.embed(frames)
+        else:
+            embedded = frames
+        words = None if text is None else self._predict(embedded, text, state)
+        if not pointed:
+            assert words is not None
+            return words
+        assert isinstance(embedded, EmbeddedFrames)
+        assert embedded.things is not None
+        followed = follow_things(embedded.things[0], marks, state.things or (PointedThing(),) * pointed)
+        masks = F.interpolate(followed.mask_logits, embedded.size, mode="bilinear", align_corners=False)
+        if words is None:
+            features = embedded.correspondence_features[0].unflatten(1, embedded.grid)
+            found = ClipPrediction(masks, followed.presence_logits, _State(things=followed.things), features)
+        else:
+            assert words.presence_logits is not None
+            assert isinstance(words.state, _State)
+            found = replace(
+                words,
+                mask_logits=torch.cat([words.mask_logits, masks]),
+                presence_logits=torch.cat([words.presence_logits, followed.presence_logits]),
+                state=words.state._replace(things=followed.things),
+            )
+        return replace(found, missed=followed.missed)
+
+    def _predict(self, frames: Tensor | EmbeddedFrames, text: TextFeatures, state: _State) -> ClipPrediction:
+        """The prediction for expressions."""
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
+        carried = (text, state.history, video_of, state.identities)
         with self.autocast():
             if isinstance(frames, Tensor):
-                out = self.model(frames, text, history, video_of, identities)
+                out = self.model(frames, *carried)
             else:
-                out = self.model.predict_embedded(EmbeddedFrames.join(frames), text, history, video_of, identities)
-        correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, (out.history, out.identities), correspondence)
+                out = self.model.predict_embedded(frames, *carried)
+        features = None if out.correspondence_features is None else out.correspondence_features[0]
+        return ClipPrediction(out.mask_logits, out.presence_logits, _State(out.history, out.identities), features)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the model computes in the runtime's precision."""
