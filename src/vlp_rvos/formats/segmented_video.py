@@ -19,7 +19,7 @@ from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoFrame, VideoSource
 from vlp_rvos.results import FrameResult
 
-__all__ = ["SegmentedVideo", "VideoHeader"]
+__all__ = ["MASKS_JSON", "SegmentedVideo", "VideoHeader"]
 
 MASKS_JSON = "masks.json"
 #: Times in masks.json have six digits.
