@@ -14,9 +14,9 @@ from vlp_rvos._version import __version__
 from vlp_rvos.cli import data, evaluate
 from vlp_rvos.cli.ablate import ablate
 from vlp_rvos.cli.bench import overhead
+from vlp_rvos.cli.convert import convert
 from vlp_rvos.cli.doctor import doctor
 from vlp_rvos.cli.explain import explain
-from vlp_rvos.cli.convert import convert
 from vlp_rvos.cli.export import export
 from vlp_rvos.cli.grounding import grounding
 from vlp_rvos.cli.messages import echo, one_line, reported_warnings, show_unencodable, shown_announcements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from vlp_rvos.cli.messages import echo
 from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.formats.format_names import FORMATS
 
-__all__ = ["convert"]
+__all__ = ["check_formats", "convert", "write_formats"]
 
 
 def convert(
@@ -60,3 +61,38 @@ def convert(
     if (reason := opened.masks.truncated) is not None:
         warnings.warn(VLPRVOSWarning(f"the masks end early: {reason}"), stacklevel=2)
     echo(f"{target}: {frames} frames, {FORMATS[to].summary}")
+
+
+def check_formats(names: Sequence[str] | None, folder: Path) -> None:
+    """Check that the masks of a video can be converted to formats, into folders of their names.
+
+    Args:
+        names: Names of formats.
+        folder: The output folder of `vlp-rvos segment`.
+
+    Raises:
+        UserError: See `vlp_rvos.formats.conversion.check_conversion`.
+    """
+    if names:
+        from vlp_rvos.formats.conversion import check_conversion
+        from vlp_rvos.formats.format_options import FormatOptions
+
+        for name in names:
+            check_conversion(name, folder / name, FormatOptions(), has_video=True)
+
+
+def write_formats(names: Sequence[str] | None, folder: Path, video: Path) -> dict[str, Path]:
+    """Convert the masks that were written for a video to formats; see `check_formats`.
+
+    Returns:
+        Name of each format -> the folder that was written.
+    """
+    if names:
+        from vlp_rvos.formats.conversion import convert as write_format
+        from vlp_rvos.formats.segmented_video import SegmentedVideo
+        from vlp_rvos.utils.progress import announced
+
+        for name in names:
+            with announced(f"converting to {name}"):
+                write_format(SegmentedVideo(folder, video), name, folder / name)
+    return {name: folder / name for name in names or ()}

@@ -24,9 +24,6 @@ PICTURES = (".jpg", ".jpeg", ".png")
 INSTANCES = 1000
 IGNORED = 10
 
-# The things of a frame are asked for one after the other: their image is decoded once.
-_ids = lru_cache(maxsize=1)(read_object_ids)
-
 
 def read_ref_youtube_vos(folder: Path) -> LabelledFrames:
     """Videos in the layout of Ref-YouTube-VOS; see `YTVOSDataset`. Expressions that name no object are left out.
@@ -157,13 +154,37 @@ def _mots_frames(subset: Path) -> Iterator[LabelledFrame]:
         yield LabelledFrame(subset.name, path.stem, index, size, picture, tuple(things))
 
 
+# The things of a frame are asked for one after the other: their image is decoded once, unless it was changed meanwhile.
 @lru_cache(maxsize=1)
-def _deep(path: Path) -> npt.NDArray[np.int64]:
-    """The values of an image of 16 bits."""
+def _decoded_ids(path: Path, version: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    return read_object_ids(path)
+
+
+@lru_cache(maxsize=1)
+def _decoded_values(path: Path, version: tuple[int, ...]) -> npt.NDArray[np.int64]:
     values = np.asarray(open_image(path))
     if values.ndim != 2 or values.dtype.kind not in "iu":
         raise UserError(f"{path} is not an image of 16-bit numbers, as MOTS PNG has them")
     return values.astype(np.int64)
+
+
+def _ids(path: Path) -> npt.NDArray[np.uint8]:
+    """Object ids (H, W) of an image."""
+    return _decoded_ids(path, _version(path))
+
+
+def _deep(path: Path) -> npt.NDArray[np.int64]:
+    """The values (H, W) of an image of 16 bits."""
+    return _decoded_values(path, _version(path))
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What differs between two files that had this path at different times."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _value_mask(path: Path, value: int) -> npt.NDArray[np.bool_]:
