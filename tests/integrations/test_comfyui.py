@@ -47,10 +47,10 @@ def test_images_in_masks_out(nodes: ModuleType, channels: int) -> None:
     if channels == 4:
         batch = torch.cat([batch, torch.rand(*batch.shape[:3], 1)], dim=3)
     (node,) = nodes.NODE_CLASS_MAPPINGS.values()
-    masks, score = node().segment(images=batch, expression="the dog", threshold=0.5)
+    masks, score = node().segment(images=batch, expression="the dog", threshold=0.01)
     assert masks.shape == (7, 32, 48)
     assert masks.dtype == torch.float32
-    expected = list(Segmenter(tiny_model(), threshold=0.5).segment(images, "the dog"))
+    expected = list(Segmenter(tiny_model(), threshold=0.01).segment(images, "the dog"))
     assert np.array_equal(masks.numpy() > 0, np.stack([result.mask for result in expected]))
     assert score == pytest.approx(np.mean([result.score for result in expected]))
     assert masks.any()

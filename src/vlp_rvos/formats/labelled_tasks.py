@@ -68,7 +68,8 @@ def _frame(task: Any, number: int, file: Path, where: str) -> LabelledFrame:
     media = media or next((value for value in data.values() if isinstance(value, str)), "")
     annotations = [one for one in task.get("annotations") or [] if not one.get("was_cancelled")]
     results = (annotations or task.get("predictions") or [{}])[0].get("result") or []
-    things, size = [], None
+    things: list[LabelledThing] = []
+    size: Size | None = None
     for region in results:
         kind = region.get("type")
         if kind in OTHERS:
