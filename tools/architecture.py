@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[str, int]] = {
     "data.synthesis": ("training clips made of pictures", 0),
     "data.benchmarks": ("the six benchmarks, as published", 0),
     "data.language": ("expressions, and when they are true", 0),
+    "formats": ("results and labels of other tools", 1),
     "data.sources": ("general layouts on disk", 0),
     "media": ("video, images and masks as files", 1),
     "results": ("what is said about one frame", 1),

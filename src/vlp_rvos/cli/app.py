@@ -14,6 +14,7 @@ from vlp_rvos._version import __version__
 from vlp_rvos.cli import data, evaluate
 from vlp_rvos.cli.ablate import ablate
 from vlp_rvos.cli.bench import overhead
+from vlp_rvos.cli.convert import convert
 from vlp_rvos.cli.doctor import doctor
 from vlp_rvos.cli.explain import explain
 from vlp_rvos.cli.export import export
@@ -68,7 +69,8 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
         group.command(name, help="\n\n".join(paragraphs))(expand_option_groups(command))
 
 
-_register(app, {"segment": segment, "explain": explain, "models": models, "doctor": doctor, "export": export})
+_register(app, {"segment": segment, "convert": convert, "explain": explain})
+_register(app, {"models": models, "doctor": doctor, "export": export})
 _register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 
 evaluate_app = typer.Typer(help="Score masks, or run a model on a data set and score its masks.")

@@ -14,6 +14,7 @@ __all__ = [
     "complete_ablation",
     "complete_dataset",
     "complete_device",
+    "complete_format",
     "complete_model",
     "complete_preset",
     "complete_recipe",
@@ -50,6 +51,13 @@ def complete_dataset(incomplete: str) -> list[str]:
     from vlp_rvos.data.benchmarks import benchmark_names
 
     return _beginning(incomplete, benchmark_names())
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Formats that results can be converted to."""
+    from vlp_rvos.formats.format_names import FORMATS
+
+    return _beginning(incomplete, FORMATS)
 
 
 def complete_submission(incomplete: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from vlp_rvos.cli.convert import check_formats, write_formats
 from vlp_rvos.cli.messages import echo, reported_warnings
 from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
 from vlp_rvos.errors import UserError, VLPRVOSWarning
@@ -54,6 +55,14 @@ def segment(
     overlay: Annotated[
         bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4, the video with the masks drawn on it.")
     ] = True,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Convert the masks to FORMAT too, as `vlp-rvos convert` does; repeatable.",
+        ),
+    ] = None,
     json_summary: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON on standard output, and nothing else there.")
     ] = False,
@@ -93,6 +102,7 @@ def segment(
         source = open_video(video, every=every, start=start, end=end, fps=fps)
         pointing.check((source.info.height, source.info.width), start, end)
         earlier = check_outputs(video, output, overlay=overlay)
+        check_formats(formats, output)
         with output_folder(output), catch_stop_signals() as stop:
             with announced(f"loading {model}"):
                 # Torch takes a second to import: a mistake in the above is reported before.
@@ -138,6 +148,7 @@ def segment(
                 else:
                     masks_json.truncated = source.problem
             seconds = time.perf_counter() - began
+        converted = {} if stop else write_formats(formats, output, video)
         height, width = source.info.height, source.info.width
         if overlay and (height % 2 or width % 2):
             padded = f"{width + width % 2}x{height + height % 2}"
@@ -149,6 +160,7 @@ def segment(
     written = {"masks": output / MASKS, "masks_json": output / MASKS_JSON}
     if overlay:
         written = {"overlay": output / OVERLAY} | written
+    written |= converted
     replaced = [name for name, path in written.items() if path.name in earlier]
     if json_summary:
         report = {

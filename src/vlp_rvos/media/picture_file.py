@@ -11,7 +11,7 @@ from vlp_rvos.arrays import Image, Size
 from vlp_rvos.media.image_files import read_upright_rgb
 from vlp_rvos.media.video_source import PendingFrame, VideoInfo, VideoSource
 
-__all__ = ["PictureFile", "is_picture"]
+__all__ = ["PICTURE_SUFFIXES", "PictureFile", "is_picture"]
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 

@@ -96,6 +96,11 @@ class VideoFile(VideoSource):
         shown = 1 / aspect if self._orientation.transposed else aspect
         self.info = VideoInfo(path.name, width, height, fps, duration, frames, shown)
 
+    @property
+    def first_stamp(self) -> float:
+        """The time stamp in the file, in seconds, from which the times of frames count."""
+        return self._probe.zero
+
     def _read(self) -> Iterator[PendingFrame]:
         resizer = _Resizer()
         for time, frame in self._frames():

@@ -50,6 +50,7 @@ class CocoAnnotation:
         box: (left, top, width, height) of the object in pixels.
         crowd: Whether this is a group of objects that is not split into its members.
         segmentation: The mask in one of the three forms that `vlp_rvos.media.rle` describes, not decoded.
+        track: Id that one object has in all images of a video, from `attributes`; empty where there is none.
     """
 
     id: str
@@ -60,6 +61,7 @@ class CocoAnnotation:
     box: tuple[float, float, float, float]
     crowd: bool
     segmentation: Any
+    track: str = ""
 
 
 class CocoFolder:
@@ -67,6 +69,7 @@ class CocoFolder:
 
     Args:
         folder: The folder that holds `instances.json` and `images/`.
+        file: The list, where it has another name or lies elsewhere; images are still those of the folder.
 
     Attributes:
         images: The images in the order of the file.
@@ -82,9 +85,9 @@ class CocoFolder:
         ...         print(annotation.category, coco.mask(annotation).sum())
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, file: Path | None = None) -> None:
         self.folder = Path(folder)
-        self.file = self.folder / "instances.json"
+        self.file = file or self.folder / "instances.json"
         if not self.file.is_file():
             raise UserError(f"no {self.file}: give a folder that holds instances.json and images/")
         content = read_json(self.file)
@@ -177,6 +180,7 @@ class CocoFolder:
                 box=(left, top, width, height),
                 crowd=bool(int(entry.get("iscrowd", 0))),
                 segmentation=entry["segmentation"],
+                track=_track(entry.get("attributes")),
             )
             self._annotations.setdefault(image_id, []).append(annotation)
 
@@ -186,3 +190,9 @@ def _side(value: object) -> int:
     if (side := whole_number(value)) < 1:
         raise ValueError(f"{value!r} is no width or height")
     return side
+
+
+def _track(attributes: object) -> str:
+    """The id of a track, as CVAT and Datumaro write it."""
+    track = attributes.get("track_id") if isinstance(attributes, dict) else None
+    return str(track) if isinstance(track, int | str) and not isinstance(track, bool) else ""

@@ -1,0 +1,140 @@
+"""Every format is written, appears whole or not at all, and replaces nothing but an earlier one of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from segmented import make_frames, make_video, write_out
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.formats.conversion import WRITERS, convert
+from vlp_rvos.formats.converted_folder import LIST
+from vlp_rvos.formats.format_names import FORMATS
+from vlp_rvos.formats.format_options import FormatOptions
+from vlp_rvos.formats.palette_folders import DavisWriter
+from vlp_rvos.formats.segmented_video import SegmentedVideo
+from vlp_rvos.results import FrameResult
+
+EXPECTED = {
+    "davis": {"Annotations/Full-Resolution/dog/00000.png", "JPEGImages/Full-Resolution/dog/00004.jpg", "objects.txt"},
+    "ref-youtube-vos": {"Annotations/dog/00000.png", "JPEGImages/dog/00004.jpg", "meta_expressions.json"},
+    "ytvis": {"instances.json", "JPEGImages/dog/00004.jpg"},
+    "coco": {"instances.json", "images/00004.jpg"},
+    "cvat-coco": {"cvat-coco.zip", "labels.json"},
+    "cvat-mots": {"cvat-mots.zip", "labels.json"},
+    "label-studio": {"tasks.json", "labeling_config.xml", "dog.mp4"},
+    "label-studio-brush": {"tasks.json", "labeling_config.xml", "images/00004.jpg"},
+    "fiftyone": {"manifest.json", "labels/dog.json", "data/dog.mp4"},
+    "datumaro": {"annotations/default.json", "images/default/00004.jpg"},
+    "png-alpha": {"dog/dog_00000.png", "dog/dog_00004.png"},
+    "prores4444": {"dog.mov"},
+    "webm-alpha": {"dog.webm"},
+    "exr": {"dog_00000.exr", "dog_00004.exr"},
+    "highlight": {"dog.mp4"},
+    "blur": {"dog.mp4"},
+    "remove-background": {"dog.mp4"},
+}
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> SegmentedVideo:
+    video = make_video(tmp_path / "dog.mp4")
+    write_out(tmp_path / "out", video)
+    return SegmentedVideo(tmp_path / "out", video)
+
+
+def test_every_format_has_a_writer() -> None:
+    assert WRITERS.keys() == FORMATS.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_written_and_replaces_its_own(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
+    if name == "exr":
+        pytest.importorskip("OpenEXR")
+    target = tmp_path / "out" / name
+    for _ in range(2):
+        assert convert(opened, name, target) == 5
+        found = files(target)
+        assert found >= EXPECTED[name] | {LIST}
+        assert not any("part" in path or "staging" in path for path in found)
+    assert {x.name for x in (tmp_path / "out").iterdir()} == {"masks.json", name}
+
+
+@pytest.mark.parametrize("change", ["changed", "added"])
+def test_what_somebody_changed_is_kept(tmp_path: Path, opened: SegmentedVideo, change: str) -> None:
+    convert(opened, "coco", tmp_path / "coco")
+    path = tmp_path / "coco" / ("instances.json" if change == "changed" else "notes.txt")
+    path.write_text("mine")
+    with pytest.raises(UserError, match="did not write, or that was changed"):
+        convert(opened, "coco", tmp_path / "coco")
+    assert path.read_text() == "mine"
+
+
+def test_a_foreign_folder_is_kept(tmp_path: Path, opened: SegmentedVideo) -> None:
+    with pytest.raises(UserError, match=r"holds 'masks\.json' that vlp-rvos did not write"):
+        convert(opened, "coco", tmp_path / "out")
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path, opened: SegmentedVideo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: DavisWriter, result: FrameResult) -> None:
+        if result.index == 3:
+            raise KeyboardInterrupt
+        (self.folder / f"{result.index}").write_text("x")
+
+    monkeypatch.setattr(DavisWriter, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(opened, "davis", tmp_path / "davis")
+    assert {x.name for x in tmp_path.iterdir()} == {"dog.mp4", "out"}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.needs_video])
+def test_a_format_that_needs_pixels_says_so(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
+    with pytest.raises(UserError, match="--video"):
+        convert(SegmentedVideo(tmp_path / "out"), name, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["davis", "ytvis", "coco", "cvat-mots", "label-studio", "datumaro"])
+def test_without_the_video_there_are_masks_alone(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
+    assert convert(SegmentedVideo(tmp_path / "out"), name, tmp_path / name) == 5
+    assert not [path for path in files(tmp_path / name) if path.endswith((".jpg", ".mp4"))]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vector": True}, "has no option --vector; it is for label-studio"),
+        ({"blur": "rest"}, "has no option --blur"),
+        ({"each": True}, "has no option --each"),
+    ],
+)
+def test_an_option_that_a_format_does_not_heed_is_refused(options: dict[str, bool], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        FormatOptions(**options).check("coco")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"blur": "both"}, {"colour": "no colour"}, {"colour": "#12"}])
+def test_bad_values_of_options(options: dict[str, str]) -> None:
+    with pytest.raises(UserError):
+        FormatOptions(**options)  # type: ignore[arg-type]
+
+
+def test_an_unknown_format() -> None:
+    with pytest.raises(UserError, match=r"unknown format 'xml'; known are davis, .*remove-background"):
+        FormatOptions().check("xml")
+
+
+def test_a_folder_of_frames_of_odd_size(tmp_path: Path) -> None:
+    folder = make_frames(tmp_path / "frames.v1")
+    write_out(tmp_path / "out", folder)
+    for name in ("davis", "coco", "prores4444", "webm-alpha", "blur", "exr"):
+        if name == "exr":
+            pytest.importorskip("OpenEXR")
+        assert convert(SegmentedVideo(tmp_path / "out", folder), name, tmp_path / name) == 5
+    with pytest.raises(UserError, match="convert it to coco"):
+        convert(SegmentedVideo(tmp_path / "out", folder), "fiftyone", tmp_path / "fiftyone")
+    assert not (tmp_path / "fiftyone").exists()

@@ -1,0 +1,175 @@
+"""What is written is read by the libraries of the other tools. Those that are not installed are skipped."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from segmented import TEXTS, make_video, write_out
+
+from vlp_rvos.formats.conversion import convert
+from vlp_rvos.formats.format_options import FormatOptions
+from vlp_rvos.formats.segmented_video import SegmentedVideo
+from vlp_rvos.results import FrameResult, label_map
+
+LABELS = ["the dog / that jumps", 'a "red" <car> & more']
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> list[FrameResult]:
+    return write_out(tmp_path / "out", make_video(tmp_path / "dog.mp4"))
+
+
+def write(tmp_path: Path, name: str, **options: bool) -> Path:
+    opened = SegmentedVideo(tmp_path / "out", tmp_path / "dog.mp4")
+    convert(opened, name, tmp_path / name, FormatOptions(**options))  # type: ignore[arg-type]
+    return tmp_path / name
+
+
+def test_pycocotools(tmp_path: Path, made: list[FrameResult]) -> None:
+    coco = COCO(str(write(tmp_path, "coco") / "instances.json"))
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == LABELS
+    for result in made:
+        found = coco.loadAnns(coco.getAnnIds([result.index + 1]))
+        assert len(found) == (0 if result.index == 2 else 2)
+        for one in found:
+            track = one["attributes"]["track_id"]
+            assert np.array_equal(coco.annToMask(one), result.masks[track - 1])
+            assert one["score"] == pytest.approx(result.scores[track - 1])
+            ys, xs = np.nonzero(result.masks[track - 1])
+            box = [xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1]
+            assert (one["bbox"], one["area"]) == (box, len(ys))
+
+
+def test_supervision(tmp_path: Path, made: list[FrameResult]) -> None:
+    sv = pytest.importorskip("supervision")
+    folder = write(tmp_path, "coco")
+    dataset = sv.DetectionDataset.from_coco(str(folder / "images"), str(folder / "instances.json"), force_masks=True)
+    assert dataset.classes == LABELS
+    for (path, image, detections), result in zip(dataset, made, strict=True):
+        assert Path(path).stem == result.name
+        assert image.shape == result.image.shape
+        assert len(detections) == (0 if result.index == 2 else 2)
+        for mask, number in zip(detections.mask if len(detections) else [], detections.class_id, strict=True):
+            assert np.array_equal(mask, result.masks[number])
+
+
+def test_datumaro(tmp_path: Path, made: list[FrameResult]) -> None:
+    pytest.importorskip("datumaro")
+    from datumaro.components.annotation import AnnotationType
+    from datumaro.components.dataset import Dataset
+
+    for name, form, overlaps in (
+        ("datumaro", "datumaro", True),
+        ("cvat-coco", "coco_instances", True),
+        ("cvat-mots", "mots", False),
+    ):
+        folder = write(tmp_path, name)
+        if name.startswith("cvat"):
+            import zipfile
+
+            zipfile.ZipFile(folder / f"{name}.zip").extractall(tmp_path / f"{name}-unpacked")
+            folder = tmp_path / f"{name}-unpacked"
+        dataset = Dataset.import_from(str(folder), form)
+        assert [x.name for x in dataset.categories()[AnnotationType.label].items] == LABELS
+        items = sorted(dataset, key=lambda item: item.id)
+        assert len(items) == len(made)
+        for item, result in zip(items, made, strict=True):
+            assert item.id == (result.name if name == "datumaro" else f"frame_{result.index:06d}")
+            ids = label_map(result.masks, result.scores)
+            masks = {one.label: np.asarray(one.image) for one in item.annotations if one.type == AnnotationType.mask}
+            for i in range(2):
+                expected = result.masks[i] if overlaps else ids == i + 1
+                assert np.array_equal(masks.get(i, np.zeros_like(expected)), expected), (name, item.id, i)
+            for one in item.annotations:
+                assert int(one.attributes["track_id"]) in (1, 2)
+
+
+def test_label_studio(tmp_path: Path, made: list[FrameResult]) -> None:
+    brush = pytest.importorskip("label_studio_sdk.converter.brush")
+    from label_studio_sdk.label_interface import LabelInterface
+
+    folder = write(tmp_path, "label-studio-brush")
+    interface = LabelInterface((folder / "labeling_config.xml").read_text("utf-8"))
+    interface.validate()
+    tasks = json.loads((folder / "tasks.json").read_text("utf-8"))
+    for task, result in zip(tasks, made, strict=True):
+        (prediction,) = task["predictions"]
+        assert interface.validate_prediction(prediction)
+        for region in prediction["result"]:
+            shape = region["original_height"], region["original_width"], 4
+            mask = brush.decode_rle(region["value"]["rle"]).reshape(shape)[..., 3] > 0
+            number = LABELS.index(region["value"]["brushlabels"][0])
+            assert np.array_equal(mask, result.masks[number])
+    for vector in (False, True):
+        folder = write(tmp_path, "label-studio", vector=vector)
+        interface = LabelInterface((folder / "labeling_config.xml").read_text("utf-8"))
+        if not vector:
+            interface.validate()
+        (task,) = json.loads((folder / "tasks.json").read_text("utf-8"))
+        assert interface.validate_task({"data": task["data"]})
+        if not vector:
+            assert interface.validate_prediction(task["predictions"][0])
+
+
+def test_video_task_of_label_studio(tmp_path: Path, made: list[FrameResult]) -> None:
+    (task,) = json.loads((write(tmp_path, "label-studio") / "tasks.json").read_text("utf-8"))
+    assert task["data"] == {"video": "/data/local-files/?d=label-studio/dog.mp4"}
+    for i, region in enumerate(task["predictions"][0]["result"]):
+        assert region["value"]["labels"] == [LABELS[i]]
+        keys = region["value"]["sequence"]
+        assert [key["frame"] for key in keys] == [1, 2, 4, 5]
+        # The thing is gone after the second frame and after the last one.
+        assert [key["enabled"] for key in keys] == [True, False, True, False]
+        for key in keys:
+            ys, xs = np.nonzero(made[key["frame"] - 1].masks[i])
+            assert key["x"] == pytest.approx(100 * xs.min() / 64, abs=1e-3)
+            assert key["y"] + key["height"] == pytest.approx(100 * (ys.max() + 1) / 48, abs=1e-3)
+
+
+def test_masks_of_fiftyone_are_arrays_of_numpy(tmp_path: Path, made: list[FrameResult]) -> None:
+    labels = json.loads((write(tmp_path, "fiftyone") / "labels" / "dog.json").read_text("utf-8"))
+    assert list(labels["frames"]) == ["1", "2", "3", "4", "5"]
+    for result in made:
+        for one in labels["frames"][str(result.index + 1)]["objects"]["objects"]:
+            part = np.load(BytesIO(zlib.decompress(base64.b64decode(one["mask"]))))
+            box = one["bounding_box"]
+            left, top = round(box["top_left"]["x"] * 64), round(box["top_left"]["y"] * 48)
+            whole = np.zeros((48, 64), bool)
+            whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+            assert np.array_equal(whole, result.masks[one["index"] - 1])
+            assert one["label"] == LABELS[one["index"] - 1]
+
+
+def test_fiftyone(tmp_path: Path, made: list[FrameResult]) -> None:
+    pytest.importorskip("fiftyone")
+    from eta.core.video import VideoLabels
+    from fiftyone.utils.data.importers import FiftyOneVideoLabelsDatasetImporter
+
+    importer = FiftyOneVideoLabelsDatasetImporter(str(write(tmp_path, "fiftyone")))
+    importer.setup()
+    ((_, _, _, frames),) = list(importer)
+    assert isinstance(VideoLabels.from_json(str(tmp_path / "fiftyone/labels/dog.json")), VideoLabels)
+    assert sorted(frames) == [1, 2, 3, 4, 5]
+    for result in made:
+        detections = frames[result.index + 1].get("objects")
+        found = detections.detections if detections is not None else []
+        assert len(found) == (0 if result.index == 2 else 2)
+        for one in found:
+            assert one.label == LABELS[one.index - 1]
+            left, top, width, height = one.bounding_box
+            whole = np.zeros((48, 64), bool)
+            whole[round(top * 48) : round((top + height) * 48), round(left * 64) : round((left + width) * 64)] = (
+                one.mask
+            )
+            assert np.array_equal(whole, result.masks[one.index - 1])
+
+
+def test_expressions_become_labels() -> None:
+    assert list(TEXTS) == LABELS
