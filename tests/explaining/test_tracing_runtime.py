@@ -17,7 +17,7 @@ WORDS = ["the dog that jumps", "it"]
 @pytest.mark.parametrize("make", [small_model, tiny_model])
 def test_predictions_are_those_of_the_runtime(make: object) -> None:
     model: VLPRVOS = make()  # type: ignore[operator]
-    plain = TorchRuntime(model)
+    plain = TorchRuntime(model, precision="fp32")
     tracing = TracingRuntime(plain)
     text, states = plain.encode_text(WORDS), [None, None]
     for _ in range(2):

@@ -16,6 +16,7 @@ from torch import Tensor
 from vlp_rvos.explaining.explanation import CHOICE, FUSION, REASONING
 from vlp_rvos.models.candidate_path import Chosen
 from vlp_rvos.models.encoder import EmbeddedFrames, EncodedFrames, TextFeatures
+from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.vlp_rvos import ClipOutput
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
@@ -70,7 +71,16 @@ class TracingRuntime(Runtime):
         return self.runtime.embed(frames)
 
     @torch.inference_mode()
-    def step(self, frames: Tensor | Sequence[Any], text: Any, state: Any = None) -> ClipPrediction:
+    def step(
+        self,
+        frames: Tensor | Sequence[Any],
+        text: Any,
+        state: Any = None,
+        pointed: int = 0,
+        marks: Sequence[Mark] = (),
+    ) -> ClipPrediction:
+        if pointed or marks:
+            raise ValueError("what words look at is traced; nothing can be pointed at")
         model = self.model
         history, identities = (None, None) if state is None else state
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
