@@ -227,3 +227,37 @@ def test_what_was_found_is_believed_at_half_the_threshold() -> None:
     assert found == [pytest.approx(row) for row in expected]
     stream.reset()
     assert stream._presence_thresholds(np.zeros((2, 1), dtype=np.float32)).tolist() == pytest.approx([0.4, 0.4])
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("memory_frames", [0, 2])
+def test_another_stream_goes_on_from_a_state(memory_frames: int) -> None:
+    pictures = noise(9)
+    whole = Segmenter(tiny_model(memory_frames=memory_frames)).start(WORDS).step(pictures)
+    first = Segmenter(tiny_model(memory_frames=memory_frames)).start(WORDS)
+    results = first.step(pictures[:6])
+    state = first.state()
+    # What the first stream does later changes nothing.
+    first.step(pictures[:3])
+    second = Segmenter(tiny_model(memory_frames=memory_frames)).start(WORDS)
+    second.step(pictures[3:6])
+    second.restore(state)
+    results += second.step(pictures[6:])
+    assert same_results(whole, results)
+    assert [x.index for x in results] == list(range(9))
+
+
+def test_a_state_of_another_stream_is_refused(segmenter: Segmenter) -> None:
+    stream = segmenter.start(WORDS)
+    stream.step(noise(3))
+    state = stream.state()
+    remembering = Segmenter(tiny_model(memory_frames=2)).start(WORDS)
+    with pytest.raises(ValueError, match="not a state of this stream"):
+        remembering.restore(state)
+    with pytest.raises(ValueError, match="not a state of this stream: of 2 expressions, not 1"):
+        segmenter.start("the dog").restore(state)
+    for name in state:
+        with pytest.raises(ValueError, match="not a state of this stream"):
+            segmenter.start(WORDS).restore(
+                {"runtime.x": state["found"]} | {k: v for k, v in state.items() if k != name}
+            )

@@ -13,6 +13,7 @@ import typer
 from vlp_rvos._version import __version__
 from vlp_rvos.cli import data, evaluate
 from vlp_rvos.cli.ablate import ablate
+from vlp_rvos.cli.batch import batch
 from vlp_rvos.cli.bench import overhead
 from vlp_rvos.cli.convert import convert
 from vlp_rvos.cli.doctor import doctor
@@ -69,7 +70,7 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
         group.command(name, help="\n\n".join(paragraphs))(expand_option_groups(command))
 
 
-_register(app, {"segment": segment, "convert": convert, "explain": explain})
+_register(app, {"segment": segment, "batch": batch, "convert": convert, "explain": explain})
 _register(app, {"models": models, "doctor": doctor, "export": export})
 _register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 

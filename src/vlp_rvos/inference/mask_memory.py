@@ -8,6 +8,7 @@ T frames of a clip, K stored frames, (h, w) patch grid of N = h*w patches, C cha
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,8 @@ MAX_LOGIT = 4.0
 #: similarity is below it shows another shot. Frames of one video up to a second apart have means of 0.46 to 0.94,
 #: frames of different videos at most 0.40.
 MIN_SIMILARITY = 0.42
+#: Name, among the tensors of a state, of the number of frames since the last stored one and the patch grid.
+COUNTERS = "counters"
 
 
 class _StoredFrame(NamedTuple):
@@ -105,6 +108,31 @@ class MaskMemory:
             self._frames_since = 0
             self._stored.append(_StoredFrame(unit[-1], mean[:, -1], presences[:, -1].to(mean)))
         return logits
+
+    def state(self) -> dict[str, Tensor]:
+        """What is stored, as named tensors on the CPU."""
+        stored = {
+            f"{number}.{name}": tensor.to("cpu").contiguous()
+            for number, frame in enumerate(self._stored)
+            for name, tensor in frame._asdict().items()
+        }
+        return stored | {COUNTERS: torch.tensor([self._frames_since, *self._grid])}
+
+    def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        """Store what `state` gave, on a device.
+
+        Raises:
+            ValueError: it is not the state of such a memory.
+        """
+        fields = _StoredFrame._fields
+        frames, rest = divmod(len(state) - 1, len(fields))
+        names = {f"{number}.{name}" for number in range(frames) for name in fields} | {COUNTERS}
+        if rest or state.keys() != names or state[COUNTERS].shape != (3,):
+            raise ValueError(f"a memory of tensors {', '.join(sorted(state))}")
+        self._frames_since, *grid = state[COUNTERS].tolist()
+        self._grid = grid[0], grid[1]
+        kept = ([state[f"{number}.{name}"].to(device) for name in fields] for number in range(frames))
+        self._stored = deque((_StoredFrame(*tensors) for tensors in kept), self._stored.maxlen)
 
     def _averaged(self, own: Tensor, unit: Tensor, too_far: Tensor) -> Tensor:
         """Logits (E, N) and features (N, C) of one frame -> its logits (E, N), averaged with the stored ones."""

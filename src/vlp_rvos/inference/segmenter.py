@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from vlp_rvos.inference.stream import Stream, StreamPrediction
 from vlp_rvos.media.frame_arrays import ArraySource
 from vlp_rvos.media.prefetch import prefetch
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_source import DEFAULT_FPS, VideoSource
+from vlp_rvos.media.video_source import DEFAULT_FPS, VideoFrame, VideoSource
 from vlp_rvos.models import checkpoint
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.results import FrameResult
@@ -38,7 +38,7 @@ from vlp_rvos.runtimes.threads import release_threads
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 from vlp_rvos.utils.output_files import prepare_output
 
-__all__ = ["Segmenter"]
+__all__ = ["Segmenter", "mask_size"]
 
 #: Key of the header's training record that tells a saved model from one that a training wrote.
 SAVED_NAME = "saved_as"
@@ -243,20 +243,57 @@ class Segmenter:
     def _predictions(
         self, source: VideoSource, stream: Stream, images: bool, ahead: bool, earlier: EarlierMasks
     ) -> Generator[StreamPrediction, None, None]:
-        # (H, W) of the masks, if the images come at another size.
-        size = None if images or not source.can_resize else (source.info.height, source.info.width)
-        # Frames are decoded ahead of the model, so at the largest size that it may ask for.
-        largest = max(self.config.input_size, self.config.small_size)
-        read_size = size and self._network_size(*size, largest)
+        size = mask_size(source, images)
+        read_size = self._read_size(size)
         if earlier:
             earlier.find(self._backward_stream, self.config.clip_length, size, read_size)
         with closing(source.read(read_size)) as frames:
-            clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
-            if ahead and (workers := self._embedding_workers(len(stream.expressions))):
-                yield from pipelined_predictions(clips, stream, size, workers)
-            else:
-                for clip in clips:
-                    yield stream.predict(clip, size)
+            yield from self._predict_frames(frames, stream, size, ahead)
+
+    def read(self, source: VideoSource, *, images: bool = True, skip: int = 0) -> Generator[VideoFrame, None, None]:
+        """Read the frames of a video for `segment_frames`.
+
+        Args:
+            source: the video.
+            images: as for `segment`.
+            skip: number of selected frames at the beginning that are left out.
+        """
+        return source.read(self._read_size(mask_size(source, images)), skip)
+
+    def _read_size(self, size: Size | None) -> Size | None:
+        """Size (h, w) of the frames to read for masks of a size; None for that of the video."""
+        # Frames are decoded ahead of the model, so at the largest size that it may ask for.
+        return size and self._network_size(*size, max(self.config.input_size, self.config.small_size))
+
+    def segment_frames(
+        self, frames: Iterator[VideoFrame], stream: Stream, size: Size | None = None, *, ahead: int = 0
+    ) -> Generator[FrameResult, None, None]:
+        """Segment the next frames of a running segmentation, until they end.
+
+        If all calls for a video but the last one get multiples of the model's clip length, the results are those of
+        one call with all frames.
+
+        Args:
+            frames: the frames.
+            stream: the running segmentation. Things that are pointed at are followed forward
+                only. Its `state` is that after the frames when the results have ended.
+            size: (H, W) of the masks, if it differs from that of the images.
+            ahead: as for `segment`.
+        """
+        # The caller's thread makes the masks, frame by frame, while the model's thread goes on.
+        with closing(prefetch(self._predict_frames(frames, stream, size, ahead > 0), ahead)) as predictions:
+            for prediction in predictions:
+                yield from stream.results(prediction)
+
+    def _predict_frames(
+        self, frames: Iterator[VideoFrame], stream: Stream, size: Size | None, ahead: bool
+    ) -> Generator[StreamPrediction, None, None]:
+        clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
+        if ahead and (workers := self._embedding_workers(len(stream.expressions))):
+            yield from pipelined_predictions(clips, stream, size, workers)
+        else:
+            for clip in clips:
+                yield stream.predict(clip, size)
 
     def _backward_stream(self, pointing: Pointing) -> Stream:
         return Stream(self.runtime, self.config, self.options, pointing=pointing, backward=True)
@@ -269,6 +306,16 @@ class Segmenter:
 
     def _network_size(self, height: int, width: int, input_size: int) -> Size:
         return self.config.frame_size(height, width, self.runtime.size_multiple, input_size)
+
+
+def mask_size(source: VideoSource, images: bool) -> Size | None:
+    """(H, W) of the masks, if the images come at another size.
+
+    Args:
+        source: the video.
+        images: as for `Segmenter.segment`.
+    """
+    return None if images or not source.can_resize else (source.info.height, source.info.width)
 
 
 def _was_saved(path: Path) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,9 @@ MIN_PRESENCE = 0.5
 #: A clip that was seen at the larger size must show this many times `small_area` before the size changes back, so that
 #: sizes do not alternate.
 HYSTERESIS = 1.25
+
+#: Beginnings of the names of a state's tensors that belong to the runtime and to the memory of masks.
+RUNTIME, MEMORY = "runtime.", "memory."
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,55 @@ class Stream:
         self._next_index = 0
         self._found = np.zeros(len(self.expressions), dtype=bool)
         self._shape: tuple[int, ...] | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        """What is carried from the clips so far to the next one, as named tensors on the CPU, for `restore`.
+
+        A later change of the stream does not change them.
+
+        Raises:
+            ValueError: things are pointed at, whose state cannot be stored.
+        """
+        tensors = {
+            "found": torch.from_numpy(self._found),
+            "input_size": torch.tensor(self._input_size),
+            "next_index": torch.tensor(self._next_index),
+            "shape": torch.tensor(self._shape or (), dtype=torch.int64),
+        }
+        tensors |= {f"{RUNTIME}{name}": tensor for name, tensor in self.runtime.pack_state(self._state).items()}
+        if self._memory is not None:
+            tensors |= {f"{MEMORY}{name}": tensor for name, tensor in self._memory.state().items()}
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where another stream stood when it gave its `state`; that of this stream is forgotten.
+
+        The results are then those that the other stream would have given. Both must have the same model, options and
+        expressions.
+
+        Args:
+            state: what `state` returned, from this or another process.
+
+        Raises:
+            ValueError: it is not the state of such a stream.
+        """
+        self.reset()
+        # Tensors that were read from a file may lie at odd addresses, with which operations round differently.
+        state = {name: tensor.clone() for name, tensor in state.items()}
+        try:
+            found, self._input_size = state["found"].numpy().astype(bool), int(state["input_size"])
+            self._next_index, shape = int(state["next_index"]), tuple(state["shape"].tolist())
+            if found.shape != self._found.shape:
+                raise ValueError(f"of {len(found)} expressions, not {len(self._found)}")
+            self._found, self._shape = found, shape or None
+            self._state = self.runtime.unpack_state(_named(state, RUNTIME))
+            if (memory := _named(state, MEMORY)) and self._memory is not None:
+                self._memory.restore(memory, self.runtime.device)
+            elif memory or self._memory is not None:
+                raise ValueError("with another memory of masks")
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            self.reset()
+            raise ValueError(f"not a state of this stream: {error}") from error
 
     def step(self, frames: Sequence[Image]) -> list[FrameResult]:
         """Segment the next frames.
@@ -324,3 +376,8 @@ def _coarse(mask: npt.NDArray[np.bool_], grid: Size) -> Tensor:
     full = torch.from_numpy(mask)[None, None].float()
     coarse = F.interpolate(full, grid, mode="area")[0, 0]
     return coarse >= min(0.5, float(coarse.max()))
+
+
+def _named(state: Mapping[str, Tensor], beginning: str) -> dict[str, Tensor]:
+    """The tensors whose names have a beginning, without it."""
+    return {name.removeprefix(beginning): tensor for name, tensor in state.items() if name.startswith(beginning)}

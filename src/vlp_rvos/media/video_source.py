@@ -163,7 +163,7 @@ class VideoSource(ABC):
     def __iter__(self) -> Iterator[VideoFrame]:
         return self.read()
 
-    def read(self, size: Size | None = None) -> Generator[VideoFrame, None, None]:
+    def read(self, size: Size | None = None, skip: int = 0) -> Generator[VideoFrame, None, None]:
         """Iterate over the frames, at another size than the video's own where the source `can_resize`.
 
         The decoder converts colours and size in one pass, with rounding: colours differ by about one level of 255
@@ -171,14 +171,16 @@ class VideoSource(ABC):
 
         Args:
             size: (height, width) of the images in pixels; ignored by sources that cannot resize.
+            skip: Number of selected frames at the beginning that are left out: they are decoded, but not converted to
+                images. The others keep their indices and times.
         """
 
         def load(index: int, frame: PendingFrame) -> VideoFrame:
             image, yuv_frame = frame.load(size if self.can_resize else None)
             return VideoFrame(index, frame.time, image, frame.name or f"{index:05d}", yuv_frame)
 
-        empty = True
-        with closing(prefetch(self._selected(load), self.prefetch_depth)) as frames:
+        empty = not skip
+        with closing(prefetch(self._selected(load, skip), self.prefetch_depth)) as frames:
             for frame in frames:
                 empty = False
                 yield frame
@@ -201,7 +203,7 @@ class VideoSource(ABC):
     def _read(self) -> Iterator[PendingFrame]:
         """All frames of the video in their order; those before `start` may be left out. May raise `TruncatedVideo`."""
 
-    def _selected(self, make: Callable[[int, PendingFrame], Made]) -> Generator[Made, None, None]:
+    def _selected(self, make: Callable[[int, PendingFrame], Made], skip: int = 0) -> Generator[Made, None, None]:
         """What `make` makes of the index and content of each selected frame."""
         self.problem = self.note = None
         index, time = 0, 0.0
@@ -213,7 +215,7 @@ class VideoSource(ABC):
                 if time >= end:
                     return
                 if time >= start:
-                    if index % self.every == 0:
+                    if index % self.every == 0 and index >= skip * self.every:
                         yield make(index, frame)
                     index += 1
         except TruncatedVideo as reason:

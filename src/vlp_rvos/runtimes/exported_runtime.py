@@ -96,6 +96,8 @@ GRAPHS: dict[ExportFormat, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVi
 PACKAGES: dict[ExportFormat, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
 #: Names of outputs in graphs that earlier versions exported -> what they are called now.
 RENAMED_OUTPUTS = {"matching": "correspondence_features"}
+#: Name of the carried state, as an input of the clip graph and as a stored tensor.
+STATE = "state"
 
 
 class ExportedRuntime(Runtime):
@@ -141,7 +143,7 @@ class ExportedRuntime(Runtime):
         assert isinstance(frames, Tensor)
         assert not pointed
         # The text graph gives the first state of a video; models without history have no state.
-        carried = {} if state is None else {"state": state}
+        carried = {} if state is None else {STATE: state}
         given = self._clip({**text, **carried, "frames": frames.numpy()})
         out = {RENAMED_OUTPUTS.get(name, name): array for name, array in given.items()}
         presence = out.get("presence_logits")
@@ -151,6 +153,14 @@ class ExportedRuntime(Runtime):
             out.get("next_state"),
             torch.from_numpy(out["correspondence_features"]),
         )
+
+    def pack_state(self, state: npt.NDArray[np.float32] | None) -> dict[str, Tensor]:
+        return {} if state is None else {STATE: torch.from_numpy(np.ascontiguousarray(state))}
+
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> npt.NDArray[np.float32] | None:
+        if tensors.keys() - {STATE}:
+            raise ValueError(f"a state of tensors {', '.join(sorted(tensors))}")
+        return tensors[STATE].numpy() if tensors else None
 
 
 def resolve_precision(runtime: ExportFormat, precision: Precision) -> Precision:

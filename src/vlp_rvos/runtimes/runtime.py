@@ -7,7 +7,7 @@ channels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,4 +108,23 @@ class Runtime(ABC):
             state: the state in the prediction for the previous clip; None for the first clip of a video.
             pointed: number P of things that are pointed at; 0 unless the runtime `can_point`.
             marks: what is marked of them in this clip.
+        """
+
+    @abstractmethod
+    def pack_state(self, state: Any) -> dict[str, Tensor]:
+        """The state of a prediction as named tensors on the CPU, which can be stored; empty for None.
+
+        Args:
+            state: the state of a `ClipPrediction`.
+
+        Raises:
+            ValueError: the state is one of things that are pointed at, which cannot be stored.
+        """
+
+    @abstractmethod
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        """The state that `pack_state` packed, for `step`.
+
+        Raises:
+            ValueError: the tensors are not those of a state of this runtime.
         """

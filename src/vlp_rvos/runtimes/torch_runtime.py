@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +28,9 @@ __all__ = ["TorchRuntime"]
 
 #: Time of embedding frames with candidates, relative to that without.
 PROPOSING_COST = 2.0
+
+#: Name of the history among the tensors of a packed state; the others are the fields of `Identities`.
+HISTORY = "history"
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -142,6 +145,25 @@ class TorchRuntime(Runtime):
                 out = self.model.predict_embedded(frames, *carried)
         features = None if out.correspondence_features is None else out.correspondence_features[0]
         return ClipPrediction(out.mask_logits, out.presence_logits, _State(out.history, out.identities), features)
+
+    def pack_state(self, state: Any) -> dict[str, Tensor]:
+        history, identities, things = _State() if state is None else state
+        if things:
+            raise ValueError("the state of things that are pointed at cannot be stored")
+        tensors = {} if history is None else {HISTORY: history}
+        # A runtime runs one video at a time.
+        for one in identities or ():
+            tensors |= {field.name: getattr(one, field.name) for field in fields(one)}
+        return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        if not tensors:
+            return None
+        own = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        history = own.pop(HISTORY, None)
+        if own and own.keys() != {field.name for field in fields(Identities)}:
+            raise ValueError(f"a state of tensors {', '.join(sorted(tensors))}")
+        return _State(history, [Identities(**own)] if own else None)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the model computes in the runtime's precision."""

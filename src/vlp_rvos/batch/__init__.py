@@ -1,0 +1,1 @@
+"""Many videos at once: a manifest in, shards of results out, on one machine or many."""
