@@ -214,9 +214,7 @@ class Segmenter:
     ) -> Generator[StreamPrediction, None, None]:
         # (H, W) of the masks, if the images come at another size.
         size = None if images or not source.can_resize else (source.info.height, source.info.width)
-        # Frames are decoded ahead of the model, so at the largest size that it may ask for.
-        largest = max(self.config.input_size, self.config.small_size)
-        with closing(source.read(size and self._network_size(*size, largest))) as frames:
+        with closing(source.read(size and self.largest_network_size(*size))) as frames:
             clips = iter(lambda: list(itertools.islice(frames, self.config.clip_length)), [])
             if ahead and (workers := self._embedding_workers(len(stream.expressions))):
                 yield from pipelined_predictions(clips, stream, size, workers)
@@ -230,8 +228,10 @@ class Segmenter:
         rest = threads * expressions / (expressions + self.runtime.embedding_cost)
         return threads - math.ceil(rest)
 
-    def _network_size(self, height: int, width: int, input_size: int) -> Size:
-        return self.config.frame_size(height, width, self.runtime.size_multiple, input_size)
+    def largest_network_size(self, height: int, width: int) -> Size:
+        """The largest (h, w) input size that the network may ask for; frames that are decoded ahead have this size."""
+        largest = max(self.config.input_size, self.config.small_size)
+        return self.config.frame_size(height, width, self.runtime.size_multiple, largest)
 
 
 def _was_saved(path: Path) -> bool:
