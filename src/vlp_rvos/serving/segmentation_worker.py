@@ -7,6 +7,7 @@ import itertools
 import os
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -143,6 +144,7 @@ def _failures(waiting: Mapping[str, Request], error: Exception, task: Task) -> I
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         status, message = 507, "the disk of the service is full"
     else:
+        traceback.print_exception(error)
         status, message = 500, f"internal error: {type(error).__name__}: {error}"
     for request in waiting.values():
         # Paths of the service are nobody's business.

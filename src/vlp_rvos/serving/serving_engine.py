@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -16,10 +17,11 @@ from typing import Any
 
 import litserve
 from fastapi import Request as HttpRequest
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from litserve.specs.base import LitSpec
 from litserve.utils import LitAPIStatus, ResponseBufferItem
+from starlette.exceptions import HTTPException
 
 from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError, VLPRVOSError
@@ -143,6 +145,7 @@ def add_routes(app: Any, service: SegmentationService, *, with_token: bool) -> N
         elif isinstance(error, RequestValidationError):
             refusal = Refusal(400, "; ".join(str(each["msg"]) for each in error.errors()))
         else:
+            traceback.print_exception(error)
             refusal = Refusal(507 if isinstance(error, OSError) else 500, f"internal error: {type(error).__name__}")
         if refusal.status != 404:
             service.metrics.failures.labels(str(refusal.status)).inc()
@@ -212,7 +215,8 @@ def run_service(
             host=host,
             port=port,
             num_api_servers=1,
-            log_level="error",
+            # LitServe reports its own end as an error.
+            log_level="critical",
             generate_client_file=False,
             ws_max_size=MAX_FRAME_BYTES,
             # Frames that the connection itself takes ahead of us.
