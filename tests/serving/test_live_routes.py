@@ -1,4 +1,4 @@
-"""Live sources over a WebSocket: an answer for every frame in its order, bounded waiting, and one clear line for errors."""
+"""Live sources over a WebSocket: an answer for every frame in its order, and one clear line for errors."""
 
 from __future__ import annotations
 

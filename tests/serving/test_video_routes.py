@@ -1,4 +1,4 @@
-"""Requests about whole videos: right answers for everybody, one clear line for bad input, and nothing left on the disk."""
+"""Requests about whole videos: right answers for everybody, one clear line for bad input, nothing left on disk."""
 
 from __future__ import annotations
 
