@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from vlp_rvos.serving.refusal import Refusal
 from vlp_rvos.serving.request_forms import FORM, question_of, received_form, uploaded_video
@@ -120,14 +121,13 @@ def video_routes(service: SegmentationService) -> APIRouter:
             service.submit_video(ticket, held[0], name, question)
             first = await _first_notice(service, ticket, request)
             if question.output == "ndjson":
-                lines = _lines(service, ticket, first, end)
-                return StreamingResponse(lines, media_type="application/x-ndjson")
+                return _Answer(end, _lines(service, ticket, first), media_type="application/x-ndjson")
             file = ticket.folder / first.file
             headers = {
                 "Content-Length": str(file.stat().st_size),
                 "Content-Disposition": f'attachment; filename="{first.file}"',
             }
-            return StreamingResponse(_blocks(file, end), media_type=MEDIA_TYPES[file.suffix], headers=headers)
+            return _Answer(end, _blocks(file), media_type=MEDIA_TYPES[file.suffix], headers=headers)
         except BaseException:
             end()
             raise
@@ -193,9 +193,24 @@ async def _first_notice(service: SegmentationService, ticket: Ticket, request: H
             return notice
 
 
-async def _lines(
-    service: SegmentationService, ticket: Ticket, notice: Notice, end: Callable[[], None]
-) -> AsyncGenerator[bytes, None]:
+class _Answer(StreamingResponse):
+    """An answer that is sent bit by bit, and something to do when it has ended, however it does.
+
+    A generator cannot do that itself: where the client leaves before the first bit, it is never started.
+    """
+
+    def __init__(self, end: Callable[[], None], content: AsyncGenerator[bytes, None], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
+
+
+async def _lines(service: SegmentationService, ticket: Ticket, notice: Notice) -> AsyncGenerator[bytes, None]:
     """The lines of an answer as they come; a failure becomes the last one."""
     try:
         with (ticket.folder / RESULTS).open("rb") as file:
@@ -208,14 +223,9 @@ async def _lines(
     except Refusal as refusal:
         service.metrics.failures.labels(str(refusal.status)).inc()
         yield (json_text({"error": refusal.message, "request_id": ticket.id}) + "\n").encode()
-    finally:
-        end()
 
 
-async def _blocks(path: Path, end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
-    finally:
-        end()
+async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
