@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, int]] = {
     "pretraining": ("aligns mini's tower with words", 3),
     "evaluation": ("scores masks, by each benchmark's rules", 1),
     "batch": ("many videos on many workers", 3),
+    "serving": ("a service over HTTP and WebSocket", 2),
     "inference": ("a model on videos and live sources", 2),
     "export": ("writes models for other runtimes", 2),
     "runtimes": ("what runs a model on one clip", 2),

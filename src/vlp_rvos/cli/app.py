@@ -26,6 +26,7 @@ from vlp_rvos.cli.option_groups import expand_option_groups
 from vlp_rvos.cli.pictures import pictures
 from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.cli.segment import segment
+from vlp_rvos.cli.serve import serve
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
 from vlp_rvos.errors import HUNG_UP, INTERRUPTED, TERMINATED, VLPRVOSError
@@ -71,7 +72,7 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
 
 
 _register(app, {"segment": segment, "batch": batch, "convert": convert, "explain": explain})
-_register(app, {"models": models, "doctor": doctor, "export": export})
+_register(app, {"serve": serve, "models": models, "doctor": doctor, "export": export})
 _register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 
 evaluate_app = typer.Typer(help="Score masks, or run a model on a data set and score its masks.")

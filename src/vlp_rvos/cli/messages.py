@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from vlp_rvos.errors import VLPRVOSWarning
-from vlp_rvos.utils.plain_text import escape_unprintable, shorten
+from vlp_rvos.utils.plain_text import escape_unprintable, one_line
 from vlp_rvos.utils.progress import ANNOUNCEMENTS
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = ["echo", "one_line", "reported_warnings", "safe_text", "show_unencodable", "shown_announcements"]
-
-
-def one_line(message: object) -> str:
-    """A message without line breaks, of a length that can be read, and with what a terminal would obey escaped."""
-    # Spaces become one space first, so that a line break between two sentences is not shown as an escape.
-    return escape_unprintable(shorten(" ".join(str(message).split())))
 
 
 def echo(message: str, *, error: bool = False) -> None:

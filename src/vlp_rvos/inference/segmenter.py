@@ -263,7 +263,7 @@ class Segmenter:
     def _read_size(self, size: Size | None) -> Size | None:
         """Size (h, w) of the frames to read for masks of a size; None for that of the video."""
         # Frames are decoded ahead of the model, so at the largest size that it may ask for.
-        return size and self._network_size(*size, max(self.config.input_size, self.config.small_size))
+        return size and self.largest_network_size(*size)
 
     def segment_frames(
         self, frames: Iterator[VideoFrame], stream: Stream, size: Size | None = None, *, ahead: int = 0
@@ -304,8 +304,10 @@ class Segmenter:
         rest = threads * expressions / (expressions + self.runtime.embedding_cost)
         return threads - math.ceil(rest)
 
-    def _network_size(self, height: int, width: int, input_size: int) -> Size:
-        return self.config.frame_size(height, width, self.runtime.size_multiple, input_size)
+    def largest_network_size(self, height: int, width: int) -> Size:
+        """The largest (h, w) input size that the network may ask for; frames that are decoded ahead have this size."""
+        largest = max(self.config.input_size, self.config.small_size)
+        return self.config.frame_size(height, width, self.runtime.size_multiple, largest)
 
 
 def mask_size(source: VideoSource, images: bool) -> Size | None:

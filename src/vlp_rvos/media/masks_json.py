@@ -16,7 +16,7 @@ from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.output_set import ADVICE, OutputSet, is_taken
 
-__all__ = ["MasksJsonWriter", "check_masks_json"]
+__all__ = ["MasksJsonWriter", "check_masks_json", "frame_record"]
 
 
 class MasksJsonWriter(ResultWriter):
@@ -68,21 +68,7 @@ class MasksJsonWriter(ResultWriter):
         self._file.write(json_text(header)[:-1] + ', "frames": [')
 
     def write(self, result: FrameResult) -> None:
-        (rows, columns), size = result.box, result.masks.shape[1:]
-        objects = [
-            {
-                "id": i + 1,
-                "expression": expression,
-                "score": round(float(score), 6),
-                "presence": round(float(presence), 6),
-                "segmentation": encode_mask(mask[rows, columns], (rows.start, columns.start), size),
-            }
-            for i, (mask, expression, score, presence) in enumerate(
-                zip(result.masks, result.expressions, result.scores, result.presences, strict=True)
-            )
-        ]
-        frame: dict[str, Any] = {"index": result.index, "time": round(result.time, 6), "name": result.name}
-        self._file.write(f"{self._separator}\n" + json_text(frame | {"objects": objects}))
+        self._file.write(f"{self._separator}\n" + json_text(frame_record(result)))
         self._separator = ","
 
     def close(self) -> None:
@@ -94,6 +80,24 @@ class MasksJsonWriter(ResultWriter):
         with suppress(OSError):
             self._file.close()
         self._output.discard()
+
+
+def frame_record(result: FrameResult) -> dict[str, Any]:
+    """The record of one frame in `masks.json`; see `MasksJsonWriter` for its layout."""
+    (rows, columns), size = result.box, result.masks.shape[1:]
+    objects = [
+        {
+            "id": i + 1,
+            "expression": expression,
+            "score": round(float(score), 6),
+            "presence": round(float(presence), 6),
+            "segmentation": encode_mask(mask[rows, columns], (rows.start, columns.start), size),
+        }
+        for i, (mask, expression, score, presence) in enumerate(
+            zip(result.masks, result.expressions, result.scores, result.presences, strict=True)
+        )
+    ]
+    return {"index": result.index, "time": round(result.time, 6), "name": result.name, "objects": objects}
 
 
 def check_masks_json(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import reprlib
 
-__all__ = ["escape_surrogates", "escape_unprintable", "is_unicode", "short_repr", "shorten"]
+__all__ = ["escape_surrogates", "escape_unprintable", "is_unicode", "one_line", "short_repr", "shorten"]
 
 MAX_LENGTH = 1000
 """Longest text that a message shows, in characters."""
@@ -36,6 +36,12 @@ def escape_unprintable(text: str) -> str:
 def escape_surrogates(text: str) -> str:
     r"""Replace what UTF-8 cannot hold by a visible escape: a byte `e9` of a file's name becomes `\xe9`."""
     return _SURROGATES.sub(_escape, text)
+
+
+def one_line(message: object) -> str:
+    """A message without line breaks, of a length that can be read, and with what a terminal would obey escaped."""
+    # Spaces become one space first, so that a line break between two sentences is not shown as an escape.
+    return escape_unprintable(shorten(" ".join(str(message).split())))
 
 
 def is_unicode(text: str) -> bool:
