@@ -6,7 +6,7 @@ input size in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.vlp_rvos import ClipOutput
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
-from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.runtimes.torch_runtime import ClipState, TorchRuntime
 
 __all__ = ["ClipTrace", "TracingRuntime"]
 
@@ -82,7 +82,7 @@ class TracingRuntime(Runtime):
         if pointed or marks:
             raise ValueError("what words look at is traced; nothing can be pointed at")
         model = self.model
-        history, identities = (None, None) if state is None else state
+        history, identities, _ = ClipState() if state is None else state
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
         with self.runtime.autocast():
             embedded = self.embed(frames) if isinstance(frames, Tensor) else EmbeddedFrames.join(frames)
@@ -93,7 +93,13 @@ class TracingRuntime(Runtime):
                 out = model.choose(dense, embedded.things, text, video_of, identities, of_candidates)
             self.trace = self._trace(embedded, encoded, text, video_of, dense, out, of_candidates)
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, (out.history, out.identities), correspondence)
+        return ClipPrediction(out.mask_logits, out.presence_logits, ClipState(out.history, out.identities), correspondence)
+
+    def pack_state(self, state: Any) -> dict[str, Tensor]:
+        return self.runtime.pack_state(state)
+
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        return self.runtime.unpack_state(tensors)
 
     def _trace(
         self,

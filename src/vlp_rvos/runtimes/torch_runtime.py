@@ -24,7 +24,7 @@ from vlp_rvos.runtimes.names import Precision
 from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
-__all__ = ["TorchRuntime"]
+__all__ = ["ClipState", "TorchRuntime"]
 
 #: Time of embedding frames with candidates, relative to that without.
 PROPOSING_COST = 2.0
@@ -35,7 +35,7 @@ HISTORY = "history"
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class _State(NamedTuple):
+class ClipState(NamedTuple):
     """What clips so far have left for the next one.
 
     Attributes:
@@ -104,7 +104,7 @@ class TorchRuntime(Runtime):
         pointed: int = 0,
         marks: Sequence[Mark] = (),
     ) -> ClipPrediction:
-        state = _State() if state is None else state
+        state = ClipState() if state is None else state
         embedded: Tensor | EmbeddedFrames
         if not isinstance(frames, Tensor):
             embedded = EmbeddedFrames.join(frames)
@@ -122,10 +122,10 @@ class TorchRuntime(Runtime):
         masks = F.interpolate(followed.mask_logits, embedded.size, mode="bilinear", align_corners=False)
         if words is None:
             features = embedded.correspondence_features[0].unflatten(1, embedded.grid)
-            found = ClipPrediction(masks, followed.presence_logits, _State(things=followed.things), features)
+            found = ClipPrediction(masks, followed.presence_logits, ClipState(things=followed.things), features)
         else:
             assert words.presence_logits is not None
-            assert isinstance(words.state, _State)
+            assert isinstance(words.state, ClipState)
             found = replace(
                 words,
                 mask_logits=torch.cat([words.mask_logits, masks]),
@@ -134,7 +134,7 @@ class TorchRuntime(Runtime):
             )
         return replace(found, missed=followed.missed)
 
-    def _predict(self, frames: Tensor | EmbeddedFrames, text: TextFeatures, state: _State) -> ClipPrediction:
+    def _predict(self, frames: Tensor | EmbeddedFrames, text: TextFeatures, state: ClipState) -> ClipPrediction:
         """The prediction for expressions."""
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
         carried = (text, state.history, video_of, state.identities)
@@ -144,10 +144,10 @@ class TorchRuntime(Runtime):
             else:
                 out = self.model.predict_embedded(frames, *carried)
         features = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, _State(out.history, out.identities), features)
+        return ClipPrediction(out.mask_logits, out.presence_logits, ClipState(out.history, out.identities), features)
 
     def pack_state(self, state: Any) -> dict[str, Tensor]:
-        history, identities, things = _State() if state is None else state
+        history, identities, things = ClipState() if state is None else state
         if things:
             raise ValueError("the state of things that are pointed at cannot be stored")
         tensors = {} if history is None else {HISTORY: history}
@@ -163,7 +163,7 @@ class TorchRuntime(Runtime):
         history = own.pop(HISTORY, None)
         if own and own.keys() != {field.name for field in fields(Identities)}:
             raise ValueError(f"a state of tensors {', '.join(sorted(tensors))}")
-        return _State(history, [Identities(**own)] if own else None)
+        return ClipState(history, [Identities(**own)] if own else None)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the model computes in the runtime's precision."""
