@@ -93,7 +93,8 @@ class TracingRuntime(Runtime):
                 out = model.choose(dense, embedded.things, text, video_of, identities, of_candidates)
             self.trace = self._trace(embedded, encoded, text, video_of, dense, out, of_candidates)
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, ClipState(out.history, out.identities), correspondence)
+        carried = ClipState(out.history, out.identities)
+        return ClipPrediction(out.mask_logits, out.presence_logits, carried, correspondence)
 
     def pack_state(self, state: Any) -> dict[str, Tensor]:
         return self.runtime.pack_state(state)
