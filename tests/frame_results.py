@@ -20,7 +20,7 @@ def result(index: int = 0, scores: tuple[float, ...] = (0.9, 0.4), name: str | N
         masks[i, 3 * height // 4 :, :] = True
     values = np.array(scores, np.float32)
     image = np.full((height, width, 3), 100, np.uint8)
-    expressions = EXPRESSIONS[: len(scores)]
+    expressions = (EXPRESSIONS + ("something",) * len(scores))[: len(scores)]
     return FrameResult(index, index / 10, image, masks, values, (1 + values) / 2, expressions, name or f"{index:05d}")
 
 

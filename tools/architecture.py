@@ -46,8 +46,8 @@ ROOMS: dict[str, tuple[str, int]] = {
     "data.language": ("expressions, and when they are true", 0),
     "formats": ("results and labels of other tools", 1),
     "data.sources": ("general layouts on disk", 0),
+    "results": ("what users get for one frame", 1),
     "media": ("video, images and masks as files", 1),
-    "results": ("what is said about one frame", 1),
     "utils": ("tools that know no model and no video", 3),
     "base": ("array types, errors, version", 2),
 }

@@ -1,123 +1,166 @@
-"""The result of a segmentation for one frame of a video.
+"""The result of a segmentation for one frame of a video, and its way into other libraries.
 
-`[D]` marks our own decisions; `docs/method.md` explains the marks. Shapes: E expressions, (H, W) the video's own size
-in pixels.
+Shapes: E expressions, N of them with a mask that is not empty, (H, W) the video's own size in pixels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from vlp_rvos.arrays import Floats, Image
+from vlp_rvos.arrays import Floats
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.plain_text import short_repr
+from vlp_rvos.media.frame_record import MAX_OBJECTS, Box, FrameRecord, label_map
+from vlp_rvos.media.overlay import OverlayRenderer
+from vlp_rvos.media.rle import encode_mask, mask_area
+from vlp_rvos.utils.extras import import_optional
 
-__all__ = ["MAX_OBJECTS", "Box", "FrameResult", "label_map"]
+if TYPE_CHECKING:
+    import torch
 
-#: Expressions that `repr` of a result shows.
-SHOWN = 3
-#: A part of a frame: (rows, columns).
-Box = tuple[slice, slice]
+__all__ = ["MAX_OBJECTS", "Box", "FrameResult", "label_map", "mask_boxes"]
 
 
 @dataclass(frozen=True, repr=False)
-class FrameResult:
-    """The masks of all expressions in one frame, and how sure the model is of them.
+class FrameResult(FrameRecord):
+    """The masks of all expressions in one frame, and how sure the model is of them; see `FrameRecord` for its fields.
 
-    Attributes:
-        index: number of the frame in the video, counted from 0 at or after the start of the selection.
-        time: seconds from the start of the video.
-        image: (H, W, 3) uint8 RGB image of the frame. It has the network's size instead if `Segmenter.segment` was
-            called with `images=False`.
-        masks: (E, H, W) bool masks, one for each expression.
-        scores: (E,) float32 in [0, 1]: mean foreground probability inside the mask, times presence; 0 for an empty
-            mask. [D]
-        presences: (E,) float32 in [0, 1]: probability that the expression's target is in the frame. [D]
-        expressions: the E expressions.
-        name: file stem of the frame in a folder of frames, otherwise its index with five digits.
-        yuv_frame: the frame as it was decoded, for sources that give it besides a smaller `image`; see `VideoFrame`.
+    An expression is found in the frame if its mask is not empty. Boxes are `left, top, right, bottom` in pixels; the
+    right column and the bottom row still belong to the mask, as in `supervision` and torchvision.
+
+    Example:
+        >>> import numpy as np
+        >>> from vlp_rvos import FrameResult
+        >>> masks = np.zeros((2, 4, 6), bool)
+        >>> masks[0, 1:3, 2:5] = True
+        >>> sure = np.array([0.9, 0.0], np.float32)
+        >>> image = np.zeros((4, 6, 3), np.uint8)
+        >>> frame = FrameResult(7, 0.28, image, masks, sure, sure, ("the dog", "the cat"), "00007")
+        >>> frame
+        FrameResult(index=7, time=0.280, name='00007', 6x4: 'the dog' 25.0 % score 0.90 presence 0.90; 'the cat' \
+0.0 % score 0.00 presence 0.00)
+        >>> frame.boxes.tolist()
+        [[2.0, 1.0, 4.0, 2.0], [0.0, 0.0, 0.0, 0.0]]
     """
 
-    index: int
-    time: float
-    image: Image
-    masks: npt.NDArray[np.bool_]
-    scores: Floats
-    presences: Floats
-    expressions: tuple[str, ...]
-    name: str
-    yuv_frame: av.VideoFrame | None = None
+    @property
+    def found(self) -> npt.NDArray[np.bool_]:
+        """(E,) bool: which masks are not empty."""
+        found: npt.NDArray[np.bool_] = self.masks[:, *self.box].any(axis=(1, 2))
+        return found
 
-    def __repr__(self) -> str:
-        """One short line: what frame it is, and what is in it."""
-        count, height, width = self.masks.shape
-        found = "; ".join(
-            f"{short_repr(text)} {100 * mask.mean():.1f} % score {score:.2f} presence {presence:.2f}"
-            for text, mask, score, presence in zip(
-                self.expressions[:SHOWN], self.masks, self.scores, self.presences, strict=False
+    @property
+    def boxes(self) -> Floats:
+        """(E, 4) float32 boxes of the masks; zeros where a mask is empty."""
+        rows, columns = self.box
+        boxes = mask_boxes(self.masks[:, rows, columns])
+        boxes[self.found] += np.array([columns.start, rows.start, columns.start, rows.start], np.float32)
+        return boxes
+
+    def to_numpy(self) -> dict[str, npt.NDArray[Any]]:
+        """The masks and what is said of them, as arrays; nothing is copied.
+
+        Returns:
+            "masks" (E, H, W) bool, "boxes" (E, 4), "scores" (E,) and "presences" (E,) float32.
+        """
+        return {"masks": self.masks, "boxes": self.boxes, "scores": self.scores, "presences": self.presences}
+
+    def to_torch(self, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+        """The masks and what is said of them, as tensors with the names and shapes of `to_numpy`.
+
+        Args:
+            device: where the tensors are put. On the CPU they are copies too.
+        """
+        import torch
+
+        return {name: torch.tensor(values, device=device) for name, values in self.to_numpy().items()}
+
+    def to_coco(self) -> list[dict[str, Any]]:
+        """The N masks that are not empty, as entries of a results file of COCO, which JSON can hold.
+
+        Returns:
+            For each mask "image_id" (the frame's index), "category_id" (1 to E, the id that the expression has in
+            palette images), "category_name" (the expression), "bbox" (left, top, width, height), "area" in pixels,
+            "score" and "segmentation" (compressed run lengths).
+        """
+        (rows, columns), size, entries = self.box, self.masks.shape[1:], []
+        for i in np.flatnonzero(self.found):
+            rle = encode_mask(self.masks[i, rows, columns], (rows.start, columns.start), size)
+            left, top, right, bottom = self.boxes[i].tolist()
+            entries.append(
+                {
+                    "image_id": self.index,
+                    "category_id": int(i) + 1,
+                    "category_name": self.expressions[i],
+                    "bbox": [left, top, right - left + 1, bottom - top + 1],
+                    "area": mask_area(rle),
+                    "score": round(float(self.scores[i]), 6),
+                    "segmentation": rle,
+                }
             )
+        return entries
+
+    def to_supervision(self) -> Any:
+        """The N masks that are not empty, as `supervision.Detections`.
+
+        Returns:
+            Detections with `xyxy`, `mask` (N, H, W), `confidence` (the scores), `class_id` and `tracker_id` (the place
+            of the expression among the E, counted from 0), and in `data` "class_name" (the expressions) and "presence".
+
+        Raises:
+            UserError: supervision is not installed.
+        """
+        supervision = import_optional("supervision", extra="supervision")
+        kept = np.flatnonzero(self.found)
+        return supervision.Detections(
+            xyxy=self.boxes[kept],
+            mask=self.masks[kept],
+            confidence=self.scores[kept],
+            class_id=kept,
+            tracker_id=kept,
+            data={
+                "class_name": np.array([self.expressions[i] for i in kept], dtype=np.str_),
+                "presence": self.presences[kept],
+            },
         )
-        more = f"; {count - SHOWN} more" if count > SHOWN else ""
-        where = f"index={self.index}, time={self.time:.3f}, name={short_repr(self.name)}, {width}x{height}"
-        return f"FrameResult({where}: {found}{more})"
 
-    @cached_property
-    def box(self) -> Box:
-        """Rows and columns of the smallest box around all masks; an empty box if all masks are empty."""
-        rows = np.flatnonzero(self.masks.any(axis=(0, 2)))
-        if not rows.size:
-            return slice(0, 0), slice(0, 0)
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        columns = np.flatnonzero(self.masks[:, top:bottom].any(axis=(0, 1)))
-        return slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
+    def plot(self, ax: Any = None) -> Image.Image:
+        """Draw the masks, their outlines and the expressions on the frame, as the overlay of the command does.
 
-    @cached_property
-    def labels(self) -> npt.NDArray[np.uint8]:
-        """(h, w) uint8 object ids inside `box`, see `label_map`."""
-        return label_map(self.masks[:, *self.box], self.scores)
+        Args:
+            ax: axes of matplotlib to show the picture in, without ticks; None to show it nowhere.
 
-    @property
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """(H, W) bool mask of the first expression."""
-        mask: npt.NDArray[np.bool_] = self.masks[0]
-        return mask
+        Returns:
+            The picture, of the video's own size.
 
-    @property
-    def score(self) -> float:
-        """Score of the first expression, in [0, 1]."""
-        return float(self.scores[0])
-
-    @property
-    def presence(self) -> float:
-        """Presence of the first expression, in [0, 1]."""
-        return float(self.presences[0])
+        Raises:
+            UserError: the result has no image of that size, or more than `MAX_OBJECTS` masks.
+        """
+        if self.image.shape[:2] != self.masks.shape[1:]:
+            raise UserError("the result has no image to draw on: call `segment` with images=True")
+        picture = Image.fromarray(OverlayRenderer(self.expressions).render(self))
+        if ax is not None:
+            ax.imshow(picture)
+            ax.set_axis_off()
+        return picture
 
 
-#: Number of objects that a palette image can tell apart, besides the background.
-MAX_OBJECTS = 255
-
-
-def label_map(masks: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Merge masks into one map of object ids.
+def mask_boxes(masks: npt.NDArray[np.bool_]) -> Floats:
+    """Smallest boxes around masks.
 
     Args:
-        masks: (E, H, W) bool masks.
-        scores: (E,) scores; where masks overlap, the one with the best score wins.
+        masks: (E, H, W) bool.
 
     Returns:
-        (H, W) uint8 object ids: 1 to E in the order of the masks, 0 for the background.
-
-    Raises:
-        UserError: there are more masks than object ids.
+        (E, 4) float32 left, top, right and bottom, the last column and row included; zeros where a mask is empty.
     """
-    if len(masks) > MAX_OBJECTS:
-        raise UserError(f"{len(masks)} expressions: a palette image holds {MAX_OBJECTS} objects at most")
-    labels = np.zeros(masks.shape[1:], dtype=np.uint8)
-    for i in np.argsort(scores, kind="stable"):
-        np.copyto(labels, np.uint8(i + 1), where=masks[i])
-    return labels
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        if (columns := np.flatnonzero(mask.any(axis=0))).size:
+            rows = np.flatnonzero(mask.any(axis=1))
+            box[:] = columns[0], rows[0], columns[-1], rows[-1]
+    return boxes

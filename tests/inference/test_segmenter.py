@@ -321,7 +321,7 @@ def test_a_saved_model_gives_the_same_masks(tmp_path: Path) -> None:
     segmenter = Segmenter.from_pretrained("mini", runtime="torch", size=128, presence_threshold=0.0, memory_frames=2)
     for _ in range(2):
         segmenter.save_pretrained(tmp_path / "new/mine")
-    assert [path.name for path in (tmp_path / "new/mine").iterdir()] == ["model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "new/mine").iterdir()) == ["README.md", "model.safetensors"]
     saved = Segmenter.from_pretrained(tmp_path / "new/mine", runtime="torch")
     assert saved.name == "mine"
     assert saved.config == segmenter.config

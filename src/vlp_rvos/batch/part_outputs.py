@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vlp_rvos.batch.work_item import WantedExpression
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.overlay_video import OverlayWriter
 from vlp_rvos.media.palette import palette_png
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.rle import encode_mask
 from vlp_rvos.media.video_source import VideoInfo
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["MaskZipWriter", "PartOutputs", "ShardWriter"]
@@ -43,7 +43,7 @@ class ShardWriter(ResultWriter):
         self._schema = _schema(self._arrow)
         self._file = parquet.ParquetWriter(str(path), self._schema, compression="zstd")
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         (rows, columns), size = result.box, (result.masks.shape[1], result.masks.shape[2])
         for expression, mask, score, presence in zip(
             self._expressions, result.masks, result.scores, result.presences, strict=True
@@ -89,7 +89,7 @@ class MaskZipWriter(ResultWriter):
         # The pictures are compressed already.
         self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         rows, columns = result.box
         size = (result.masks.shape[1], result.masks.shape[2])
         png = palette_png(result.labels, (rows.start, columns.start), size, len(result.masks))
@@ -146,7 +146,7 @@ class PartOutputs(ExitStack):
     def _add(self, writer: ResultWriter) -> None:
         self._writers.append(self.enter_context(writer))
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         """Write the results of the next frame."""
         for writer in self._writers:
             writer.write(result)

@@ -30,8 +30,8 @@ Device = Annotated[str, typer.Option(help=DEVICE_HELP, autocompletion=complete_d
 Model = Annotated[
     str,
     typer.Option(
-        help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, or a folder of 'vlp-rvos export' or "
-        "'vlp-rvos train'.",
+        help="Name of a model (see 'vlp-rvos models'), a .safetensors checkpoint, a folder of 'vlp-rvos export' or "
+        "'vlp-rvos train', or owner/name on the Hugging Face hub.",
         autocompletion=complete_model,
         rich_help_panel=PANEL,
     ),

@@ -20,9 +20,9 @@ from vlp_rvos.evaluation.frame_jobs import FrameJob
 from vlp_rvos.evaluation.frame_scorer import FrameScorer
 from vlp_rvos.evaluation.frame_scores import FrameScores, ScoreMatrix
 from vlp_rvos.evaluation.mask_paths import annotator_mask_path
+from vlp_rvos.media.frame_record import MAX_OBJECTS
 from vlp_rvos.media.image_files import is_black_and_white, read_object_ids
 from vlp_rvos.media.palette import palette_png
-from vlp_rvos.results import MAX_OBJECTS
 from vlp_rvos.utils.atomic import write_bytes
 
 __all__ = ["AnnotatorScorer"]

@@ -48,8 +48,9 @@ def explain(
         UserError: the model is an exported one, the video cannot be read, or an expression is empty.
 
     Example:
-        >>> segmenter = Segmenter.from_pretrained("mini", runtime="torch")
-        >>> for result, explanations in explain(segmenter, open_video("street.mp4"), "the red car"):
+        >>> segmenter = Segmenter.from_pretrained("mini", runtime="torch")         # doctest: +SKIP
+        >>> video = open_video("street.mp4")                                       # doctest: +SKIP
+        >>> for result, explanations in explain(segmenter, video, "the red car"):  # doctest: +SKIP
         ...     explanations[0].candidates, explanations[0].none, explanations[0].presence
     """
     if not isinstance(segmenter.runtime, TorchRuntime):

@@ -17,10 +17,10 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.explaining.explanation import Explanation
 from vlp_rvos.explaining.explanation_sheet import ExplanationSheet
 from vlp_rvos.explaining.reasons import reason
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.png_mark import is_marked_png, mark_png
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.media.video_writer import MARK, VideoWriter
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.atomic import AtomicWriter
 from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.output_set import ADVICE, Check, OutputSet, is_taken
@@ -42,9 +42,9 @@ class Moments:
 
     def __init__(self, times: Sequence[float]) -> None:
         self.times = tuple(times)
-        self._best: dict[tuple[int, float | None], tuple[float, FrameResult, Explanation]] = {}
+        self._best: dict[tuple[int, float | None], tuple[float, FrameRecord, Explanation]] = {}
 
-    def offer(self, result: FrameResult, explanations: Sequence[Explanation]) -> None:
+    def offer(self, result: FrameRecord, explanations: Sequence[Explanation]) -> None:
         """Keep a frame where it fits better than those before."""
         for e, explanation in enumerate(explanations):
             fits: dict[float | None, float] = {time: -abs(result.time - time) for time in self.times}
@@ -52,7 +52,7 @@ class Moments:
                 if (e, key) not in self._best or fit > self._best[e, key][0]:
                     self._best[e, key] = fit, result, explanation
 
-    def chosen(self) -> list[tuple[int, FrameResult, Explanation]]:
+    def chosen(self) -> list[tuple[int, FrameRecord, Explanation]]:
         """Number of the expression, result and explanation, by expression and then by time."""
         found = [(e, result, explanation) for (e, _), (_, result, explanation) in self._best.items()]
         return sorted(found, key=lambda each: (each[0], each[1].time))
@@ -89,7 +89,7 @@ class ExplanationWriter(AtomicWriter):
         }
         self._file.write(json_text(header)[:-1] + ', "frames": [')
 
-    def write(self, result: FrameResult, explanations: Sequence[Explanation]) -> None:
+    def write(self, result: FrameRecord, explanations: Sequence[Explanation]) -> None:
         """Write the explanations of the next frame, one for each expression."""
         if not self._sheets:
             height, width = result.image.shape[:2]
@@ -101,7 +101,7 @@ class ExplanationWriter(AtomicWriter):
         self._file.write(f"{self._separator}\n" + json_text(frame))
         self._separator = ","
 
-    def _stack(self, chosen: Iterable[tuple[int, FrameResult, Explanation]]) -> Image:
+    def _stack(self, chosen: Iterable[tuple[int, FrameRecord, Explanation]]) -> Image:
         return np.concatenate([self._sheets[e].draw(result, explanation) for e, result, explanation in chosen])
 
     def close(self) -> None:

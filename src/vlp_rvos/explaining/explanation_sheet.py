@@ -14,7 +14,7 @@ from vlp_rvos.explaining.explanation import CHOICE, FUSION, REASONING, Explanati
 from vlp_rvos.explaining.panels import candidate_colour, candidate_panel, heat_panel, mask_panel, shrink
 from vlp_rvos.explaining.reasons import reason
 from vlp_rvos.media.fonts import drawable, font_for
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["MOST_WORDS", "ExplanationSheet"]
 
@@ -58,7 +58,7 @@ class ExplanationSheet:
         self._page = PillowImage.new("RGB", (1, 1))
         self._draw = ImageDraw.Draw(self._page)
 
-    def draw(self, result: FrameResult, explanation: Explanation) -> Image:
+    def draw(self, result: FrameRecord, explanation: Explanation) -> Image:
         """(height, width, 3) uint8 RGB."""
         self._page = PillowImage.new("RGB", self.size[::-1], BACKGROUND)
         self._draw = ImageDraw.Draw(self._page)
@@ -79,7 +79,7 @@ class ExplanationSheet:
         return np.asarray(self._page)
 
     # --- the steps to the mask -------------------------------------------------------------------------------------
-    def _draw_steps(self, result: FrameResult, explanation: Explanation) -> None:
+    def _draw_steps(self, result: FrameRecord, explanation: Explanation) -> None:
         frame = shrink(result.image, self.panel)
         heat = None if explanation.score_map is None else heat_panel(frame, explanation.score_map)
         found = None

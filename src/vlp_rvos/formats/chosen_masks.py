@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vlp_rvos.formats.file_names import safe_name
 from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.segmented_video import VideoHeader
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["ChosenMask", "chosen_masks"]
 
@@ -27,7 +27,7 @@ class ChosenMask:
     name: str
     number: int | None
 
-    def of(self, result: FrameResult) -> npt.NDArray[np.bool_]:
+    def of(self, result: FrameRecord) -> npt.NDArray[np.bool_]:
         """(H, W) bool mask of a frame."""
         if self.number is None:
             return np.asarray(result.masks.any(axis=0))

@@ -9,7 +9,7 @@ from vlp_rvos.formats.file_names import unique_labels
 from vlp_rvos.formats.frame_objects import frame_objects
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.formats.spooled_json import JsonList, write_json_object
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["CocoJson"]
 
@@ -30,7 +30,7 @@ class CocoJson:
         self.labels, self._numbers = unique_labels(header.expressions)
         self._images, self._annotations = JsonList(folder / "images.part"), JsonList(folder / "annotations.part")
 
-    def add(self, result: FrameResult, file_name: str) -> None:
+    def add(self, result: FrameRecord, file_name: str) -> None:
         """Add a frame.
 
         Args:

@@ -10,7 +10,7 @@ from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import save_jpeg
 from vlp_rvos.formats.segmented_video import VideoHeader
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["CocoWriter"]
 
@@ -22,7 +22,7 @@ class CocoWriter(FormatWriter):
         super().__init__(folder, header, options)
         self._json = CocoJson(folder, header)
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         name = f"{frame_stem(result)}.jpg"
         if result.image.size:
             save_jpeg(self.folder / "images" / name, result.image)

@@ -22,8 +22,8 @@ from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import JPEG
 from vlp_rvos.formats.segmented_video import VideoHeader
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.picture_file import PICTURE_SUFFIXES
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["CvatCocoWriter", "CvatMotsWriter"]
@@ -48,7 +48,7 @@ class _CvatZip(FormatWriter):
         # PNG and JPEG are compressed already.
         self._zip = zipfile.ZipFile(folder / self.file_name, "x", zipfile.ZIP_STORED)
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         stem = self._stem(result)
         if result.image.size:
             encoded = io.BytesIO()
@@ -56,7 +56,7 @@ class _CvatZip(FormatWriter):
             self._zip.writestr(self._image_path(f"{stem}.jpg"), encoded.getvalue())
         self._add(result, stem)
 
-    def _stem(self, result: FrameResult) -> str:
+    def _stem(self, result: FrameRecord) -> str:
         path = PurePath(self.header.file_name)
         if path.suffix.lower() in PICTURE_SUFFIXES:
             return safe_name(path.stem)
@@ -69,7 +69,7 @@ class _CvatZip(FormatWriter):
         """Path of an image in the zip file."""
 
     @abstractmethod
-    def _add(self, result: FrameResult, stem: str) -> None:
+    def _add(self, result: FrameRecord, stem: str) -> None:
         """Add the masks of a frame."""
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class CvatCocoWriter(_CvatZip):
     def _image_path(self, name: str) -> str:
         return f"images/{SUBSET}/{name}"
 
-    def _add(self, result: FrameResult, stem: str) -> None:
+    def _add(self, result: FrameRecord, stem: str) -> None:
         self._json.add(result, f"{stem}.jpg")
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class CvatMotsWriter(_CvatZip):
     def _image_path(self, name: str) -> str:
         return f"{SUBSET}/images/{name}"
 
-    def _add(self, result: FrameResult, stem: str) -> None:
+    def _add(self, result: FrameRecord, stem: str) -> None:
         ids = np.zeros(self.header.size, np.uint16)
         ids[result.box] = self._values[result.labels]
         encoded = io.BytesIO()

@@ -13,7 +13,7 @@ from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import frame_objects, save_jpeg
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.formats.spooled_json import JsonList, write_json_object
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["DatumaroWriter"]
 
@@ -28,7 +28,7 @@ class DatumaroWriter(FormatWriter):
         self.labels, self._numbers = unique_labels(header.expressions)
         self._items, self._count = JsonList(folder / "items.part"), 0
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         stem = frame_stem(result)
         if result.image.size:
             save_jpeg(self.folder / "images" / SUBSET / f"{stem}.jpg", result.image)

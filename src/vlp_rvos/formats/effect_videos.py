@@ -17,12 +17,12 @@ from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_effects import blurred, cut_out, highlighted, widened, with_background
 from vlp_rvos.formats.segmented_video import VideoHeader
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.sound_track import SoundTrack
 from vlp_rvos.media.video_encoding import H264_MP4, PRORES_4444_MOV, VP9_ALPHA_WEBM
 from vlp_rvos.media.video_file import VideoFile
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_writer import VideoWriter
-from vlp_rvos.results import FrameResult
 
 __all__ = ["BlurWriter", "HighlightWriter", "ProResWriter", "RemoveBackgroundWriter", "WebmAlphaWriter"]
 
@@ -51,12 +51,12 @@ class _EffectVideos(FormatWriter):
                 sound = SoundTrack(source, header.first_time)
         return VideoWriter(path, header.media_fps, header.pixel_aspect, self.encoding, sound)
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         for output, video in self._videos:
             video.write(self.draw(result, output.of(result)), result.time)
 
     @abstractmethod
-    def draw(self, result: FrameResult, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def draw(self, result: FrameRecord, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         """The picture of a frame: (H, W, 3) uint8 RGB, or (H, W, 4) RGBA."""
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class ProResWriter(_EffectVideos):
 
     encoding = PRORES_4444_MOV
 
-    def draw(self, result: FrameResult, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def draw(self, result: FrameRecord, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         return cut_out(result.image, mask, BLOCK)
 
 
@@ -85,19 +85,19 @@ class WebmAlphaWriter(ProResWriter):
 class HighlightWriter(_EffectVideos):
     """Writes the video, dimmed around the things."""
 
-    def draw(self, result: FrameResult, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def draw(self, result: FrameRecord, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         return highlighted(result.image, mask)
 
 
 class BlurWriter(_EffectVideos):
     """Writes the video with the things blurred, a margin around them too, or everything else."""
 
-    def draw(self, result: FrameResult, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def draw(self, result: FrameRecord, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         return blurred(result.image, widened(mask) if self.options.blur == "thing" else ~mask)
 
 
 class RemoveBackgroundWriter(_EffectVideos):
     """Writes the video with one colour instead of everything else."""
 
-    def draw(self, result: FrameResult, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def draw(self, result: FrameRecord, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         return with_background(result.image, mask, self.options.rgb)

@@ -20,7 +20,7 @@ from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import frame_objects
 from vlp_rvos.formats.segmented_video import VideoHeader
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["FiftyOneWriter"]
@@ -47,7 +47,7 @@ class FiftyOneWriter(FormatWriter):
         self._file.write('{"frames": {')
         self._separator = ""
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         number, (rows, columns) = self.header.frame_number(result) + 1, self.header.size
         objects = []
         for one in frame_objects(result):

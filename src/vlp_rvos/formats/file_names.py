@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["frame_stem", "one_line_label", "safe_name", "unique_labels"]
 
@@ -30,7 +30,7 @@ def safe_name(text: str, otherwise: str = "video") -> str:
     return f"_{name}" if _DEVICES.fullmatch(name) else name or otherwise
 
 
-def frame_stem(result: FrameResult) -> str:
+def frame_stem(result: FrameRecord) -> str:
     """File stem of a frame: its own name where that is safe as a name of a file, otherwise its index."""
     name = result.name
     is_safe = _FRAME.fullmatch(name) and not name.endswith((" ", ".")) and not _DEVICES.fullmatch(name)

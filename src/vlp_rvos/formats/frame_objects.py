@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from vlp_rvos.arrays import Image
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.rle import Rle, encode_mask
-from vlp_rvos.results import FrameResult
 
 __all__ = ["FrameObject", "frame_objects", "save_jpeg"]
 
@@ -27,7 +27,7 @@ class FrameObject:
     Attributes:
         track: Number of the expression, counted from 1; the same in all frames.
         expression: The expression.
-        score: See `FrameResult`.
+        score: See `FrameRecord`.
         box: (left, top, width, height) of the mask in pixels.
         area: Pixels of the mask.
         part: (height, width) bool, the mask inside its box.
@@ -43,7 +43,7 @@ class FrameObject:
     rle: Rle
 
 
-def frame_objects(result: FrameResult) -> Iterator[FrameObject]:
+def frame_objects(result: FrameRecord) -> Iterator[FrameObject]:
     """The masks of a frame that are not empty, in the order of the expressions."""
     rows, columns = result.box
     size = (result.masks.shape[1], result.masks.shape[2])

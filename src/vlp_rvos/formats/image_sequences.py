@@ -17,7 +17,7 @@ from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_effects import cut_out
 from vlp_rvos.formats.segmented_video import VideoHeader
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.utils.extras import import_optional
 
 __all__ = ["ExrWriter", "PngAlphaWriter"]
@@ -32,7 +32,7 @@ class PngAlphaWriter(FormatWriter):
         for output in self._outputs:
             (folder / output.name).mkdir()
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         for output in self._outputs:
             path = self.folder / output.name / f"{output.name}_{self._count:05d}.png"
             # Fast: most of a cut-out is empty, and compresses well at any level.
@@ -57,7 +57,7 @@ class ExrWriter(FormatWriter):
         self._layers = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
         self._count = 0
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         header = {
             "compression": self._exr.ZIPS_COMPRESSION,
             "type": self._exr.scanlineimage,

@@ -24,8 +24,8 @@ from vlp_rvos.formats.frame_objects import FrameObject, frame_objects, save_jpeg
 from vlp_rvos.formats.mask_outline import mask_outline
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.formats.spooled_json import JsonList, write_json_object
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.overlay import overlay_colours
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["LabelStudioBrushWriter", "LabelStudioVideoWriter"]
@@ -66,7 +66,7 @@ class LabelStudioVideoWriter(_Tasks):
         self._scores: list[float] = [0.0] * count
         self._last = 0
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         number = self.header.frame_number(result) + 1
         self._last = number
         found = {one.track: one for one in frame_objects(result)}
@@ -136,7 +136,7 @@ class LabelStudioBrushWriter(_Tasks):
         self._file = (folder / TASKS).open("w", encoding="utf-8")
         self._separator = "["
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         name = f"{frame_stem(result)}.jpg"
         if result.image.size:
             save_jpeg(self.folder / "images" / name, result.image)

@@ -13,8 +13,8 @@ from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import save_jpeg
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.formats.spooled_json import JsonList, write_json_object
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.palette import palette_png
-from vlp_rvos.results import FrameResult
 
 __all__ = ["DavisWriter", "RefYouTubeVosWriter"]
 
@@ -27,7 +27,7 @@ class _PaletteFolders(FormatWriter):
 
     resolution = ""
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         stem = frame_stem(result)
         rows, columns = result.box
         png = palette_png(result.labels, (rows.start, columns.start), self.header.size, len(result.masks))
@@ -64,7 +64,7 @@ class RefYouTubeVosWriter(_PaletteFolders):
         super().__init__(folder, header, options)
         self._frames = JsonList(folder / "frames.part")
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         super().write(result)
         self._frames.append(frame_stem(result))
 

@@ -13,7 +13,7 @@ from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import frame_objects, save_jpeg
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.formats.spooled_json import JsonList, write_json_object
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 
 __all__ = ["YtvisWriter"]
 
@@ -33,7 +33,7 @@ class YtvisWriter(FormatWriter):
         ]
         self._scores = [[0.0, 0.0] for _ in header.expressions]
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         name = f"{self.header.name}/{frame_stem(result)}.jpg"
         self._names.append(name)
         if result.image.size:

@@ -28,7 +28,7 @@ class MaskSpool:
         UserError: there is no room for temporary files.
 
     Example:
-        >>> with MaskSpool() as spool:
+        >>> with MaskSpool() as spool:                                             # doctest: +SKIP
         ...     spool.put(5, masks, scores, presences)
         ...     spool.get(5)
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -30,12 +31,15 @@ from vlp_rvos.media.prefetch import prefetch
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS, VideoFrame, VideoSource
 from vlp_rvos.models import checkpoint
+from vlp_rvos.models.hub import upload_folder
+from vlp_rvos.models.saved_card import CARD, is_card, model_card
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.artifact import is_exported
 from vlp_rvos.runtimes.runtime import Runtime
 from vlp_rvos.runtimes.threads import release_threads
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.utils.atomic import write_text
 from vlp_rvos.utils.output_files import prepare_output
 
 __all__ = ["Segmenter", "mask_size"]
@@ -64,7 +68,7 @@ class Segmenter:
     Example:
         >>> segmenter = Segmenter.from_pretrained("mini")
         >>> for frame in segmenter.segment("dog.mp4", "the dog that jumps"):
-        ...     frame.mask, frame.score, frame.presence, frame.time
+        ...     mask, score, presence, time = frame.mask, frame.score, frame.presence, frame.time
     """
 
     def __init__(
@@ -88,8 +92,9 @@ class Segmenter:
         """Load a shipped model, a checkpoint or an exported model.
 
         Args:
-            model: name of a shipped model, path of a `.safetensors` checkpoint, or a folder that `vlp-rvos export`,
-                `vlp-rvos train` or `save_pretrained` wrote.
+            model: name of a shipped model, path of a `.safetensors` checkpoint, a folder that `vlp-rvos export`,
+                `vlp-rvos train` or `save_pretrained` wrote, or `owner/name` or `owner/name@revision` on the Hugging
+                Face hub. A file or folder of that name comes first.
             options: how to run the model.
             changes: single fields of `InferenceOptions` that replace those of `options`, for example `device="cpu"`.
 
@@ -109,7 +114,8 @@ class Segmenter:
 
         The folder gets `model.safetensors`: the trained parameters in full precision, and the settings that belong to a
         model, as they are now (`size`, `min_part`, `memory_frames`, `presence_threshold`, `overrides`). The other
-        options (`threshold`, `device`, `precision`, `runtime`) belong to a run and are given anew.
+        options (`threshold`, `device`, `precision`, `runtime`) belong to a run and are given anew. `README.md`, the
+        model card, says what the model is and how to use it; one that others wrote or changed stays as it is.
 
         Args:
             folder: the folder, which is made if there is none. A model that was saved there before is replaced.
@@ -117,10 +123,41 @@ class Segmenter:
         Raises:
             UserError: the model is an exported one, or the folder holds another file of that name or cannot be written.
         """
-        path = Path(folder) / checkpoint.MODEL_FILE
+        self._save(Path(folder), Path(folder).resolve().name)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = False, message: str = "Upload a model of vlp-rvos"
+    ) -> str:
+        """Upload the model to the Hugging Face hub, with the files that `save_pretrained` writes.
+
+        Args:
+            repository: `owner/name`, or `owner/name@branch`. It is made if there is none. Log in with `hf auth login`
+                before, or set HF_TOKEN.
+            private: whether a new repository is private.
+            message: what the commit says.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            UserError: `huggingface_hub` is not installed, the model is an exported one or stands on a backbone of this
+                machine alone, or the hub refuses.
+        """
+        if self._source is not None and not is_exported(self._source):
+            info = checkpoint.peek(self._source)
+            if checkpoint.names_local_backbone(info):
+                raise UserError(f"{self.name}: its backbone is {info.backbone_weights}, which others do not have")
+        with tempfile.TemporaryDirectory() as folder:
+            self._save(Path(folder), repository)
+            return upload_folder(Path(folder), repository, private=private, message=message)
+
+    def _save(self, folder: Path, address: str) -> None:
+        """Write the model and its card, which tells readers to load the model from an address."""
+        path = folder / checkpoint.MODEL_FILE
         prepare_output(path, is_ours=_was_saved)
         model = self._trained_model()
         info = None if self._source is None else checkpoint.peek(self._source)
+        shipped = None if info is None else checkpoint.shipped_card(info)
         own, current = model.config.to_dict(), self.config.to_dict()
         checkpoint.save_trained(
             path,
@@ -129,6 +166,9 @@ class Segmenter:
             inference_overrides={name: value for name, value in current.items() if value != own[name]},
             backbone_weights=info.backbone_weights if info else None,
         )
+        card = folder / CARD
+        if not card.exists() or is_card(card):
+            write_text(card, model_card(self.name, address, model.backbone.name, self.config, info, shipped))
 
     def _trained_model(self) -> VLPRVOS:
         """The model as it was trained, which exports and int8 models are not any more."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.arrays import Floats, Image, Size
-from vlp_rvos.results import Box
+from vlp_rvos.media.frame_record import Box
 
 __all__ = ["dependent_box", "resize_image", "upsample_box"]
 

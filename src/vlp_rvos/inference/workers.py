@@ -58,7 +58,7 @@ class WorkerPool:
         count: number of worker threads.
 
     Example:
-        >>> with WorkerPool(3) as pool:
+        >>> with WorkerPool(3) as pool:                                            # doctest: +SKIP
         ...     jobs = [pool.submit(partial(embed, frame)) for frame in frames]
         ...     embedded = collect_results(jobs)
     """

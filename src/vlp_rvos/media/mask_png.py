@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.image_files import open_image
 from vlp_rvos.media.masks_reader import FrameMasks
 from vlp_rvos.media.palette import is_unmarked_palette_png, palette_png
 from vlp_rvos.media.png_mark import is_marked_png
 from vlp_rvos.media.result_writer import ResultWriter
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.output_set import ADVICE, OutputSet, is_taken
 from vlp_rvos.utils.staging import is_staging
 
@@ -37,7 +37,7 @@ class PaletteMaskWriter(ResultWriter):
         self._part = self._output.part(folder.name)
         self._part.mkdir()
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         rows, columns = result.box
         size = (result.masks.shape[1], result.masks.shape[2])
         png = palette_png(result.labels, (rows.start, columns.start), size, len(result.masks))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.masks_reader import read_masks
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.rle import encode_mask
 from vlp_rvos.media.video_source import VideoInfo
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.output_set import ADVICE, OutputSet, is_taken
 
@@ -67,7 +67,7 @@ class MasksJsonWriter(ResultWriter):
             header["pointed"] = list(range(len(expressions) - pointed + 1, len(expressions) + 1))
         self._file.write(json_text(header)[:-1] + ', "frames": [')
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         self._file.write(f"{self._separator}\n" + json_text(frame_record(result)))
         self._separator = ","
 
@@ -82,7 +82,7 @@ class MasksJsonWriter(ResultWriter):
         self._output.discard()
 
 
-def frame_record(result: FrameResult) -> dict[str, Any]:
+def frame_record(result: FrameRecord) -> dict[str, Any]:
     """The record of one frame in `masks.json`; see `MasksJsonWriter` for its layout."""
     (rows, columns), size = result.box, result.masks.shape[1:]
     objects = [

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from vlp_rvos.arrays import Floats, Image
 from vlp_rvos.media.caption import Caption, blend
+from vlp_rvos.media.frame_record import Box, FrameRecord
 from vlp_rvos.media.yuv import LumaWeights, copy_yuv_frame, luma_weights, rgb_to_yuv, yuv_planes
-from vlp_rvos.results import Box, FrameResult
 
 __all__ = ["LOW_PRESENCE", "OverlayRenderer", "outline", "overlay_colours"]
 
@@ -49,7 +49,7 @@ class OverlayRenderer:
         # All frames of a video share one drawing.
         self._drawn_caption = lru_cache(maxsize=1)(self._draw_caption)
 
-    def render(self, result: FrameResult) -> Image:
+    def render(self, result: FrameRecord) -> Image:
         """Draw on a copy of the frame's image.
 
         Args:
@@ -67,7 +67,7 @@ class OverlayRenderer:
         blend(image, *self._drawn_caption(*image.shape[:2]))
         return image
 
-    def render_yuv(self, result: FrameResult) -> av.VideoFrame:
+    def render_yuv(self, result: FrameRecord) -> av.VideoFrame:
         """Draw on a copy of the decoded frame, which `VideoWriter.write_yuv` takes without a conversion of colours.
 
         The chroma planes have half the size: four pixels share the chroma of their upper left one.
@@ -125,7 +125,7 @@ def outline(labels: npt.NDArray[np.uint8], thickness: int) -> npt.NDArray[np.boo
 
 
 def _fills_and_outlines(
-    result: FrameResult, faint: npt.NDArray[np.bool_]
+    result: FrameRecord, faint: npt.NDArray[np.bool_]
 ) -> tuple[Box, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """The part of the frame to draw on, and of its pixels (h, w) the ids of the objects to fill and to outline with.
 

@@ -10,10 +10,10 @@ import av
 
 from vlp_rvos.arrays import Size
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.overlay import OverlayRenderer
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.video_writer import MARK, VideoWriter
-from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.output_set import ADVICE, is_taken
 
 __all__ = ["OverlayWriter", "check_overlay"]
@@ -35,7 +35,7 @@ class OverlayWriter(ResultWriter):
         self._renderer = OverlayRenderer(expressions)
         self._video = VideoWriter(path, fps, pixel_aspect)
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         if result.yuv_frame is None:
             self._video.write(self._renderer.render(result), result.time)
         else:

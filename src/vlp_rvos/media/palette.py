@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vlp_rvos.media.frame_record import MAX_OBJECTS
 from vlp_rvos.media.png_mark import SIGNATURE, mark_png, png_chunk, read_chunks
-from vlp_rvos.results import MAX_OBJECTS
 
 __all__ = ["davis_palette", "is_unmarked_palette_png", "palette_png"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from vlp_rvos.results import FrameResult
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.utils.atomic import AtomicWriter
 
 __all__ = ["ResultWriter"]
@@ -17,5 +17,5 @@ class ResultWriter(AtomicWriter):
     """Writes the results of a run, one frame at a time."""
 
     @abstractmethod
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameRecord) -> None:
         """Write the result of the next frame."""

@@ -27,6 +27,7 @@ from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.backbones import Backbone, load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
 from vlp_rvos.models.backbones.weight_values import as_weights
+from vlp_rvos.models.hub import download_model, hub_id
 from vlp_rvos.models.model_config import INFERENCE_FIELDS, PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.utils.atomic import replace_file
@@ -41,9 +42,11 @@ __all__ = [
     "inherited_overrides",
     "load_model",
     "load_trained",
+    "names_local_backbone",
     "peek",
     "resolve",
     "save_trained",
+    "shipped_card",
     "shipped_models",
     "trained_parameters",
 ]
@@ -162,6 +165,21 @@ def peek(name_or_path: str | Path) -> CheckpointInfo:
     """
     path = resolve(name_or_path)
     return _parse(_read(path, tensors=False)[0], path)
+
+
+def names_local_backbone(info: CheckpointInfo) -> bool:
+    """Whether a checkpoint names a file or folder of one machine for its backbone, which other machines lack."""
+    return info.backbone_weights is not None and hub_id(info.backbone_weights) is None
+
+
+def shipped_card(info: CheckpointInfo) -> str | None:
+    """The model card that the package has for a checkpoint's weights; None if they are not those of a shipped model."""
+    for path in _shipped().values():
+        shipped = _parse(_read(path, tensors=False)[0], path).training
+        # What `save_pretrained` adds to a record is no difference.
+        if shipped and shipped.items() <= info.training.items() and info.training.keys() - shipped <= {"saved_as"}:
+            return path.with_suffix(".md").read_text(encoding="utf-8")
+    return None
 
 
 def shipped_models() -> list[str]:
@@ -318,6 +336,9 @@ def _is_checkpoint(path: Path) -> bool:
 def resolve(name_or_path: str | Path) -> Path:
     """Find the file of a shipped model or a checkpoint; of a folder, the `model.safetensors` in it.
 
+    A name `owner/name` or `owner/name@revision` that is not a local file or folder is one on the Hugging Face hub,
+    whose `model.safetensors` is downloaded into the hub's cache.
+
     Raises:
         UserError: there is no such model or file; the message lists the models that there are.
     """
@@ -330,6 +351,13 @@ def resolve(name_or_path: str | Path) -> Path:
     shipped = _shipped()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
+    if not path.exists() and hub_id(str(name_or_path)):
+        downloaded = download_model(str(name_or_path), MODEL_FILE)
+        if not _is_checkpoint(downloaded):
+            raise UserError(f"{name_or_path}: its {MODEL_FILE} on the Hugging Face hub is not a model of this project")
+        if names_local_backbone(_parse(_read(downloaded, tensors=False)[0], downloaded)):
+            raise UserError(f"{name_or_path}: stands on a backbone that only its author has; ask them to publish that")
+        return downloaded
     if path.suffix == ".safetensors" or len(path.parts) > 1:
         raise UserError(f"{path}: no such model file")
     if str(name_or_path) in PRESETS:
