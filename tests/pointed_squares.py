@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,12 +68,6 @@ class SquaresRuntime(Runtime):
 
     def encode_text(self, expressions: Sequence[str]) -> Any:
         return len(expressions)
-
-    def pack_state(self, state: Any) -> dict[str, torch.Tensor]:
-        raise ValueError("nothing is stored")
-
-    def unpack_state(self, tensors: Mapping[str, torch.Tensor]) -> Any:
-        raise ValueError("nothing is stored")
 
     def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
         inside = torch.nn.functional.avg_pool2d(frame[0, 0][None], 4)[0]

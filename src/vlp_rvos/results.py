@@ -50,8 +50,7 @@ class FrameResult(FrameRecord):
     @property
     def found(self) -> npt.NDArray[np.bool_]:
         """(E,) bool: which masks are not empty."""
-        found: npt.NDArray[np.bool_] = self.masks[:, *self.box].any(axis=(1, 2))
-        return found
+        return np.asarray(self.masks[:, *self.box].any(axis=(1, 2)))
 
     @property
     def boxes(self) -> Floats:

@@ -66,7 +66,7 @@ def test_a_thing_that_is_followed_keeps_its_number() -> None:
 def test_exported_models_are_refused(video: Path) -> None:
     class Exported(Runtime):
         config, size_multiple = tiny_model().config, 16
-        encode_text = step = pack_state = unpack_state = None  # type: ignore[assignment]
+        encode_text = step = None  # type: ignore[assignment]
 
     with pytest.raises(UserError, match=r"^custom: an exported model gives its masks alone"):
         explain(Segmenter(Exported()), open_video(video), WORDS)  # type: ignore[abstract]

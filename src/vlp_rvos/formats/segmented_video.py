@@ -14,6 +14,7 @@ import numpy as np
 from vlp_rvos.arrays import Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.file_names import safe_name
+from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.masks_reader import MaskFile, read_masks
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoFrame, VideoSource
@@ -66,7 +67,7 @@ class VideoHeader:
         """Frames per second that a written video states; see `FRAME_RATES`."""
         return min(max(self.fps, FRAME_RATES.low), FRAME_RATES.high)
 
-    def frame_number(self, result: FrameResult) -> int:
+    def frame_number(self, result: FrameRecord) -> int:
         """Number of a frame in the whole video, counted from 0.
 
         Results count from the start of the selection (`--start`). With a variable frame rate, the number of the first

@@ -71,7 +71,8 @@ class FrameRecord:
         lengths = {name: len(getattr(self, name)) for name in ("masks", "scores", "presences", "expressions")}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"there must be as many of each: {lengths}")
-        if isinstance(self.expressions, str) or not all(isinstance(one, str) for one in self.expressions):
+        given: object = self.expressions
+        if not isinstance(given, tuple) or not all(isinstance(one, str) for one in given):
             raise ValueError(f"expressions must be a tuple of texts, not {short_repr(self.expressions)}")
         if self.index < 0 or not math.isfinite(self.time):
             raise ValueError(f"index must not be negative, and time must be finite: {self.index}, {self.time}")

@@ -110,7 +110,6 @@ class Runtime(ABC):
             marks: what is marked of them in this clip.
         """
 
-    @abstractmethod
     def pack_state(self, state: Any) -> dict[str, Tensor]:
         """The state of a prediction as named tensors on the CPU, which can be stored; empty for None.
 
@@ -118,13 +117,14 @@ class Runtime(ABC):
             state: the state of a `ClipPrediction`.
 
         Raises:
-            ValueError: the state is one of things that are pointed at, which cannot be stored.
+            ValueError: the state is one of things that are pointed at, or of a runtime whose states cannot be stored.
         """
+        raise ValueError(f"states of {type(self).__name__} cannot be stored")
 
-    @abstractmethod
     def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
         """The state that `pack_state` packed, for `step`.
 
         Raises:
             ValueError: the tensors are not those of a state of this runtime.
         """
+        raise ValueError(f"states of {type(self).__name__} cannot be stored")
