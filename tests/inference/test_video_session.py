@@ -19,6 +19,7 @@ from vlp_rvos import Segmenter, VideoModel, VideoProcessor
 from vlp_rvos.errors import UserError
 from vlp_rvos.inference import video_session
 from vlp_rvos.media.video_writer import VideoWriter
+from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
 RED, GREEN = "the red square", "the green square"
@@ -35,7 +36,14 @@ class ColourRuntime(Runtime):
     def encode_text(self, expressions: Sequence[str]) -> tuple[str, ...]:
         return tuple(expressions)
 
-    def step(self, frames: Tensor | Sequence[Any], text: Any, state: Any = None) -> ClipPrediction:
+    def step(
+        self,
+        frames: Tensor | Sequence[Any],
+        text: Any,
+        state: Any = None,
+        pointed: int = 0,
+        marks: Sequence[Mark] = (),
+    ) -> ClipPrediction:
         assert isinstance(frames, Tensor)
         self.clips.append((frames.shape[1], text))
         channels = [next(i for i, word in enumerate(("red", "green", "blue")) if word in one) for one in text]
