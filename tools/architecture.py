@@ -28,6 +28,7 @@ ROOMS: dict[str, tuple[str, int]] = {
     "": ("the front door", 0),
     "cli": ("the commands", 2),
     "diagnosis": ("what this machine can do", 1),
+    "web": ("the page in the browser", 4),
     "profiling": ("costs as ratios", 3),
     "explaining": ("why a mask was painted, or none", 1),
     "training": ("trains a model, ablates its parts", 2),

@@ -20,7 +20,7 @@ from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.signals import Terminated
 
-COMMANDS = ("segment", "explain", "models", "doctor", "export", "train", "ablate", "pretrain", "submit")
+COMMANDS = ("segment", "web", "explain", "models", "doctor", "export", "train", "ablate", "pretrain", "submit")
 GROUPS = {
     "evaluate": ("masks", "run", "grounding", "rle", "compare", *PROTOCOLS),
     "data": ("check", "preview"),

@@ -29,6 +29,7 @@ from vlp_rvos.cli.segment import segment
 from vlp_rvos.cli.serve import serve
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
+from vlp_rvos.cli.web import web
 from vlp_rvos.errors import HUNG_UP, INTERRUPTED, TERMINATED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.atomic import os_reason
@@ -71,7 +72,7 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
         group.command(name, help="\n\n".join(paragraphs))(expand_option_groups(command))
 
 
-_register(app, {"segment": segment, "batch": batch, "convert": convert, "explain": explain})
+_register(app, {"segment": segment, "web": web, "batch": batch, "convert": convert, "explain": explain})
 _register(app, {"serve": serve, "models": models, "doctor": doctor, "export": export})
 _register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 

@@ -11,7 +11,7 @@ from vlp_rvos.errors import UserError
 __all__ = ["Extra", "import_optional", "is_installed", "require_installed"]
 
 #: The extras that `pyproject.toml` declares for users: `pip install 'vlp-rvos[export]'`.
-Extra = Literal["clip", "export", "train", "benchmarks", "formats", "batch", "serve", "supervision"]
+Extra = Literal["clip", "export", "train", "benchmarks", "formats", "batch", "serve", "supervision", "web"]
 
 
 def is_installed(package: str) -> bool:

@@ -1,0 +1,55 @@
+"""All visitors of the page, by the name of their session."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+
+from vlp_rvos.web.job_queue import JobQueue
+from vlp_rvos.web.limits import Limits
+from vlp_rvos.web.visitor import SegmenterLike, Visitor
+
+__all__ = ["Visitors"]
+
+
+class Visitors:
+    """Makes a visitor when a session first does something, and ends it with the session.
+
+    Args:
+        folder: folder for the files of all visitors, which is made when it is needed. Each visitor gets a folder in it
+            whose name cannot be guessed.
+        segmenter: what finds the masks.
+        limits: limits of the page.
+    """
+
+    def __init__(self, folder: Path, segmenter: SegmenterLike, limits: Limits) -> None:
+        self.folder, self.limits = folder, limits
+        self._segmenter, self._queue = segmenter, JobQueue(limits.queue)
+        self._visitors: dict[str, Visitor] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def of(self, session: str) -> Visitor:
+        """The visitor of a session."""
+        with self._lock:
+            if session not in self._visitors:
+                folder = self.folder / f"visitor-{secrets.token_urlsafe(16)}"
+                folder.mkdir(parents=True)
+                self._visitors[session] = Visitor(folder, self._segmenter, self._queue, self.limits)
+            return self._visitors[session]
+
+    def leave(self, session: str) -> None:
+        """End the visit of a session: stop its job, and remove its files."""
+        with self._lock:
+            visitor = self._visitors.pop(session, None)
+        if visitor is not None:
+            visitor.close()
+
+    def close(self) -> None:
+        """End all visits and the queue."""
+        self._queue.close()
+        for session in list(self._visitors):
+            self.leave(session)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from circles import CircleSegmenter
+from clips import frames, write_video
+
+from vlp_rvos.errors import UserError
+from vlp_rvos.web.examples import Example
+from vlp_rvos.web.handlers import Handlers
+from vlp_rvos.web.job_queue import JobQueue
+from vlp_rvos.web.limits import Limits
+from vlp_rvos.web.visitor import Visitor
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    queue = JobQueue(2)
+    yield Visitor(tmp_path / "visitor", CircleSegmenter(), queue, Limits(max_seconds=0.5))
+    queue.close()
+
+
+@pytest.fixture
+def do(tmp_path: Path) -> Handlers:
+    return Handlers([Example.of(write_video(tmp_path / "big_red-square.mp4", frames(8)))])
+
+
+def test_an_upload_becomes_the_video(visitor: Visitor, do: Handlers, tmp_path: Path) -> None:
+    answer = do.choose(visitor, None, str(write_video(tmp_path / "dog.mp4", frames(8))))
+    path, start, end = answer.values
+    assert visitor.video is not None
+    assert visitor.video.path == Path(path)
+    assert (start, end) == (0, 0.5)
+    # The page says the same again after it has shown the moved file.
+    assert do.choose(visitor, None, path).nothing
+    assert do.choose(visitor, None, None).values == [None, 0, None]
+    assert visitor.video is None
+    assert do.choose(visitor, None, None).nothing
+
+
+def test_an_example_brings_its_words(visitor: Visitor, do: Handlers) -> None:
+    answer = do.try_example(visitor, {"example": 0})
+    assert answer.values[0] == "the big red square"
+    assert visitor.video is not None
+    assert do.examples[0].path.exists()
+    visitor.forget_video()
+    assert do.examples[0].path.exists()
+    for wrong in (None, {}, {"example": 1}, {"example": -1}, {"example": "../x"}):
+        assert do.try_example(visitor, wrong).nothing
+
+
+def test_finding_and_stepping(visitor: Visitor, do: Handlers) -> None:
+    with pytest.raises(UserError, match="choose a video first"):
+        do.find(visitor, None, "the dog", 0, None, 1)
+    do.try_example(visitor, {"example": 0})
+    job = do.find(visitor, None, "the dog", 0, 0.5, 1).job
+    assert job is not None
+    assert job.ended.wait(30)
+    do.step(visitor, 1)
+    do.step_by_key(visitor, {"step": 1})
+    assert visitor.shown == pytest.approx(0.2)
+    do.show_part(visitor, {"at": 0.5})
+    assert visitor.shown == pytest.approx(0.4)
+    assert do.here(visitor, True).values == [pytest.approx(0.5)]
+    assert Path(do.make(visitor, "JSON").values[0]).name == "masks.json"
+    assert Path(do.play(visitor, None).values[0]).name == "overlay.mp4"
+
+
+def test_pointing_and_style(visitor: Visitor, do: Handlers) -> None:
+    do.try_example(visitor, {"example": 0})
+    job = do.point(visitor, {"x": 0.5, "y": 0.5}, "Add").job
+    assert job is not None
+    assert job.ended.wait(30)
+    do.point(visitor, {"x": 0.1, "y": 0.1}, "Take away")
+    assert [point.include for point in visitor.things.points] == [True, False]
+    do.change_things(visitor, lambda visitor: visitor.things.clear())
+    assert visitor.things.points == []
+    for wrong in ({"x": "1", "y": 0}, {}, None, {"x": 2, "y": 0}, {"x": float("nan"), "y": 0}):
+        with pytest.raises(UserError):
+            do.point(visitor, wrong, "Add")
+    do.colour(visitor, {"thing": 0, "colour": "#010203"})
+    do.set_style(visitor, None, "Fill")
+    assert visitor.style.colours(1) == [(1, 2, 3)]
+    assert visitor.style.style == "Fill"
+    do.colour(visitor, {"thing": 0, "colour": "javascript:"})
+    assert visitor.style.colours(1) == [(1, 2, 3)]
