@@ -101,3 +101,22 @@ def test_loading_draws_no_random_numbers_of_the_steps() -> None:
         torch.manual_seed(5)
         next(iter(start()))
         assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+def test_processes_share_the_samples_without_repeats(world: int, mixtures: dict[str, list[Squares]]) -> None:
+    for rank in range(world):
+        loaded = load_batches(CONFIG.data, batch=2, position=0, rank=rank, world=world)
+        for _ in range(24 // (2 * world)):
+            next(loaded)
+    requested = [mixture.requested for mixture in mixtures["train"]]
+    assert sorted(itertools.chain(*requested)) == list(range(24))
+    assert len({len(part) for part in requested}) == 1
+
+
+def test_the_number_of_known_masks_of_each_clip() -> None:
+    batch = next(load_batches(CONFIG.data, batch=2, position=0))
+    assert batch.supervised_counts().tolist() == [6, 6]
+    known = batch.supervised.clone()
+    known[1, 3] = False
+    assert replace(batch, supervised=known).supervised_counts().tolist() == [6, 5]

@@ -39,6 +39,9 @@ def train(
 
     trainer = Trainer(load_config(config, overrides or ()), output, device=device, resume=resume)
     result = trainer.train()
+    if not trainer.fabric.is_global_zero:
+        # The first process speaks for all of them, and its exit code counts.
+        return
     if not result.finished:
         where = f"{result.stage}, step {result.steps}" if result.stage else f"step {result.steps}"
         echo(f"stopped at {where}; continue with the same command and --resume")

@@ -78,6 +78,10 @@ class Batch:
             known = None if supervised.all() else supervised.to(device)
             yield frames.to(device).float() / 255, masks.to(device), known
 
+    def supervised_counts(self) -> Tensor:
+        """(`clip_count`,) int64 number of frames of each clip whose mask is known, over all expressions."""
+        return torch.stack([clip.sum() for clip in self.supervised.chunk(self.clip_count, 1)])
+
     def has_target(self) -> Tensor:
         """(B,) bool, False for an expression that certainly refers to nothing in any of the clips."""
         seen = self.masks.flatten(2).any(-1) & self.supervised

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from vlp_rvos.errors import VLPRVOSWarning
+from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.runtimes.devices import find_device
 from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.training.train_config import TrainConfig
 
-__all__ = ["average_gradients", "make_fabric"]
+__all__ = ["average_gradients", "clip_factors", "lost_process_as_error", "make_fabric"]
+
+#: logger of the thread that ends the run where a process that Fabric started has died
+CHILD_OBSERVER = "lightning_fabric.strategies.launchers.subprocess_script"
 
 
 def make_fabric(config: TrainConfig, device: str) -> Fabric:
-    """Fabric for the devices and the precision of a run; several devices train in parallel (DDP).
+    """Fabric for the devices and the precision of a run; several processes train in parallel (DDP).
+
+    Under `torchrun`, the processes are those that it started, on one machine or several. Otherwise `config.devices`
+    processes are started on this machine when the Fabric is launched.
 
     On a device without instructions for bfloat16, "bf16-mixed" becomes fp32, with a `VLPRVOSWarning`.
 
@@ -27,9 +36,15 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; with a number, the run uses that GPU alone.
 
     Raises:
-        UserError: an unknown name, or a device that is not available.
+        UserError: an unknown name, a device that is not available, more processes than GPUs, or a number of
+            processes that is not that of `torchrun`.
     """
     found = find_device(device)
+    processes, machines = _processes_and_machines(config.devices)
+    if found.index is not None and processes * machines > 1:
+        raise UserError(f"device {device!r} is one GPU, but {processes * machines} processes train; use --device cuda")
+    if found.type == "cuda" and processes > torch.cuda.device_count():
+        raise UserError(f"{processes} processes need a GPU each, but this machine has {torch.cuda.device_count()}")
     is_mixed = config.precision == "bf16-mixed"
     if is_mixed and not multiplies(torch.bfloat16, found):
         message = f"precision 'bf16-mixed': {found} has no instructions for bfloat16, so the run computes in fp32"
@@ -37,22 +52,80 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         is_mixed = False
     # It reports the number format, which the configuration states.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger(CHILD_OBSERVER).setLevel(logging.INFO)
     return Fabric(
         accelerator=found.type,
-        devices=config.devices if found.index is None else [found.index],
-        strategy="ddp" if config.devices > 1 else "auto",
+        devices=processes if found.index is None else [found.index],
+        num_nodes=machines,
+        strategy="ddp" if processes * machines > 1 else "auto",
         precision="bf16-mixed" if is_mixed else "32-true",
     )
+
+
+def _processes_and_machines(devices: int) -> tuple[int, int]:
+    """How many processes train on this machine, and how many machines there are."""
+    if not torch.distributed.is_available() or not torch.distributed.is_torchelastic_launched():
+        return devices, 1
+    here, all_processes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if devices not in (1, here):
+        raise UserError(f"devices={devices}, but torchrun started {here} processes here; leave devices out")
+    if all_processes % here:
+        raise UserError(f"{here} of {all_processes} processes are on this machine; start the same number on each")
+    return here, all_processes // here
+
+
+def clip_factors(fabric: Fabric, supervised: Tensor) -> Tensor:
+    """Factors on the losses of this process, which make their mean over the processes that over all supervised frames.
+
+    The loss of a clip is a mean over supervised frames, and processes differ in how many they have: their videos have
+    different numbers of expressions.
+
+    Args:
+        fabric: the processes.
+        supervised: (C,) number of supervised frames, over all expressions, in each of the C clips of this process.
+
+    Returns:
+        (C,) float32 factors on the clips' losses, 0 for clips without a supervised frame. Where one process trains,
+        the others are 1.
+    """
+    counts = supervised.to(fabric.device, torch.float32)
+    mean = counts.clone()
+    if fabric.world_size > 1:
+        fabric.all_reduce(mean, reduce_op="mean")
+    return torch.where(mean > 0, counts / mean, 0.0)
 
 
 def average_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:
     """Replace every gradient by its mean over all processes.
 
-    A parameter that a process did not use counts there as a gradient of 0.
+    A parameter that a process did not use counts there as a gradient of 0. One that no process used has no gradient
+    afterwards either, so that the optimizer leaves it alone as in a run of one process.
     """
     if fabric.world_size == 1:
         return
-    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
+    used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
+    gradients = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
+    flat = torch.cat([*gradients, used])
     fabric.all_reduce(flat, reduce_op="mean")
-    for parameter, gradient in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
-        parameter.grad = gradient.view_as(parameter)
+    *means, use = torch.split(flat, [*(p.numel() for p in parameters), len(parameters)])
+    for parameter, gradient, share in zip(parameters, means, use.tolist(), strict=True):
+        parameter.grad = gradient.view_as(parameter) if share > 0 else None
+
+
+@contextmanager
+def lost_process_as_error(fabric: Fabric) -> Iterator[None]:
+    """Raise one clear error where the block cannot go on because another process of the run has ended.
+
+    Raises:
+        VLPRVOSError: another process has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error) or "NCCL" in str(error)
+        if fabric.world_size == 1 or not lost:
+            raise
+        raise VLPRVOSError(
+            f"process {fabric.global_rank} of {fabric.world_size} lost contact with another one, which has ended; "
+            "continue from the last checkpoint with the same command and --resume"
+        ) from error

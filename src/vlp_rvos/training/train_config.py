@@ -132,7 +132,7 @@ class TrainConfig:
             ships the weights of the last step.
         precision: number format; "bf16-mixed" computes in bfloat16 where that is safe.
         seed: seed of everything random.
-        devices: number of processes, on a GPU machine the number of GPUs.
+        devices: number of processes, on a GPU machine the number of GPUs. `torchrun` decides it where it starts them.
         workers: number of data loading processes for each process.
         threads: number of CPU threads that PyTorch uses; None for its default.
         log_every: number of steps between two log entries.

@@ -34,7 +34,7 @@ from vlp_rvos.models.checkpoint import inherited_overrides, load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
-from vlp_rvos.training.distributed import average_gradients, make_fabric
+from vlp_rvos.training.distributed import average_gradients, clip_factors, lost_process_as_error, make_fabric
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses
 from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
@@ -133,6 +133,10 @@ class Trainer:
         self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema, built.overrides)
         self.progress = Progress()
         self.validation: dict[str, float] = {}
+        if self.fabric.broadcast(begun) != begun:
+            raise UserError(
+                f"{self.output}: not all processes see the same files; use a folder that all machines share"
+            )
         if begun:
             self.progress, self.validation = self.checkpoint.load()
 
@@ -144,7 +148,7 @@ class Trainer:
             VLPRVOSError: many steps in a row had a loss or gradient that was not finite.
         """
         if self.complete is None:
-            return self._train_dense()
+            return self._train_dense_together()
         if self.fabric.is_global_zero:
             check_pictures(self.config)
         begun = [name for name in STAGE_CHECKPOINTS if (self.output / name).exists()]
@@ -154,14 +158,15 @@ class Trainer:
                 f"{self.output}: {begun[0]} was made after more steps; keep them, or choose another --output"
             )
         if begun or (is_done and self.config.steps == 0):
-            self._write_config()
-            if not (self.output / CHECKPOINT).exists():
+            if self.fabric.is_global_zero:
+                self._write_config()
+            if self.fabric.broadcast(not (self.output / CHECKPOINT).exists()):
                 self._save()
             progress = self.progress
             result = TrainResult(True, progress.step, progress.elapsed, self.validation, self.output / MODEL)
         else:
-            result = self._train_dense()
-        # The later stages train in one process.
+            result = self._train_dense_together()
+        # The later stages train in the first process. The others end here: waiting for hours would end in a time-out.
         return self._train_later(result) if result.finished and self.fabric.is_global_zero else result
 
     def _train_later(self, result: TrainResult) -> TrainResult:
@@ -193,6 +198,10 @@ class Trainer:
 
     def _write_config(self) -> None:
         replace_file(self.output / CONFIG, lambda path: path.write_text(self.config.to_json(indent=2)))
+
+    def _train_dense_together(self) -> TrainResult:
+        with lost_process_as_error(self.fabric):
+            return self._train_dense()
 
     def _train_dense(self) -> TrainResult:
         """Train everything but the candidate path."""
@@ -283,8 +292,9 @@ class Trainer:
     def _step(self, loader: Iterator[Batch], stage: Stage | None, done: float, means: RunningMeans) -> None:
         """One optimizer step, left out where the loss or the gradient is not finite."""
         config, progress, fabric = self.config, self.progress, self.fabric
-        # All randomness of a step follows from its number, so a resumed run draws the same.
-        torch.manual_seed((config.seed * 1_000_003 + progress.step) * fabric.world_size + fabric.global_rank)
+        # All randomness of a step follows from its number, so a resumed run draws the same, and so do all processes:
+        # with other seeds, the step would depend on their number.
+        torch.manual_seed(config.seed * 1_000_003 + progress.step)
         factor = config.schedule.factor(progress.step, done)
         set_learning_rates(self.optimizer, factor)
         self.optimizer.zero_grad(set_to_none=True)
@@ -322,7 +332,8 @@ class Trainer:
         has_target = batch.has_target().to(device)
         history: Tensor | None = None
         total = torch.zeros((), device=device)
-        for frames, masks, supervised in batch.clips(device):
+        factors = clip_factors(self.fabric, batch.supervised_counts()) / (batch.clip_count * self.config.accumulate)
+        for factor, (frames, masks, supervised) in zip(factors, batch.clips(device), strict=True):
             # A clip without any supervised frame is run for its history only.
             teaches = supervised is None or bool(supervised.any())
             with self.fabric.autocast(), torch.set_grad_enabled(teaches):
@@ -331,8 +342,8 @@ class Trainer:
             if not teaches:
                 continue
             losses = clip_losses(output, masks, self.config.loss, supervised, has_target)
-            self.fabric.backward(losses.total / (batch.clip_count * self.config.accumulate))
-            total += losses.total.detach() / (batch.clip_count * self.config.accumulate)
+            self.fabric.backward(losses.total * factor)
+            total += losses.total.detach() * factor
             ious = frame_iou(output.mask_logits.detach() > 0, masks)
             iou = (ious if supervised is None else ious[supervised]).mean()
             numbers = losses.detached() | {"iou": iou}
