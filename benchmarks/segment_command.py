@@ -38,6 +38,7 @@ from vlp_rvos.cli.segment import segment
 from vlp_rvos.export.writer import export_model
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
+from vlp_rvos.media.overlay_style import OverlayStyle
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_writer import VideoWriter
 from vlp_rvos.media.yuv import copy_yuv_frame
@@ -120,7 +121,8 @@ def main() -> None:
                 patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenters[runtime]),
                 patch.object(taken, "embedding_cost", taken.embedding_cost if ahead else 0.0),
             ):
-                segment(video, WORDS, output=output, overlay=overlay, options=InferenceOptions())
+                style = OverlayStyle() if overlay else None
+                segment(video, WORDS, output=output, overlay=style, options=InferenceOptions())
             shutil.rmtree(output)
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}

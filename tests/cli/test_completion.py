@@ -49,6 +49,10 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("vlp-rvos evaluate ref-d", ["ref-davis17"]),
         ("vlp-rvos data check mev", ["mevis"]),
         ("vlp-rvos segment v --memory-f", ["--memory-frames"]),
+        ("vlp-rvos segment v --legend b", ["below"]),
+        ("vlp-rvos segment v --style o", ["outline"]),
+        ("vlp-rvos segment v --plo", ["--plot"]),
+        ("vlp-rvos models --quie", ["--quiet"]),
     ],
 )
 def test_the_shell_gets_them_without_torch(words: str, offered: list[str]) -> None:

@@ -66,7 +66,12 @@ def test_segment_writes_everything(tmp_path: Path, video: Path, capsys: pytest.C
         with PillowImage.open(out / "masks" / f"{frame['name']}.png") as image:
             assert np.array_equal(np.asarray(image), label_map(result.masks, result.scores))
     printed = capsys.readouterr()
-    assert re.fullmatch(rf"7 frames in [\d.]+ s \([\d.]+ frames/s\); wrote {out}/overlay.mp4, .*\n", printed.out)
+    first, dog, car, last = printed.out.splitlines()
+    assert re.fullmatch(r"7 frames in [\d.]+ s \([\d.]+ frames/s\)", first)
+    assert dog.startswith('"the dog"    ')
+    assert car.startswith('"a red car"  ')
+    assert last == f"wrote {out}/overlay.mp4, {out}/masks, {out}/masks.json"
+    assert [one["expression"] for one in data["found"]] == ["the dog", "a red car"]
     assert printed.err == ""
 
 
@@ -82,9 +87,10 @@ def test_json_summary(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture
     assert (summary["warnings"], summary["truncated"]) == ([], None)
     objects = [x["objects"][0] for x in json.loads((out / "masks.json").read_text())["frames"]]
     areas = [coco_mask.area(x["segmentation"]) / (64 * 48) for x in objects]
+    found = json.loads((out / "masks.json").read_text())["found"][0]
     assert summary["expressions"] == [
         {
-            "expression": "the dog",
+            **found,
             "mean_score": pytest.approx(np.mean([x["score"] for x in objects]), abs=1e-5),
             "mean_presence": pytest.approx(np.mean([x["presence"] for x in objects]), abs=1e-5),
             "mean_area": pytest.approx(np.mean(areas), abs=1e-5),
@@ -110,11 +116,11 @@ def test_presence_threshold(tmp_path: Path, video: Path, capsys: pytest.CaptureF
 def test_earlier_results_are_replaced(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert run("segment", video, "the dog", "-o", out, "--no-overlay") == 0
-    assert "masks.json; " in capsys.readouterr().out
+    assert "masks.json\n" in capsys.readouterr().out
     assert run("segment", video, "the cat", "-o", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["replaced"] == ["masks", "masks_json"]
     assert run("segment", video, "the cat", "-o", out, "--every", 3) == 0
-    assert "masks.json in place of earlier results; " in capsys.readouterr().out
+    assert "masks.json in place of earlier results\n" in capsys.readouterr().out
     assert names(out) == OUTPUTS
     assert names(out / "masks") == ["00000.png", "00003.png", "00006.png"]
     assert json.loads((out / "masks.json").read_text())["expressions"] == ["the cat"]
@@ -152,7 +158,7 @@ def test_a_cut_video_keeps_what_came_before(tmp_path: Path, capsys: pytest.Captu
 def test_an_odd_size_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = write_video(tmp_path / "a.gif", frames(2, (63, 47)))
     assert run("segment", video, "the dog", "-o", tmp_path / "out") == 0
-    assert capsys.readouterr().err == "warning: overlay.mp4 is 64x48: H.264 needs even sizes\n"
+    assert capsys.readouterr().err == "warning: the picture in overlay.mp4 is 64x48: H.264 needs even sizes\n"
     with PillowImage.open(tmp_path / "out/masks/00000.png") as image:
         assert image.size == (63, 47)
 
@@ -162,6 +168,77 @@ def test_a_long_expression_is_cut_with_a_warning(
 ) -> None:
     assert run("segment", video, "very " * 30 + "long", "-o", tmp_path / "out") == 0
     assert re.fullmatch(r"warning: .* cut .*\n", capsys.readouterr().err)
+
+
+# --- the folder of the results -------------------------------------------------------------------------------------
+def test_without_a_folder_a_new_one_is_made_beside_the_video(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("dog-masks", "dog-masks-2"):
+        assert run("segment", video, "the dog", "--json", "-q") == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert summary["outputs"]["masks"] == str(tmp_path / folder / "masks")
+        assert summary["replaced"] == []
+        assert names(tmp_path / folder) == OUTPUTS
+
+
+def test_a_failure_leaves_no_new_folder(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", video, "the dog", "--device", "tpu") == 2
+    assert names(tmp_path) == ["dog.mp4"]
+    capsys.readouterr()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert run("segment", video, "the dog") == 2
+    line = f"error: cannot make the folder {tmp_path}/dog-masks for the results (Permission denied): name an output "
+    assert capsys.readouterr().err == line + "folder with -o\n"
+
+
+# --- the overlay, the plot and the messages --------------------------------------------------------------------------
+def test_a_legend_below_and_a_plot(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    look = ["--legend", "below", "--style", "fill", "--colour", "the dog=#fff", "--plot"]
+    assert run("segment", video, "the dog", "-o", out, *look) == 0
+    assert names(out) == ["masks", "masks.json", "overlay.mp4", "plot.png"]
+    with av.open(str(out / "overlay.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.width, frame.height % 2) == (64, 0)
+    assert 48 < frame.height <= 72
+    capsys.readouterr()
+    assert run("segment", video, "the dog", "-o", out) == 0
+    assert (
+        capsys.readouterr().err
+        == f"warning: {out}/plot.png is left from an earlier run and does not show these masks\n"
+    )
+    (out / "plot.png").write_bytes(b"mine")
+    assert run("segment", video, "the dog", "-o", out, "--plot") == 2
+    assert "plot.png is not a plot that vlp-rvos wrote" in capsys.readouterr().err
+    assert (out / "plot.png").read_bytes() == b"mine"
+
+
+def test_quiet_and_verbose(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", "-v") == 0
+    printed = capsys.readouterr()
+    log = printed.err.splitlines()
+    assert log[0] == "dog.mp4: about 7 frames of 64x48, 10 frames/s"
+    assert re.fullmatch(r"vlp-rvos \S+, Python \S+, PyTorch \S+, PyAV \S+", log[1])
+    assert "device cpu, number format " in log[2]
+    assert re.fullmatch(r"clip 1, frames 0 to \d+: [\d.]+ s", log[4])
+    assert [line.partition(" took ")[0] for line in log if " took " in line] == [
+        "loading",
+        "segmenting",
+        "completing the files",
+    ]
+    assert "\x1b" not in printed.err + printed.out
+    assert "\r" not in printed.err + printed.out
+    assert run("segment", video, "the dog", "-o", tmp_path / "out") == 0
+    assert capsys.readouterr().err == ""
 
 
 # --- what bad input gets -------------------------------------------------------------------------------------------
@@ -203,6 +280,13 @@ def _make_bad_inputs(folder: Path) -> None:
         ("good.mp4 dog --precision fp8", "Invalid value for '--precision'"),
         ("good.mp4 dog --runtime jit", "Invalid value for '--runtime'"),
         ("sizes dog --fps 0", "fps must be from 0.001"),
+        ("good.mp4 dog --legend left", "Invalid value for '--legend'"),
+        ("good.mp4 dog --style dots", "Invalid value for '--style'"),
+        ("good.mp4 dog --colours red", "'red' is no colour"),
+        ("good.mp4 dog --colours #f00,#0f0", "2 colours for 1 expression"),
+        ("good.mp4 dog --colour cat=#f00", "a colour for 'cat', which is not one of the expressions"),
+        ("good.mp4 dog --colour #f00", "write EXPRESSION=#rrggbb"),
+        ("good.mp4 dog -q -v", "--quiet and --verbose exclude each other"),
         ("good.mp4 dog --unknown", "No such option"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from frame_results import result
 
-from vlp_rvos.media.caption import BOX_OPACITY, MAX_LETTERS, Caption, blend
+from vlp_rvos.media.caption import BOX_OPACITY, INSIDE, MAX_LETTERS, Caption, _Layout, blend
 from vlp_rvos.media.overlay import OverlayRenderer, overlay_colours
 
 
@@ -27,7 +27,7 @@ def test_any_expression_fits_any_frame(text: str, size: tuple[int, int]) -> None
     assert OverlayRenderer([text]).render(one).shape == (size[1], size[0], 3)
 
 
-COLOURS = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
+COLOURS = np.array([[255, 100, 100], [0, 255, 0]], np.uint8)
 
 
 def test_a_caption_has_one_line_for_each_expression() -> None:
@@ -52,26 +52,53 @@ def test_long_captions_are_cut_and_wrapped() -> None:
     assert colours.shape[1] <= 640
 
 
-@pytest.mark.parametrize("size", [(64, 48), (240, 160), (640, 360), (360, 640), (1920, 1080)])
+@pytest.mark.parametrize("size", [(240, 160), (640, 360), (360, 640), (1920, 1080)])
 @pytest.mark.parametrize("number", [1, 3, 12, 40])
 @pytest.mark.parametrize("text", ["the cat", "a red car that is parked " * 3, "x" * 300])
-def test_a_caption_covers_at_most_a_fifth_of_a_frame(size: tuple[int, int], number: int, text: str) -> None:
+def test_a_caption_is_at_most_a_fifth_as_wide_as_a_frame(size: tuple[int, int], number: int, text: str) -> None:
     width, height = size
     colours, _ = Caption([text] * number, overlay_colours(number)).draw(height, width)
-    assert 0 < colours.shape[0] * colours.shape[1] <= 0.2 * height * width
+    assert 0 < colours.shape[0] * colours.shape[1] <= 0.12 * height * width
     assert colours.shape[0] <= height
-    assert colours.shape[1] <= 0.6 * width
+    assert colours.shape[1] <= 0.2 * width
     assert colours.max() > 100
 
 
+@pytest.mark.parametrize("size", [(64, 48), (64, 47), (240, 160), (640, 360), (360, 640)])
+@pytest.mark.parametrize("number", [1, 12, 40])
+def test_a_strip_is_as_wide_as_the_frame_and_of_even_height(size: tuple[int, int], number: int) -> None:
+    width, height = size
+    strip = Caption(["a red car that is parked"] * number, overlay_colours(number)).draw_strip(height, width)
+    assert strip.shape[1:] == (width, 3)
+    assert strip.shape[0] % 2 == 0
+    assert 0 < strip.shape[0] <= 0.6 * height + 1
+    assert strip.max() > 100
+
+
+def test_a_smaller_font_comes_before_broken_words() -> None:
+    lines = _lines(Caption(["photographers"], COLOURS[:1])._layout(360, 480, INSIDE))
+    assert lines == ["photographers"]
+
+
+def test_dark_colours_are_brightened() -> None:
+    colours, _ = Caption(["the dog"], np.array([[0, 0, 0]], np.uint8)).draw(360, 640)
+    assert colours.max() > 90
+
+
+def _lines(layout: _Layout | None) -> list[str]:
+    assert layout is not None
+    return [line for line, _ in layout.lines]
+
+
 def test_expressions_that_find_no_room_are_cut_and_counted() -> None:
-    lines = Caption(["a red car that is parked on the left"] * 40, overlay_colours(40))._layout(360, 640).lines  # type: ignore[union-attr]
-    assert 20 < len(lines) < 40
-    assert lines[-1] == (f"+{41 - len(lines)}", (255, 255, 255))
-    assert all(line.endswith("...") and line.startswith("a red car") for line, _ in lines[:-1])
-    few = Caption(["the dog"] * 3, overlay_colours(3))._layout(360, 640)
-    assert few is not None
-    assert [line for line, _ in few.lines] == ["the dog"] * 3
+    lines = _lines(
+        Caption(["a red car that is parked on the left"] * 40, overlay_colours(40))._layout(360, 640, INSIDE)
+    )
+    assert 10 < len(lines) < 40
+    assert lines[-1] == f"+{41 - len(lines)}"
+    assert all(line.endswith("...") and line.startswith("a red car") for line in lines[:-1])
+    few = Caption(["the dog"] * 3, overlay_colours(3))._layout(360, 640, INSIDE)
+    assert _lines(few) == ["the dog"] * 3
 
 
 def test_a_frame_without_room_has_no_caption() -> None:

@@ -10,7 +10,9 @@ import pytest
 from frame_results import EXPRESSIONS, INFO, PLACES, result, result_at
 from pycocotools import mask as coco_mask
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.media.masks_json import MasksJsonWriter
+from vlp_rvos.media.masks_reader import read_masks
 
 
 def test_masks_json(tmp_path: Path) -> None:
@@ -54,3 +56,19 @@ def test_encoding_the_box_of_the_masks_is_encoding_the_frame(place: tuple[int, i
     objects = json.loads((tmp_path / "masks.json").read_text())["frames"][0]["objects"]
     for mask, entry in zip(one.masks, objects, strict=True):
         assert entry["segmentation"]["counts"] == coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
+
+
+def test_what_was_found_is_written_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "masks.json"
+    found = [{"expression": "the dog", "found": True, "spans": [[0.0, 0.1]]}]
+    with MasksJsonWriter(path, INFO, EXPRESSIONS, "mini", "1") as writer:
+        writer.write(result(0))
+        writer.found = found
+    read = read_masks(path)
+    assert (read.found, read.truncated, len(list(read))) == (found, None, 1)
+    path.write_text(path.read_text().replace('"found": [{"expression"', '"found": [3, {"expression"'))
+    with pytest.raises(UserError, match="what was found is not a list of objects"):
+        read_masks(path).found  # noqa: B018
+    with MasksJsonWriter(path, INFO, EXPRESSIONS, "mini", "1"):
+        pass
+    assert read_masks(path).found is None

@@ -11,6 +11,7 @@ from frame_results import EXPRESSIONS, PLACES, result, result_at
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.overlay import LOW_PRESENCE, OverlayRenderer, outline, overlay_colours
+from vlp_rvos.media.overlay_style import Drawing, OverlayStyle
 from vlp_rvos.results import FrameResult, label_map
 
 
@@ -159,3 +160,43 @@ def test_stripes_stay_in_place() -> None:
 def test_more_objects_than_there_are_ids() -> None:
     with pytest.raises(UserError, match="255"):
         OverlayRenderer(["x"] * 256).render(result(scores=(0.5,) * 256))
+
+
+@pytest.mark.parametrize("drawing", ["fill", "outline", "both"])
+def test_what_is_drawn_of_a_mask(drawing: Drawing) -> None:
+    one = result(scores=(0.9,), height=720, width=1280)
+    colour = np.array([255, 0, 0])
+    style = OverlayStyle(drawing, "none", colours=[(255, 0, 0)])
+    image = OverlayRenderer(EXPRESSIONS[:1], style).render(one)
+    row = image[500]
+    edge = 1280 // 4
+    filled = (row[edge + 8 : 1280 // 2 - 8] == 50 + colour // 2).all()
+    outlined = int((row[edge : edge + 8] == colour).all(-1).sum())
+    assert (filled, outlined) == {"fill": (True, 0), "outline": (False, 4), "both": (True, 2)}[drawing]
+    # There is no legend.
+    assert (image[:200] == 100).all()
+
+
+@pytest.mark.parametrize("drawing", ["fill", "outline"])
+def test_overlapping_masks_both_show_in_every_style(drawing: Drawing) -> None:
+    image = OverlayRenderer(EXPRESSIONS, OverlayStyle(drawing, "none")).render(overlapping())
+    drawn = [50 + colour // 2 if drawing == "fill" else colour for colour in overlay_colours(2)]
+    shared = image[180:240, 360:420].reshape(-1, 3)
+    assert min((shared == colour).all(-1).mean() for colour in drawn) > 0.02
+
+
+def test_a_legend_below_leaves_the_picture_and_adds_an_even_strip() -> None:
+    image = np.full((48, 64, 3), 100, np.uint8)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+    one = dataclasses.replace(result(), image=image, yuv_frame=frame)
+    plain = OverlayRenderer(EXPRESSIONS, OverlayStyle(legend="none"))
+    below = OverlayRenderer(EXPRESSIONS, OverlayStyle(legend="below"))
+    drawn = below.render(one)
+    assert np.array_equal(drawn[:48], plain.render(one))
+    assert drawn.shape[0] > 48
+    assert drawn.shape[0] % 2 == 0
+    planes = below.render_yuv(one)
+    assert (planes.height, planes.width) == drawn.shape[:2]
+    shown = planes.reformat(format="rgb24").to_ndarray().astype(int)
+    assert np.abs(shown[48:, :1] - drawn[48:, :1]).max() <= 4
+    assert np.array_equal(planes.to_ndarray()[:48], plain.render_yuv(one).to_ndarray()[:48])

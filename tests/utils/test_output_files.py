@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.output_files import output_folder, prepare_output
+from vlp_rvos.utils.output_files import new_output_folder, output_folder, prepare_output
 
 
 def refuse_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +77,39 @@ def test_a_folder_that_had_to_be_made_is_removed_after_a_failure(
     with pytest.raises(UserError, match="cannot write into"), output_folder(tmp_path / "refused"):
         pass
     assert not (tmp_path / "refused").exists()
+
+
+def test_a_new_folder_takes_a_free_name(tmp_path: Path) -> None:
+    video = tmp_path / "a.dog.mp4"
+    (tmp_path / "a.dog-masks").touch()
+    (tmp_path / "a.dog-masks-2").symlink_to("nowhere")
+    with new_output_folder(video, "-masks") as folder:
+        assert folder == tmp_path / "a.dog-masks-3"
+        (folder / "kept").touch()
+    with new_output_folder(tmp_path, "-masks") as folder:
+        assert folder == tmp_path.parent / f"{tmp_path.name}-masks"
+    with pytest.raises(ValueError, match="stop"), new_output_folder(video, "-masks"):
+        raise ValueError("stop")
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["a.dog-masks", "a.dog-masks-2", "a.dog-masks-3"]
+
+
+def test_the_working_folder_as_input_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "frames").mkdir()
+    monkeypatch.chdir(tmp_path / "frames")
+    with new_output_folder(Path("."), "-masks") as folder:
+        assert folder == tmp_path / "frames-masks"
+
+
+def test_where_no_new_folder_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        pytest.raises(UserError, match="name an output folder with -o"),
+        new_output_folder(tmp_path / ("x" * 250), "-masks"),
+    ):
+        pass
+    refuse_files(monkeypatch)
+    with (
+        pytest.raises(UserError, match=r"\(Permission denied\): name an output"),
+        new_output_folder(tmp_path / "a", "-masks"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from vlp_rvos.utils.plain_text import escape_surrogates, escape_unprintable, is_unicode, short_repr, shorten
+from vlp_rvos.utils.plain_text import clock, escape_surrogates, escape_unprintable, is_unicode, short_repr, shorten
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,11 @@ def test_values_in_messages_are_short() -> None:
 def test_is_unicode() -> None:
     assert is_unicode("café 日本 \x1b")
     assert not is_unicode(os.fsdecode(b"caf\xe9"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0:00.0"), (3.24, "0:03.2"), (59.96, "1:00.0"), (3599.96, "1:00:00.0"), (3661.5, "1:01:01.5")],
+)
+def test_times_as_a_player_shows_them(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown

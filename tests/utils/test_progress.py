@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 
@@ -67,24 +68,59 @@ def test_a_description_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch
     assert r"red\x1b[31m\u202e\xe9.mp4" in stream.getvalue()
 
 
-def test_without_a_terminal_a_line_comes_every_ten_seconds(
+def test_without_a_terminal_a_line_comes_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    with counting("a\x1b.mp4", "frames", 60) as count:
-        for done in range(1, 61):
-            now = done / 2
-            count(done)
-    assert capsys.readouterr() == (
-        "",
-        "a\\x1b.mp4: 20 of 60 frames (2.0/s)\na\\x1b.mp4: 40 of 60 frames (2.0/s)\n"
-        "a\\x1b.mp4: 60 of 60 frames (2.0/s)\n",
-    )
+
+    def lines(frames: int, per_second: float) -> list[int]:
+        nonlocal now
+        began = now
+        with counting("a\x1b.mp4", "frames", frames) as count:
+            for done in range(1, frames + 1):
+                now = began + done / per_second
+                count(done)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert all(line.startswith("a\\x1b.mp4: ") for line in printed.err.splitlines())
+        return [int(line.split()[1]) for line in printed.err.splitlines()]
+
+    assert lines(60, 2.0) == [10, 20, 30, 40, 50, 60], "every five seconds"
+    assert lines(1000, 10.0) == [*range(100, 1001, 100)], "every tenth"
+    assert lines(10000, 10.0)[:2] == [600, 1200], "every minute"
     with counting("b.mp4", "frames") as count:
         now += 10
         count(1)
     assert capsys.readouterr().err == "b.mp4: 1 frames (0.1/s)\n"
+
+
+@pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_log_has_no_control_characters_even_if_colours_are_forced(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with counting("scoring", "frames", 3) as count:
+        count(3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = terminal(monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    with counting("scoring", "frames", 3) as count:
+        count(3)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_color(no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    with counting("scoring", "frames", 3) as count:
+        count(3)
+    colours = re.findall(r"\x1b\[[\d;]*(?:3\d|38;[\d;]+|9\d)m", stream.getvalue())
+    assert bool(colours) == (not no_color)
 
 
 def test_announcements_are_log_records(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,7 @@ from vlp_rvos.cli.serve import serve
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.train import train
 from vlp_rvos.cli.web import web
+from vlp_rvos.cli.verbosity import with_verbosity
 from vlp_rvos.errors import HUNG_UP, INTERRUPTED, TERMINATED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.atomic import os_reason
@@ -47,7 +48,7 @@ ENDINGS = {
 app = typer.Typer(
     name="vlp-rvos",
     help="Point at anything in a video with words.",
-    epilog="Try: vlp-rvos segment VIDEO 'the red car' -o FOLDER",
+    epilog="Try: vlp-rvos segment VIDEO 'the red car'",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -69,7 +70,7 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
     for name, command in commands.items():
         # Typer would keep the line breaks inside a paragraph.
         paragraphs = (" ".join(text.split()) for text in (command.__doc__ or "").split("\n\n"))
-        group.command(name, help="\n\n".join(paragraphs))(expand_option_groups(command))
+        group.command(name, help="\n\n".join(paragraphs))(with_verbosity(expand_option_groups(command)))
 
 
 _register(app, {"segment": segment, "web": web, "batch": batch, "convert": convert, "explain": explain})
@@ -80,10 +81,10 @@ evaluate_app = typer.Typer(help="Score masks, or run a model on a data set and s
 _register(evaluate_app, {"masks": evaluate.masks, "run": evaluate.run, "grounding": grounding, "pictures": pictures})
 _register(evaluate_app, {"rle": evaluate.rle, "compare": evaluate.compare})
 # The earlier name of `grounding`.
-evaluate_app.command("listening", hidden=True)(expand_option_groups(grounding))
+evaluate_app.command("listening", hidden=True)(with_verbosity(expand_option_groups(grounding)))
 for _name, _protocol in PROTOCOLS.items():
     _help = f"Run a model on {_name} and score it: {_protocol.summary}."
-    evaluate_app.command(_name, help=_help)(expand_option_groups(evaluate.benchmark))
+    evaluate_app.command(_name, help=_help)(with_verbosity(expand_option_groups(evaluate.benchmark)))
 app.add_typer(evaluate_app, name="evaluate")
 
 data_app = typer.Typer(help="Check and preview data sets.")

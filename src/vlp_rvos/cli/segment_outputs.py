@@ -1,29 +1,66 @@
-"""The outputs of `vlp-rvos segment`: what may be replaced by them, and what killed runs have left."""
+"""The outputs of `vlp-rvos segment`: what may be replaced by them, and the writers of one run."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from vlp_rvos.arrays import Size
+from vlp_rvos.cli.segment_leftovers import remove_leftovers
+from vlp_rvos.cli.segment_summary import SegmentSummary
 from vlp_rvos.errors import UserError
-from vlp_rvos.media.mask_png import check_mask_folder
-from vlp_rvos.media.masks_json import check_masks_json
+from vlp_rvos.media.mask_png import PaletteMaskWriter, check_mask_folder
+from vlp_rvos.media.masks_json import MasksJsonWriter, check_masks_json
 from vlp_rvos.media.masks_reader import read_masks
-from vlp_rvos.media.overlay_video import check_overlay
-from vlp_rvos.media.palette import is_unmarked_palette_png
-from vlp_rvos.utils.output_set import Check, finish_earlier_sets
+from vlp_rvos.media.overlay import overlay_colours
+from vlp_rvos.media.overlay_style import OverlayStyle
+from vlp_rvos.media.overlay_video import OverlayWriter, check_overlay
+from vlp_rvos.media.result_plot import PlotWriter, check_plot
+from vlp_rvos.media.result_writer import ResultWriter
+from vlp_rvos.media.video_source import VideoInfo
+from vlp_rvos.results import FrameResult
+from vlp_rvos.utils.output_set import Check, OutputSet, finish_earlier_sets
 
-__all__ = ["MASKS", "MASKS_JSON", "OVERLAY", "check_outputs", "keep_input", "output_checks"]
+__all__ = [
+    "MASKS",
+    "MASKS_JSON",
+    "OVERLAY",
+    "PLOT",
+    "RunWriters",
+    "Wanted",
+    "check_outputs",
+    "keep_input",
+    "open_writers",
+    "output_checks",
+]
 
-OVERLAY, MASKS, MASKS_JSON = "overlay.mp4", "masks", "masks.json"
+OVERLAY, PLOT, MASKS, MASKS_JSON = "overlay.mp4", "plot.png", "masks", "masks.json"
 
 Identity = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which outputs a run writes besides the masks.
+
+    Attributes:
+        overlay: how the overlay looks; None for no overlay.
+        plot: whether a plot is written.
+    """
+
+    overlay: OverlayStyle | None = None
+    plot: bool = False
+
+    def files(self) -> dict[str, str]:
+        """Name of each output in reports -> its name in the folder."""
+        files = {"overlay": OVERLAY, "plot": PLOT, "masks": MASKS, "masks_json": MASKS_JSON}
+        left_out = {"overlay"} if self.overlay is None else set()
+        left_out |= set() if self.plot else {"plot"}
+        return {name: file for name, file in files.items() if name not in left_out}
 
 
 def output_checks(folder: Path) -> dict[str, Check]:
@@ -31,19 +68,20 @@ def output_checks(folder: Path) -> dict[str, Check]:
     earlier, frames = partial(read_masks, folder / MASKS_JSON), partial(_earlier_frames, folder / MASKS_JSON)
     return {
         OVERLAY: lambda path: check_overlay(path, frames),
+        PLOT: check_plot,
         MASKS: lambda path: check_mask_folder(path, earlier),
         # The last one: the checks of the others read the earlier one.
         MASKS_JSON: check_masks_json,
     }
 
 
-def check_outputs(video: Path, folder: Path, *, overlay: bool) -> set[str]:
+def check_outputs(video: Path, folder: Path, wanted: Wanted) -> set[str]:
     """Finish what an earlier run has left unfinished, and check that nothing but results of earlier runs is replaced.
 
     Args:
         video: the input, a file or a folder of frames.
         folder: the output folder; it need not exist.
-        overlay: whether an overlay will be written.
+        wanted: which outputs will be written.
 
     Returns:
         Names of the outputs that an earlier run left there.
@@ -56,13 +94,13 @@ def check_outputs(video: Path, folder: Path, *, overlay: bool) -> set[str]:
     if not folder.is_dir():
         return set()
     finish_earlier_sets(folder, checks)
-    _remove_leftovers(folder)
+    remove_leftovers(folder)
     found = {name for name in checks if (folder / name).exists()}
     for name, check in checks.items():
         try:
             check(folder / name)
         except UserError:
-            if overlay or name != OVERLAY:
+            if name in wanted.files().values():
                 raise
             found.discard(name)
     return found
@@ -108,69 +146,73 @@ def _earlier_frames(masks_json: Path) -> tuple[Size, int]:
         return (0, 0), 0
 
 
-# --- what killed runs of version 0.1.0 left: .<name>.<process number>.part and .old ----------------------------------
-LEFTOVER = re.compile(rf"\.({re.escape(OVERLAY)}|{re.escape(MASKS)}|{re.escape(MASKS_JSON)})\.(\d+)\.(part|old)")
+class RunWriters:
+    """All outputs of one run, which get each frame in turn.
+
+    Args:
+        expressions: the E expressions, of which the last may be names of things that were pointed at.
+        pointed: number of these things.
+        masks_json: the writer of masks.json.
+        others: all other writers.
+
+    Attributes:
+        summary: Numbers about the frames so far.
+        truncated: Why the frames end early, to be set before the writers are closed; None where they do not.
+    """
+
+    def __init__(
+        self, expressions: Sequence[str], pointed: int, masks_json: MasksJsonWriter, others: Sequence[ResultWriter]
+    ) -> None:
+        self.summary = SegmentSummary(expressions, pointed)
+        self.truncated: str | None = None
+        self._masks_json = masks_json
+        self._writers = (masks_json, *others)
+
+    def write(self, result: FrameResult) -> None:
+        """Write the result of the next frame."""
+        for writer in self._writers:
+            writer.write(result)
+        self.summary.add(result)
+
+    def finish(self) -> None:
+        """Hand on what is known only at the end. The writers are still open."""
+        self._masks_json.truncated, self._masks_json.found = self.truncated, self.summary.found()
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        match = LEFTOVER.fullmatch(path.name)
-        if match is None or _in_use(int(match[2]), path):
-            continue
-        name, target = match[1], folder / match[1]
-        with suppress(OSError):
-            if match[3] == "old" and not os.path.lexists(target):
-                # The run was killed between moving the earlier output away and putting its own in place.
-                path.rename(target)
-            elif path.is_symlink():
-                path.unlink()
-            elif _LEFTOVERS[name](path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+@contextmanager
+def open_writers(
+    folder: Path,
+    video: VideoInfo,
+    expressions: Sequence[str],
+    model: tuple[str, str],
+    wanted: Wanted,
+    *,
+    pointed: int = 0,
+    every: int = 1,
+) -> Iterator[RunWriters]:
+    """Writers of the outputs of one run. Whatever happens, the folder holds the earlier outputs or all of the new ones.
 
-
-def _in_use(process: int, path: Path) -> bool:
-    """Whether a process of this number runs that is older than the file. This version never makes such files."""
-    if process == os.getpid():
-        return False
-    try:
-        # The 22nd field; the second one may hold spaces.
-        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
-        booted = int(Path("/proc/stat").read_text().partition("btime ")[2].split()[0])
-    except (OSError, ValueError, IndexError):
-        return False
-    # The time of the start of the system has whole seconds.
-    return booted + ticks / os.sysconf("SC_CLK_TCK") <= path.lstat().st_mtime + 2
-
-
-def _is_leftover_folder(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    files = sorted(path.iterdir(), key=lambda file: file.lstat().st_mtime_ns)
-    # The file that was written last may be cut off.
-    cut = [file for file in files if not is_unmarked_palette_png(file)]
-    return all(file.suffix == ".png" for file in files) and len(cut) <= 1 and all(_starts(x, PNG_START) for x in cut)
-
-
-def _starts(path: Path, start: bytes) -> bool:
-    """Whether a file starts so, or is cut off within the start."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        content = file.read(len(start))
-    return start.startswith(content)
-
-
-def _is_leftover_video(path: Path) -> bool:
-    # The size of its first box, then what kind of file it is.
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(12)[4:] in (b"", b"ftypisom")
-
-
-PNG_START = b"\x89PNG\r\n\x1a\n"
-_LEFTOVERS: dict[str, Callable[[Path], bool]] = {
-    OVERLAY: _is_leftover_video,
-    MASKS: _is_leftover_folder,
-    MASKS_JSON: lambda path: _starts(path, b'{"video": {"name": "'),
-}
+    Args:
+        folder: the output folder. It must exist.
+        video: what is known of the video.
+        expressions: the E expressions.
+        model: name and version of the model.
+        wanted: which outputs are written.
+        pointed: number of the last expressions that are names of things that were pointed at.
+        every: N where every Nth frame of the video is taken.
+    """
+    with ExitStack() as stack:
+        outputs = stack.enter_context(OutputSet(folder, output_checks(folder)))
+        masks_json = stack.enter_context(MasksJsonWriter(outputs.part(MASKS_JSON), video, expressions, *model, pointed))
+        others: list[ResultWriter] = [stack.enter_context(PaletteMaskWriter(outputs.part(MASKS)))]
+        if wanted.overlay is not None:
+            path, rate = outputs.part(OVERLAY), video.fps / every
+            overlay = OverlayWriter(path, expressions, rate, video.pixel_aspect, wanted.overlay)
+            others.append(stack.enter_context(overlay))
+        if wanted.plot:
+            style = wanted.overlay or OverlayStyle()
+            colours = style.apply(expressions, overlay_colours(len(expressions)))
+            others.append(stack.enter_context(PlotWriter(outputs.part(PLOT), expressions, colours)))
+        writers = RunWriters(expressions, pointed, masks_json, others)
+        yield writers
+        writers.finish()

@@ -28,6 +28,7 @@ class MasksJsonWriter(ResultWriter):
          "pointed": [ids of the objects that were pointed at; left out where there are none],
          "frames": [{"index", "time", "name", "objects": [{"id", "expression", "score", "presence",
                      "segmentation": {"size": [H, W], "counts": "..."}}]}],
+         "found": [{"expression", "found", "found_frames", "spans": [[first, last], ...], ...}],
          "truncated": null or why the frames end early}
 
     The `id` of an object is the one that it has in the palette PNGs, 1 to E.
@@ -42,6 +43,8 @@ class MasksJsonWriter(ResultWriter):
 
     Attributes:
         truncated: Why the frames end early, to be set before `close`; None where they do not.
+        found: For each expression when and how surely it was found, as JSON values, to be set before `close`; None
+            leaves the key out.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class MasksJsonWriter(ResultWriter):
     ) -> None:
         self.path = path
         self.truncated: str | None = None
+        self.found: list[dict[str, Any]] | None = None
         self._output = OutputSet(path.parent, {path.name: lambda _: None})
         self._file: TextIO = self._output.part(path.name).open("w", encoding="utf-8")
         self._separator = ""
@@ -72,7 +76,8 @@ class MasksJsonWriter(ResultWriter):
         self._separator = ","
 
     def close(self) -> None:
-        self._file.write(f'\n], "truncated": {json_text(self.truncated)}}}\n')
+        end = ({} if self.found is None else {"found": self.found}) | {"truncated": self.truncated}
+        self._file.write(f"\n], {json_text(end)[1:]}\n")
         self._file.close()
         self._output.close()
 

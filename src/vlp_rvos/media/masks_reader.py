@@ -26,7 +26,7 @@ MAX_ENTRY = 2**28
 HEADER = ("video", "model", "expressions")
 KEYS = {*HEADER, "frames", "truncated"}
 #: Keys that a file may lack.
-OPTIONAL = {"pointed"}
+OPTIONAL = {"pointed", "found"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,13 +100,32 @@ class MaskFile:
     @property
     def truncated(self) -> str | None:
         """Why the frames end early; None where they do not. Reads the whole file."""
+        value = self._read("truncated")
+        return None if value is None else str(value)
+
+    @property
+    def found(self) -> list[dict[str, Any]] | None:
+        """For each expression when and how surely it was found; None in files of earlier versions.
+
+        The keys are "expression", "found", "found_frames", "spans" (first and last time in seconds of each), "score"
+        and "highest_presence". Reads the whole file.
+        """
+        value = self._read("found")
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            _damaged(self.path, "what was found is not a list of objects")
+        return value
+
+    def _read(self, wanted: str) -> Any:
+        """The value of a key; None where the file does not have it."""
         with _open(self.path) as file:
             reader = _Reader(self.path, file)
-            found: str | None = None
+            found = None
             for key in reader.each_key():
                 value = sum(0 for _ in reader.items()) if key == "frames" else reader.value()
-                if key == "truncated" and value is not None:
-                    found = str(value)
+                if key == wanted:
+                    found = value
             return found
 
     def _frame(self, entry: dict[str, Any]) -> FrameMasks:

@@ -12,6 +12,7 @@ from vlp_rvos.arrays import Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.overlay import OverlayRenderer
+from vlp_rvos.media.overlay_style import OverlayStyle
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.video_writer import MARK, VideoWriter
 from vlp_rvos.utils.output_set import ADVICE, is_taken
@@ -27,12 +28,18 @@ class OverlayWriter(ResultWriter):
         expressions: The E expressions; see `OverlayRenderer`.
         fps: Average frame rate of the written frames.
         pixel_aspect: Width of a pixel divided by its height, as it is shown.
+        style: How the overlay looks. A legend below the frames adds its height to them.
     """
 
     def __init__(
-        self, path: Path, expressions: Sequence[str], fps: float, pixel_aspect: Fraction = Fraction(1)
+        self,
+        path: Path,
+        expressions: Sequence[str],
+        fps: float,
+        pixel_aspect: Fraction = Fraction(1),
+        style: OverlayStyle | None = None,
     ) -> None:
-        self._renderer = OverlayRenderer(expressions)
+        self._renderer = OverlayRenderer(expressions, style)
         self._video = VideoWriter(path, fps, pixel_aspect)
 
     def write(self, result: FrameRecord) -> None:

@@ -37,14 +37,18 @@ def yuv_planes(frame: av.VideoFrame) -> tuple[Image, Image, Image]:
     return y, u, v
 
 
-def copy_yuv_frame(frame: av.VideoFrame) -> av.VideoFrame:
+def copy_yuv_frame(frame: av.VideoFrame, more_rows: int = 0) -> av.VideoFrame:
     """A new yuv420p frame with the same pixels.
 
     A decoded frame must not be drawn on: the decoder still reads it to decode later frames.
+
+    Args:
+        frame: The frame.
+        more_rows: Even number of rows that the new frame has below those of the old one. They hold no picture yet.
     """
-    copy = av.VideoFrame(frame.width, frame.height, "yuv420p")
+    copy = av.VideoFrame(frame.width, frame.height + more_rows, "yuv420p")
     for plane, original in zip(yuv_planes(copy), yuv_planes(frame), strict=True):
-        plane[:] = original
+        plane[: len(original)] = original
     return copy
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.atomic import folder_failure
+from vlp_rvos.utils.atomic import folder_failure, os_reason
 
-__all__ = ["output_folder", "prepare_output", "refuse_foreign"]
+__all__ = ["new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
 
 
 def prepare_output(path: Path, *, folder: bool = False, is_ours: Callable[[Path], bool] | None = None) -> None:
@@ -60,11 +62,14 @@ def refuse_foreign(path: Path, is_ours: Callable[[Path], bool]) -> None:
 
 
 @contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
+def output_folder(folder: Path) -> Iterator[Path]:
     """Prepare a folder for results, and remove it again where the work in the `with` block fails without any.
 
     Args:
         folder: The folder. Folders above it that had to be made are removed too.
+
+    Yields:
+        The folder.
 
     Raises:
         UserError: The folder cannot be made or written into.
@@ -72,10 +77,54 @@ def output_folder(folder: Path) -> Iterator[None]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         prepare_output(folder, folder=True)
-        yield
+        yield folder
     except BaseException:
         for path in missing:
             # A folder with results in it stays.
             with suppress(OSError):
                 path.rmdir()
         raise
+
+
+@contextmanager
+def new_output_folder(beside: Path, ending: str) -> Iterator[Path]:
+    """Make a new folder beside a file or folder, and remove it again where the work in the `with` block fails.
+
+    Args:
+        beside: The file or folder, for example `videos/dog.mp4`.
+        ending: What follows the stem of its name, for example "-masks", which makes `videos/dog-masks`. Where that is
+            taken, `videos/dog-masks-2` is made, and so on; nothing that exists is used.
+
+    Yields:
+        The new folder.
+
+    Raises:
+        UserError: No folder can be made there, or nothing can be written into it.
+    """
+    named = beside if beside.name and beside.name != ".." else Path(os.path.abspath(beside))
+    stem = named.name if beside.is_dir() else named.stem
+    for number in itertools.count(1):
+        folder = named.parent / f"{stem}{ending}{f'-{number}' if number > 1 else ''}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _no_new_folder(folder, os_reason(error)) from error
+        break
+    try:
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise _no_new_folder(folder, os_reason(error)) from error
+        yield folder
+    except BaseException:
+        # A folder with results in it stays.
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _no_new_folder(folder: Path, reason: str) -> UserError:
+    return UserError(f"cannot make the folder {folder} for the results ({reason}): name an output folder with -o")

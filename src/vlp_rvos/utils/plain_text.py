@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import reprlib
 
-__all__ = ["escape_surrogates", "escape_unprintable", "is_unicode", "one_line", "short_repr", "shorten"]
+__all__ = ["clock", "escape_surrogates", "escape_unprintable", "is_unicode", "one_line", "short_repr", "shorten"]
 
 MAX_LENGTH = 1000
 """Longest text that a message shows, in characters."""
@@ -23,6 +23,14 @@ _UNPRINTABLE = re.compile(
     "\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+
+
+def clock(seconds: float) -> str:
+    """A time of a video as a player shows it, to a tenth of a second: `0:03.2` or `1:00:03.2`."""
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{tenths // 10:02d}.{tenths % 10}"
+    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
 
 
 def escape_unprintable(text: str) -> str:
