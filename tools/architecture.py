@@ -31,6 +31,7 @@ ROOMS: dict[str, tuple[str, int]] = {
     "web": ("the page in the browser", 4),
     "profiling": ("costs as ratios", 3),
     "explaining": ("why a mask was painted, or none", 1),
+    "teaching": ("teaches things of the user's own", 2),
     "training": ("trains a model, ablates its parts", 2),
     "pretraining": ("aligns mini's tower with words", 3),
     "evaluation": ("scores masks, by each benchmark's rules", 1),

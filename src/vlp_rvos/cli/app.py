@@ -28,6 +28,7 @@ from vlp_rvos.cli.pretrain import pretrain
 from vlp_rvos.cli.segment import segment
 from vlp_rvos.cli.serve import serve
 from vlp_rvos.cli.submit import submit
+from vlp_rvos.cli.teach import teach
 from vlp_rvos.cli.train import train
 from vlp_rvos.cli.web import web
 from vlp_rvos.cli.verbosity import with_verbosity
@@ -75,7 +76,7 @@ def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -
 
 _register(app, {"segment": segment, "web": web, "batch": batch, "convert": convert, "explain": explain})
 _register(app, {"serve": serve, "models": models, "doctor": doctor, "export": export})
-_register(app, {"train": train, "ablate": ablate, "pretrain": pretrain, "submit": submit})
+_register(app, {"train": train, "teach": teach, "ablate": ablate, "pretrain": pretrain, "submit": submit})
 
 evaluate_app = typer.Typer(help="Score masks, or run a model on a data set and score its masks.")
 _register(evaluate_app, {"masks": evaluate.masks, "run": evaluate.run, "grounding": grounding, "pictures": pictures})

@@ -23,7 +23,7 @@ from vlp_rvos.training.choice_features import PictureFeatures
 from vlp_rvos.training.choice_variation import vary
 from vlp_rvos.training.stage_config import ChoiceStage
 
-__all__ = ["ChoiceBatch", "ChoiceSamples", "Phrases", "join_pictures"]
+__all__ = ["ChoiceBatch", "ChoiceSamples", "Phrases", "join_phrases", "join_pictures"]
 
 #: text -> words (S, d_t) and sentence (d_s)
 Phrases = Mapping[str, tuple[Tensor, Tensor]]

@@ -233,6 +233,7 @@ class ChoiceTraining(LaterStage[ChoiceBatch]):
         self.phrases = self.features.phrases(pictures)
         self.held_out = [picture for picture in pictures if picture.held_out]
         training = [picture for picture in pictures if not picture.held_out]
+        training += self.further_pictures(training)
         try:
             seed = self.context.config.seed
             self.samples = ChoiceSamples(
@@ -243,6 +244,10 @@ class ChoiceTraining(LaterStage[ChoiceBatch]):
                 f"{error}, so that no choice is learned: add expressions, or set choice.generated"
             ) from error
         return True
+
+    def further_pictures(self, pictures: Sequence[PictureFeatures]) -> list[PictureFeatures]:
+        """Pictures to train on that are made from those that were looked at."""
+        return []
 
     def batches(self, step: int) -> Iterator[ChoiceBatch]:
         assert self.samples is not None
