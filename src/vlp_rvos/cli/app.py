@@ -30,8 +30,8 @@ from vlp_rvos.cli.serve import serve
 from vlp_rvos.cli.submit import submit
 from vlp_rvos.cli.teach import teach
 from vlp_rvos.cli.train import train
-from vlp_rvos.cli.web import web
 from vlp_rvos.cli.verbosity import with_verbosity
+from vlp_rvos.cli.web import web
 from vlp_rvos.errors import HUNG_UP, INTERRUPTED, TERMINATED, VLPRVOSError
 from vlp_rvos.evaluation.protocols import PROTOCOLS
 from vlp_rvos.utils.atomic import os_reason
