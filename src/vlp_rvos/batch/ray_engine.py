@@ -134,6 +134,8 @@ def ray_session(options: ClusterOptions) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # The processes of a Ray of our own see no GPU but those that they ask for, and this is not news.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Workers have the priority of the command, which `nice` chooses. Ray would give them a low one.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray = import_optional("ray", extra="batch")
     local = {
         "num_cpus": options.workers * options.threads,
