@@ -9,14 +9,20 @@ import numpy as np
 import pytest
 import torch
 from batches_of_videos import EXPRESSIONS, fails_on_call, make_item, make_runner, rows
+from clips import noise, write_video
 from stubs import TinyBackbone, tiny_model
 
+from vlp_rvos.batch.batch_report import Outcome
 from vlp_rvos.batch.batch_settings import BatchSettings
+from vlp_rvos.batch.item_runner import ItemRunner
 from vlp_rvos.batch.storage import Storage
-from vlp_rvos.batch.work_item import WorkItem
+from vlp_rvos.batch.work_item import WantedExpression, WorkItem
+from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.media.rle import decode_mask
+from vlp_rvos.runtimes.names import Precision
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SPLIT = BatchSettings(split_seconds=0.4)
 
 
@@ -81,6 +87,33 @@ def test_a_killed_worker_loses_and_repeats_nothing(
     assert Storage(str(tmp_path / "out")).names("work") == []
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::vlp_rvos.errors.VLPRVOSWarning")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_shipped_model_goes_on_to_the_bit(
+    tmp_path: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = InferenceOptions(size=128, precision=precision)
+    item = WorkItem("bear", str(EXAMPLES / "polar-bear.mp4"), (WantedExpression("0", "the polar bear"),), end=1.0)
+
+    def run(name: str, split: float) -> Outcome:
+        (tmp_path / name).mkdir(exist_ok=True)
+        settings = BatchSettings(options=options, split_seconds=split)
+        output = Storage(str(tmp_path / name / "out"))
+        segmenter = Segmenter.from_pretrained("mini", options)
+        return ItemRunner(segmenter, output, settings, run="run", retries=1, scratch=tmp_path / name)(item)
+
+    assert run("whole", 600).parts == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "put", fails_on_call(8, Storage.put, Killed()))
+        with pytest.raises(Killed):
+            run("split", 0.3)
+    assert run("split", 0.3).resumed == 2
+    found = rows(tmp_path / "split" / "out")
+    assert found == rows(tmp_path / "whole" / "out")
+    assert decode_mask(found[-1]["segmentation"]).any()
+
+
 def test_what_is_complete_is_not_done_again(tmp_path: Path) -> None:
     item = make_item(tmp_path)
     runner = make_runner(str(tmp_path / "out"), tmp_path / "scratch")
@@ -125,16 +158,16 @@ def test_a_bad_video_is_an_outcome(tmp_path: Path) -> None:
 
 
 def test_a_video_that_breaks_off_is_done_with_a_note(tmp_path: Path) -> None:
-    item = make_item(tmp_path, frames=40)
-    whole = Path(item.location).read_bytes()
-    cut = tmp_path / "cut.ts"
-    from clips import noise, write_video
-
-    cut.write_bytes(write_video(tmp_path / "x.ts", noise(40)).read_bytes()[: len(whole) // 2])
-    outcome = make_runner(str(tmp_path / "out"), tmp_path / "scratch", SPLIT)(WorkItem("cut", str(cut), EXPRESSIONS))
+    whole = write_video(tmp_path / "whole.mkv", noise(40)).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) // 2])
+    item = WorkItem("cut.mkv", str(cut), EXPRESSIONS)
+    outcome = make_runner(str(tmp_path / "out"), tmp_path / "scratch", SPLIT)(item)
     assert outcome.status == "done"
     assert 0 < outcome.frames < 40
-    assert outcome.problem
+    assert outcome.problem is not None
+    assert outcome.problem.startswith(f"stopped at frame {outcome.frames} ")
+    assert len(rows(tmp_path / "out")) == 2 * outcome.frames
 
 
 @pytest.mark.parametrize(("times", "status"), [(2, "done"), (3, "failed")])

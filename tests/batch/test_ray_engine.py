@@ -40,7 +40,11 @@ def stub(folder: str) -> Callable[[], Callable[[WorkItem], Outcome]]:
 
 
 @pytest.mark.slow
-def test_two_nodes_and_a_killed_worker(tmp_path: Path) -> None:
+def test_two_nodes_and_a_killed_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Where other programs need the processor, workers would wait for minutes at Ray's low priority.
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -48,11 +52,13 @@ def test_two_nodes_and_a_killed_worker(tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     cluster = Cluster()
     try:
-        # The first node has no place for a worker, so each of the others gets one.
-        for cpus in (0, 1, 1):
-            cluster.add_node(num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
+        # Each node has place for one worker.
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False)
         options = ClusterOptions(workers=2, threads=1, address=cluster.address)
+        capfd.readouterr()
         with ray_session(options):
+            assert capfd.readouterr().err == ""
             found = list(outcomes(ITEMS, stub(str(tmp_path)), options))
     finally:
         cluster.shutdown()

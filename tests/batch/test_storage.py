@@ -16,7 +16,8 @@ from vlp_rvos.errors import UserError
 
 @pytest.fixture(params=["path", "file", "memory"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    places = {"path": str(tmp_path), "file": f"file://{tmp_path}", "memory": f"memory://{uuid.uuid4().hex}/x"}
+    folder = tmp_path / "folder"
+    places = {"path": str(folder), "file": f"file://{folder}", "memory": f"memory://{uuid.uuid4().hex}/x"}
     return Storage(places[request.param])
 
 

@@ -134,6 +134,10 @@ def ray_session(options: ClusterOptions) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # The processes of a Ray of our own see no GPU but those that they ask for, and this is not news.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A request to stop ends Ray while a thread still reads outcomes. That must not start another Ray.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    # Workers have the priority of the command, which `nice` chooses. Ray would give them a low one.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray = import_optional("ray", extra="batch")
     local = {
         "num_cpus": options.workers * options.threads,
@@ -141,19 +145,33 @@ def ray_session(options: ClusterOptions) -> Iterator[None]:
         "object_store_memory": OBJECT_STORE_BYTES,
     }
     try:
-        ray.init(
-            address=options.address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-            **({} if options.address else local),
-        )
+        with _without_stderr():
+            ray.init(
+                address=options.address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                **({} if options.address else local),
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray at {options.address or 'this machine'}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drop what the block writes to standard error: Ray's core says there which log level it has been told."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def outcomes(

@@ -47,11 +47,16 @@ def batch(
         float, typer.Option(help="Length of the parts of a video after which its state is kept.")
     ] = 600.0,
     retries: Annotated[int, typer.Option(help="How often a video is tried again after a failure.", min=0)] = 2,
-    workers: Annotated[int, typer.Option(help="Processes with a copy of the model each.", rich_help_panel=WORKERS)] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes with a copy of the model each.", min=1, rich_help_panel=WORKERS)
+    ] = 1,
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of each worker.", show_default="cores / workers, or 1 on a cluster", rich_help_panel=WORKERS
+            help="Threads of each worker.",
+            min=1,
+            show_default="cores / workers, or 1 on a cluster",
+            rich_help_panel=WORKERS,
         ),
     ] = None,
     gpus: Annotated[float, typer.Option(help="GPUs of each worker.", rich_help_panel=WORKERS)] = 0.0,
