@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
-from clips import noise, write_video
 from websockets.sync.client import connect
 
 from vlp_rvos import FrameResult, read_masks
@@ -32,6 +32,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 #: Seconds after which something that does not come fails the test.
 PATIENCE = 90.0
 
@@ -68,29 +69,25 @@ def running_service(folder: Path, *options: str) -> Iterator[tuple[subprocess.Po
         server.wait()
 
 
-def segmented_alone(video: Path, words: list[str]) -> list[dict[str, Any]]:
-    """The right lines, from the command `segment`, without the names of frames."""
-    out = video.parent / "alone"
-    command = ["segment", str(video), *words, "-o", str(out), "--size", "64"]
-    assert main(command) == 0
-    return [vars_of(frame) for frame in read_masks(next(out.rglob("masks.json")))]
-
-
-def vars_of(frame: FrameResult) -> dict[str, Any]:
-    return {"index": frame.index, "masks": frame.masks.tolist()}
+def segmented_alone(video: Path, words: list[str], out: Path) -> list[FrameResult]:
+    """The right answer, from the command `segment`."""
+    expressions = [option for text in words for option in ("--expression", text)]
+    assert main(["segment", str(video), *expressions, "-o", str(out), "--size", "64"]) == 0
+    return list(read_masks(out / "masks.json"))
 
 
 @pytest.mark.slow
 def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "dog.mp4", noise(60))
-    content, words = video.read_bytes(), ["a dog", "a car", "the person on the left"]
+    video, words = EXAMPLES / "cat.mp4", ["the cat", "the eye", "the person on the left"]
+    content, right = video.read_bytes(), segmented_alone(video, words, tmp_path / "alone")
+    assert all(frame.masks.any() for frame in right)  # masks that are empty would say little
     waiting: list[httpx.Response] = []
 
     with running_service(tmp_path / "tmp", "--queue", "2", "--grace", "60") as (server, url):
 
         def ask(*expressions: str, every: int = 1) -> httpx.Response:
             data = {"expression": list(expressions), "every": str(every)}
-            files = {"video": ("dog.mp4", content)}
+            files = {"video": (video.name, content)}
             return httpx.post(f"{url}/v1/segment", data=data, files=files, timeout=PATIENCE)
 
         def queue_has(length: int) -> Callable[[], bool]:
@@ -118,12 +115,12 @@ def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
     assert (handed_back.status_code, handed_back.headers["Retry-After"]) == (503, "5")
     assert answered.status_code == 200
     _, *frames, last = [json.loads(line) for line in answered.text.splitlines()]
-    assert last == {"done": True, "frames": 60, "truncated": None}
-    found = [
-        {"index": frame["index"], "masks": [decode_mask(each["segmentation"]).tolist() for each in frame["objects"]]}
-        for frame in frames
-    ]
-    assert found == segmented_alone(video, words)
+    assert last == {"done": True, "frames": len(right), "truncated": None}
+    assert [frame["index"] for frame in frames] == [frame.index for frame in right]
+    for frame, expected in zip(frames, right, strict=True):
+        masks = [decode_mask(each["segmentation"]) for each in frame["objects"]]
+        # The service embeds frames one by one, and `segment` several at once, which differs by rounding.
+        assert np.mean(masks != expected.masks) < 0.001
     assert list((tmp_path / "tmp").glob(".vlp-rvos-*")) == []
 
 
