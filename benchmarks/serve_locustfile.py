@@ -43,5 +43,5 @@ class Client(HttpUser):
                 else:
                     response.success()
         if response.status_code == 429:
-            # A well-behaved client waits (locust lets the others go on); the pressure would be gone if all of them waited long.
+            # A well-behaved client waits (the others go on); the pressure would be gone if all of them waited long.
             time.sleep(min(float(response.headers.get("Retry-After", 1)), 1.0))

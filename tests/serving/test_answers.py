@@ -1,4 +1,4 @@
-"""Answers in the folder of a request: complete lines at every moment, whole files at the end, nothing after a failure."""
+"""Answers in the folder of a request: complete lines at every moment, and whole files at the end or none."""
 
 from __future__ import annotations
 
