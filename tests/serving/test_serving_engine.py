@@ -42,7 +42,7 @@ def until(condition: Callable[[], bool], server: subprocess.Popen[bytes]) -> Non
     while not condition():
         assert server.poll() is None, "the service has ended"
         assert time.monotonic() < last, "it takes too long"
-        time.sleep(0.05)
+        time.sleep(0.3)
 
 
 @contextmanager
