@@ -26,7 +26,8 @@ class ThreadEngine:
     """Runs tasks in threads, one notice at a time; it records the tasks."""
 
     def __init__(self, max_seconds: float = 60.0) -> None:
-        self.worker = SegmentationWorker(Segmenter(tiny_model(), presence_threshold=0.0), max_seconds)
+        # With the usual threshold, the masks of random weights are empty, and those of one are those of another.
+        self.worker = SegmentationWorker(Segmenter(tiny_model(), threshold=0.2, presence_threshold=0.0), max_seconds)
         self.tasks: list[Task] = []
         self.gate: asyncio.Event | None = None
 
@@ -52,7 +53,7 @@ def make_service(folder: Path, **limits: Any) -> tuple[FastAPI, SegmentationServ
 
 
 def guarded(app: FastAPI, max_bytes: int = 10**6, token: str | None = None) -> FastAPI:
-    """The same app behind a guard."""
+    """The same app behind a guard; it takes one guard only, so it is called once for each app."""
 
     async def start() -> None:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import noise, write_video
 from segmenters import same_results
@@ -23,13 +24,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("images", [True, False])
 def test_each_group_gets_what_it_would_get_alone(video: Path, images: bool) -> None:
-    segmenter = Segmenter(tiny_model(), presence_threshold=0.0)
+    # With the usual threshold, the masks of random weights are empty.
+    segmenter = Segmenter(tiny_model(), threshold=0.2, presence_threshold=0.0)
     found: list[list[FrameResult]] = [[], [], []]
     for i, results in segment_together(segmenter, open_video(video), GROUPS, images=images):
         found[i] += results
     for group, results in zip(GROUPS, found, strict=True):
         assert same_results(results, list(segmenter.segment(video, group, images=images)))
-    assert not same_results(found[0], found[2])
+    assert not np.array_equal(found[0][0].masks, found[2][0].masks)
 
 
 def test_frames_are_embedded_once(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:

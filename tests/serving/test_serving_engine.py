@@ -1,4 +1,4 @@
-"""The real command: a worker process, overload, and SIGTERM during a request."""
+"""The real command: a worker process, overload, SIGTERM during a request, and SIGKILL."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from clips import noise, write_video
+from websockets.sync.client import connect
 
+from vlp_rvos import FrameResult, read_masks
+from vlp_rvos.cli.app import main
 from vlp_rvos.errors import TERMINATED
+from vlp_rvos.media.rle import decode_mask
 
 
 def free_port() -> int:
@@ -25,48 +31,110 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.mark.slow
-def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
-    port, temporary = free_port(), tmp_path / "tmp"
-    temporary.mkdir()
-    url = f"http://127.0.0.1:{port}"
-    video = write_video(tmp_path / "dog.mp4", noise(36)).read_bytes()
-    command = [sys.executable, "-m", "vlp_rvos", "serve", "--port", str(port), "--queue", "1", "--size", "64"]
-    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    server = subprocess.Popen([*command, "--grace", "60"], env=environment)
-    waiting: list[httpx.Response] = []
+EXAMPLES = Path(__file__).parents[2] / "examples"
+#: Seconds after which something that does not come fails the test.
+PATIENCE = 90.0
 
-    def ask(words: str) -> httpx.Response:
-        files = {"video": ("dog.mp4", video)}
-        return httpx.post(f"{url}/v1/segment", data={"expression": words, "every": "2"}, files=files, timeout=120)
+
+def until(condition: Callable[[], bool], server: subprocess.Popen[bytes]) -> None:
+    """Wait until a condition holds; the service must live as long."""
+    last = time.monotonic() + PATIENCE
+    while not condition():
+        assert server.poll() is None, "the service has ended"
+        assert time.monotonic() < last, "it takes too long"
+        time.sleep(0.3)
+
+
+@contextmanager
+def running_service(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The real command and its address, when it takes requests; all its files lie in `folder`."""
+    folder.mkdir()
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "vlp_rvos", "serve", "--port", url.rpartition(":")[2], "--size", "64", *options]
+    environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    server = subprocess.Popen(command, env=environment)
+
+    def is_ready() -> bool:
+        try:
+            return httpx.get(f"{url}/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
 
     try:
-        while server.poll() is None:
-            try:
-                if httpx.get(f"{url}/ready", timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.2)
-        data, files = {"expression": ["a dog", "a car"]}, {"video": ("dog.mp4", video)}
-        with httpx.stream("POST", f"{url}/v1/segment", data=data, files=files, timeout=120) as response:
-            lines = response.iter_lines()
-            head = json.loads(next(lines))
-            assert head["expressions"] == ["a dog", "a car"]
-            # It runs; one more may wait, and the next one is refused.
-            other = threading.Thread(target=lambda: waiting.append(ask("a cat")))
-            other.start()
-            while "vlp_rvos_queue_length 1.0" not in httpx.get(f"{url}/metrics").text:
-                time.sleep(0.02)
-            refused = ask("a bird")
-            assert (refused.status_code, int(refused.headers["Retry-After"]) >= 1) == (429, True)
-            server.send_signal(signal.SIGTERM)
-            rest = [json.loads(line) for line in lines]
-        other.join()
-        assert rest[-1] == {"done": True, "frames": 36, "truncated": None}
-        assert [line["index"] for line in rest[:-1]] == list(range(36))
-        assert (waiting[0].status_code, waiting[0].headers["Retry-After"]) == (503, "5")
-        assert server.wait(60) == TERMINATED
-        assert list(temporary.glob(".vlp-rvos-*")) == []
+        until(is_ready, server)
+        yield server, url
     finally:
         server.kill()
         server.wait()
+
+
+def segmented_alone(video: Path, words: list[str], out: Path) -> list[FrameResult]:
+    """The right answer, from the command `segment`."""
+    expressions = [option for text in words for option in ("--expression", text)]
+    assert main(["segment", str(video), *expressions, "-o", str(out), "--size", "64"]) == 0
+    return list(read_masks(out / "masks.json"))
+
+
+@pytest.mark.slow
+def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
+    video, words = EXAMPLES / "cat.mp4", ["the cat", "the eye", "the person on the left"]
+    content, right = video.read_bytes(), segmented_alone(video, words, tmp_path / "alone")
+    assert all(frame.masks.any() for frame in right)  # masks that are empty would say little
+    waiting: list[httpx.Response] = []
+
+    with running_service(tmp_path / "tmp", "--queue", "2", "--grace", "60") as (server, url):
+
+        def ask(*expressions: str, every: int = 1) -> httpx.Response:
+            data = {"expression": list(expressions), "every": str(every)}
+            files = {"video": (video.name, content)}
+            return httpx.post(f"{url}/v1/segment", data=data, files=files, timeout=PATIENCE)
+
+        def queue_has(length: int) -> Callable[[], bool]:
+            return lambda: f"vlp_rvos_queue_length {length}.0" in httpx.get(f"{url}/metrics", timeout=30).text
+
+        # A live source that sends nothing holds the only worker, for as long as the test wants.
+        with connect(f"ws{url.removeprefix('http')}/v1/stream?expression=a+dog") as live:
+            until(lambda: "vlp_rvos_running 1.0" in httpx.get(f"{url}/metrics", timeout=30).text, server)
+            running = threading.Thread(target=lambda: waiting.append(ask(*words)))
+            running.start()
+            until(queue_has(1), server)
+            other = threading.Thread(target=lambda: waiting.append(ask("a cat", every=2)))
+            other.start()
+            until(queue_has(2), server)
+            refused = ask("a bird")
+            assert (refused.status_code, int(refused.headers["Retry-After"]) >= 1) == (429, True)
+            live.send("end")
+        # The first one in the queue runs now, and the other one waits.
+        until(queue_has(1), server)
+        server.send_signal(signal.SIGTERM)
+        other.join()
+        running.join()
+        assert server.wait(PATIENCE) == TERMINATED
+    handed_back, answered = waiting
+    assert (handed_back.status_code, handed_back.headers["Retry-After"]) == (503, "5")
+    assert answered.status_code == 200
+    _, *frames, last = [json.loads(line) for line in answered.text.splitlines()]
+    assert last == {"done": True, "frames": len(right), "truncated": None}
+    assert [frame["index"] for frame in frames] == [frame.index for frame in right]
+    for frame, expected in zip(frames, right, strict=True):
+        masks = [decode_mask(each["segmentation"]) for each in frame["objects"]]
+        # The service embeds frames one by one, and `segment` several at once, which differs by rounding.
+        assert np.mean(masks != expected.masks) < 0.001
+    assert list((tmp_path / "tmp").glob(".vlp-rvos-*")) == []
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_service_that_is_killed(tmp_path: Path) -> None:
+    with running_service(tmp_path / "tmp") as (server, url):
+        port = int(url.rpartition(":")[2])
+        server.kill()
+        server.wait()
+        last = time.monotonic() + PATIENCE
+        while is_taken(port):
+            assert time.monotonic() < last, "something still listens"
+            time.sleep(0.1)
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0

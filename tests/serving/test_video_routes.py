@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from clips import noise, write_video
 from service_clients import TOKEN, guarded, lines_of, make_service
+from starlette.requests import ClientDisconnect
 
 from vlp_rvos.media.rle import decode_mask
 from vlp_rvos.media.video_reader import open_video
@@ -111,9 +113,10 @@ def test_an_uploaded_video_can_be_asked_about_again(tmp_path: Path, video: Path)
 
 def test_files_at_the_end(tmp_path: Path, video: Path) -> None:
     app, _, _ = make_service(tmp_path / "service")
+    guarded(app)
 
     async def ask(output: str) -> httpx.Response:
-        async with client_of(guarded(app)) as client:
+        async with client_of(app) as client:
             data = {"expression": "a dog", "output": output}
             return await client.post("/v1/segment", data=data, files={"video": video.open("rb")})
 
@@ -185,9 +188,10 @@ def test_an_upload_without_a_length_is_counted(tmp_path: Path) -> None:
 
 def test_videos_that_are_too_long_are_refused(tmp_path: Path, video: Path) -> None:
     app, _, _ = make_service(tmp_path / "service", max_seconds=0.3)
+    guarded(app)
 
     async def ask(**fields: str) -> httpx.Response:
-        async with client_of(guarded(app)) as client:
+        async with client_of(app) as client:
             files = {"video": video.open("rb")}
             return await client.post("/v1/segment", data={"expression": "a dog", **fields}, files=files)
 
@@ -249,6 +253,39 @@ def test_waiting_requests_are_handed_back_when_the_service_stops(tmp_path: Path,
     assert lines_of(running.text)[-1]["done"] is True
     assert handed_back.status_code == late.status_code == 503
     assert handed_back.headers["Retry-After"] == late.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_who_leaves_before_the_first_line_makes_room(tmp_path: Path, video: Path, version: str) -> None:
+    """Web servers tell it in two ways: by a message, and since version 2.4 of ASGI by an error of `send`."""
+    app, service, _ = make_service(tmp_path / "service", queue=0)
+    body = httpx.Request(
+        "POST", "http://x", data={"expression": "a dog"}, files={"video": ("dog.mp4", video.read_bytes())}
+    )
+    messages = [{"type": "http.request", "body": body.read()}]
+    headers = [(b"content-type", body.headers["Content-Type"].encode()), (b"host", b"127.0.0.1")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/segment", "query_string": b"", "headers": headers}
+    scope |= {"http_version": "1.1", "asgi": {"version": "3.0", "spec_version": version}}
+    sent: list[str] = []
+
+    async def receive() -> dict[str, object]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(str(message["type"]))
+        if version == "2.4":
+            raise OSError("the client has left")
+        await asyncio.sleep(0.1)
+
+    async def ask() -> None:
+        with contextlib.suppress(ClientDisconnect):
+            await guarded(app)(scope, receive, send)  # type: ignore[arg-type]
+        assert sent in ([], ["http.response.start"])
+        service.room.leave(service.room.enter("next", "ndjson"))
+
+    asyncio.run(ask())
+    assert files_in(tmp_path / "service") == []
+    assert list((tmp_path / "service" / "requests").iterdir()) == []
 
 
 def test_a_token_is_asked_for(tmp_path: Path) -> None:

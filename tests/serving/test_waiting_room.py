@@ -54,6 +54,7 @@ def test_requests_with_one_key_become_one_task_when_a_worker_is_free(tmp_path: P
             run.cancel()
         for _ in range(9):
             await asyncio.sleep(0)
+        room.stop()
         return [[request.id for request in task.requests] for task in engine.tasks]
 
     assert asyncio.run(ask()) == [["0"], ["1"], ["2", "4"]]
@@ -85,6 +86,7 @@ def test_waiting_ends_in_time(tmp_path: Path) -> None:
             await room.next_notice(ticket)
         assert (refused.value.status, refused.value.retry_after is not None) == (503, True)
         assert time.monotonic() - began < 15
+        room.stop()
 
     asyncio.run(ask())
 

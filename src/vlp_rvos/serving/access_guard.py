@@ -78,10 +78,9 @@ class AccessGuard:
         await self.app(scope, self._limited(receive), named)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
         if self.token is None:
-            origin = headers.get("origin")
-            if host not in LOOPBACK or (origin is not None and urlsplit(origin).netloc != headers.get("host")):
+            host, origin = headers.get("host", ""), headers.get("origin")
+            if _host_name(host) not in LOOPBACK or (origin is not None and origin.partition("://")[2] != host):
                 raise Refusal(403, "without a token only this machine itself is served: set VLP_RVOS_TOKEN")
         elif scope["path"] not in OPEN_PATHS:
             kind, _, given = headers.get("authorization", "").partition(" ")
@@ -115,3 +114,11 @@ class AccessGuard:
             return message
 
         return announced
+
+
+def _host_name(text: str) -> str | None:
+    """The name in a header `Host`, without the port; None where there is none that can be read."""
+    try:
+        return urlsplit(f"//{text}").hostname
+    except ValueError:
+        return None

@@ -78,6 +78,9 @@ class SegmentationService:
             earlier = signal.getsignal(number)
             if callable(earlier):
                 signal.signal(number, self._stopping(earlier, loop))
+        if hasattr(signal, "SIGHUP"):
+            # A terminal that closes tells every process; the one that started this one decides what it means.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         print(f"serving on {address} (what it can do: {address}/docs)", file=sys.stderr, flush=True)
 
     def _stopping(

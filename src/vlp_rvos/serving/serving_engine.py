@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import threading
 import time
 import traceback
 import uuid
@@ -29,6 +28,7 @@ from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.serving.access_guard import AccessGuard, refusal_response
 from vlp_rvos.serving.live_frames import MAX_FRAME_BYTES
 from vlp_rvos.serving.live_routes import live_routes
+from vlp_rvos.serving.process_ends import end_forks_with_parent, end_with_parent, interrupt_on_signals
 from vlp_rvos.serving.refusal import Refusal
 from vlp_rvos.serving.segmentation_service import SegmentationService
 from vlp_rvos.serving.service_options import ServiceOptions
@@ -100,7 +100,7 @@ class _Api(litserve.LitAPI):  # type: ignore[misc]
         # Ctrl-C goes to every process of a terminal; the web process decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         logging.getLogger("litserve").setLevel(logging.CRITICAL)
-        threading.Thread(target=self._end_with_parent, daemon=True).start()
+        end_with_parent(self.parent)
         try:
             import torch
 
@@ -120,12 +120,6 @@ class _Api(litserve.LitAPI):  # type: ignore[misc]
     def health(self) -> bool:
         """Whether the service takes requests, for `/ready`."""
         return self.is_open()
-
-    def _end_with_parent(self) -> None:
-        """End where the program was killed, so that no worker is left behind."""
-        while os.getppid() == self.parent:
-            time.sleep(1)
-        os._exit(1)
 
 
 def add_routes(app: Any, service: SegmentationService, *, with_token: bool) -> None:
@@ -190,6 +184,8 @@ def run_service(
 
     Raises:
         UserError: the workers cannot start.
+        Terminated: SIGTERM or SIGHUP came, and everything has stopped.
+        KeyboardInterrupt: Ctrl-C, likewise.
     """
     api = _Api(model, inference, options, folder)
     service = SegmentationService(api.spec, options, folder)
@@ -210,19 +206,21 @@ def run_service(
     )
     server.uvicorn_graceful_timeout = int(options.grace) + LAST_LINES
     add_routes(server.app, service, with_token=token is not None)
+    end_forks_with_parent()
     try:
-        server.run(
-            host=host,
-            port=port,
-            num_api_servers=1,
-            # LitServe reports its own end as an error.
-            log_level="critical",
-            generate_client_file=False,
-            ws_max_size=MAX_FRAME_BYTES,
-            # Frames that the connection itself takes ahead of us.
-            ws_max_queue=1,
-            server_header=False,
-        )
+        with interrupt_on_signals():
+            server.run(
+                host=host,
+                port=port,
+                num_api_servers=1,
+                # LitServe reports its own end as an error.
+                log_level="critical",
+                generate_client_file=False,
+                ws_max_size=MAX_FRAME_BYTES,
+                # Frames that the connection itself takes ahead of us.
+                ws_max_queue=1,
+                server_header=False,
+            )
     except RuntimeError as error:
         reason = folder / REASON
         if reason.exists():

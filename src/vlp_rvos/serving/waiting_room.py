@@ -204,6 +204,11 @@ class WaitingRoom:
                 self.metrics.shared.inc(len(group))
             run = asyncio.get_running_loop().create_task(self._run(group))
             self._running.add(run)
+            run.add_done_callback(self._ended)
+
+    def _ended(self, run: asyncio.Task[None]) -> None:
+        self._running.discard(run)
+        self._dispatch()
 
     async def _run(self, group: list[_Entry]) -> None:
         began = time.monotonic()
@@ -222,12 +227,10 @@ class WaitingRoom:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
         finally:
+            pump.cancel()
             self._mean += 0.2 * ((time.monotonic() - began) / len(group) - self._mean)
             for ticket in tickets.values():
                 self._refuse(ticket, 500, "the worker of this request has ended; its memory may be too small")
-            current = asyncio.current_task()
-            self._running = {run for run in self._running if run is not current}
-            self._dispatch()
 
     async def _pump(self, task: Task, tickets: dict[str, Ticket], workers: set[int]) -> None:
         async for notice in self.engine.submit(task):
