@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from segmented import make_frames, make_video, write_out
+from written_formats import files_in
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.conversion import WRITERS, convert
 from vlp_rvos.formats.converted_folder import LIST
 from vlp_rvos.formats.format_names import FORMATS
-from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.palette_folders import DavisWriter
 from vlp_rvos.formats.segmented_video import SegmentedVideo
 from vlp_rvos.results import FrameResult
@@ -37,10 +37,6 @@ EXPECTED = {
 }
 
 
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.fixture
 def opened(tmp_path: Path) -> SegmentedVideo:
     video = make_video(tmp_path / "dog.mp4")
@@ -59,20 +55,10 @@ def test_every_format_is_written_and_replaces_its_own(tmp_path: Path, opened: Se
     target = tmp_path / "out" / name
     for _ in range(2):
         assert convert(opened, name, target) == 5
-        found = files(target)
+        found = files_in(target)
         assert found >= EXPECTED[name] | {LIST}
         assert not any("part" in path or "staging" in path for path in found)
     assert {x.name for x in (tmp_path / "out").iterdir()} == {"masks.json", name}
-
-
-@pytest.mark.parametrize("change", ["changed", "added"])
-def test_what_somebody_changed_is_kept(tmp_path: Path, opened: SegmentedVideo, change: str) -> None:
-    convert(opened, "coco", tmp_path / "coco")
-    path = tmp_path / "coco" / ("instances.json" if change == "changed" else "notes.txt")
-    path.write_text("mine")
-    with pytest.raises(UserError, match="did not write, or that was changed"):
-        convert(opened, "coco", tmp_path / "coco")
-    assert path.read_text() == "mine"
 
 
 def test_a_foreign_folder_is_kept(tmp_path: Path, opened: SegmentedVideo) -> None:
@@ -101,31 +87,7 @@ def test_a_format_that_needs_pixels_says_so(tmp_path: Path, opened: SegmentedVid
 @pytest.mark.parametrize("name", ["davis", "ytvis", "coco", "cvat-mots", "label-studio", "datumaro"])
 def test_without_the_video_there_are_masks_alone(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
     assert convert(SegmentedVideo(tmp_path / "out"), name, tmp_path / name) == 5
-    assert not [path for path in files(tmp_path / name) if path.endswith((".jpg", ".mp4"))]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"vector": True}, "has no option --vector; it is for label-studio"),
-        ({"blur": "rest"}, "has no option --blur"),
-        ({"each": True}, "has no option --each"),
-    ],
-)
-def test_an_option_that_a_format_does_not_heed_is_refused(options: dict[str, bool], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        FormatOptions(**options).check("coco")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("options", [{"blur": "both"}, {"colour": "no colour"}, {"colour": "#12"}])
-def test_bad_values_of_options(options: dict[str, str]) -> None:
-    with pytest.raises(UserError):
-        FormatOptions(**options)  # type: ignore[arg-type]
-
-
-def test_an_unknown_format() -> None:
-    with pytest.raises(UserError, match=r"unknown format 'xml'; known are davis, .*remove-background"):
-        FormatOptions().check("xml")
+    assert not [path for path in files_in(tmp_path / name) if path.endswith((".jpg", ".mp4"))]
 
 
 def test_a_folder_of_frames_of_odd_size(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -116,35 +113,6 @@ def test_label_studio(tmp_path: Path, made: list[FrameResult]) -> None:
         assert interface.validate_task({"data": task["data"]})
         if not vector:
             assert interface.validate_prediction(task["predictions"][0])
-
-
-def test_video_task_of_label_studio(tmp_path: Path, made: list[FrameResult]) -> None:
-    (task,) = json.loads((write(tmp_path, "label-studio") / "tasks.json").read_text("utf-8"))
-    assert task["data"] == {"video": "/data/local-files/?d=label-studio/dog.mp4"}
-    for i, region in enumerate(task["predictions"][0]["result"]):
-        assert region["value"]["labels"] == [LABELS[i]]
-        keys = region["value"]["sequence"]
-        assert [key["frame"] for key in keys] == [1, 2, 4, 5]
-        # The thing is gone after the second frame and after the last one.
-        assert [key["enabled"] for key in keys] == [True, False, True, False]
-        for key in keys:
-            ys, xs = np.nonzero(made[key["frame"] - 1].masks[i])
-            assert key["x"] == pytest.approx(100 * xs.min() / 64, abs=1e-3)
-            assert key["y"] + key["height"] == pytest.approx(100 * (ys.max() + 1) / 48, abs=1e-3)
-
-
-def test_masks_of_fiftyone_are_arrays_of_numpy(tmp_path: Path, made: list[FrameResult]) -> None:
-    labels = json.loads((write(tmp_path, "fiftyone") / "labels" / "dog.json").read_text("utf-8"))
-    assert list(labels["frames"]) == ["1", "2", "3", "4", "5"]
-    for result in made:
-        for one in labels["frames"][str(result.index + 1)]["objects"]["objects"]:
-            part = np.load(BytesIO(zlib.decompress(base64.b64decode(one["mask"]))))
-            box = one["bounding_box"]
-            left, top = round(box["top_left"]["x"] * 64), round(box["top_left"]["y"] * 48)
-            whole = np.zeros((48, 64), bool)
-            whole[top : top + part.shape[0], left : left + part.shape[1]] = part
-            assert np.array_equal(whole, result.masks[one["index"] - 1])
-            assert one["label"] == LABELS[one["index"] - 1]
 
 
 def test_fiftyone(tmp_path: Path, made: list[FrameResult]) -> None:

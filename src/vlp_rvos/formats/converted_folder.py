@@ -71,10 +71,10 @@ def check_converted_folder(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but the list itself."""
+    """All files and links below a folder but the list itself."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_staging(Path(place, name)))
-        for name in sorted(names):
+        for name in sorted([*names, *(name for name in folders if Path(place, name).is_symlink())]):
             if Path(place, name) != folder / LIST:
                 yield Path(place, name)
 

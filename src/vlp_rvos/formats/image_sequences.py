@@ -44,7 +44,7 @@ class ExrWriter(FormatWriter):
     """Writes `<name>_00000.exr` and so on: mattes of 16-bit real numbers, 1 inside and 0 outside.
 
     The channel `A` is the matte of all things together; each expression has a layer with one more channel `A`, for
-    example `the-dog.A`. Layers are numbered from 1 where two would have one name.
+    example `the-dog.A`. All layers are numbered from 1 where two would have one name.
 
     Raises:
         UserError: The package OpenEXR is not installed.
@@ -54,7 +54,8 @@ class ExrWriter(FormatWriter):
         super().__init__(folder, header, options)
         self._exr = import_optional("OpenEXR", extra="formats")
         names = [safe_name(text, "thing").replace(".", "-") for text in header.expressions]
-        self._layers = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
+        is_unique = len(set(names)) == len(names)
+        self._layers = names if is_unique else [f"{name}-{i + 1}" for i, name in enumerate(names)]
         self._count = 0
 
     def write(self, result: FrameRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from vlp_rvos.media.image_files import read_rgb
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS
 
-__all__ = ["LabelledFrame", "LabelledFrames", "LabelledThing", "VideoFrameReference"]
+__all__ = ["LabelledFrame", "LabelledFrames", "LabelledThing", "VideoFrameReference", "existing_file"]
 
 #: Times of frames may be rounded to six digits.
 TIME_TOLERANCE = 2e-6
@@ -138,6 +139,12 @@ class LabelledFrames:
         finally:
             if opened is not None:
                 opened[1].close()
+
+
+def existing_file(path: Path) -> Path | None:
+    """The path where a file is there, otherwise None: also for names from outside that no file can have."""
+    # Unlike `Path.is_file`, this raises nothing where a name is too long.
+    return path if os.path.isfile(path) else None
 
 
 def _images(reference: VideoFrameReference) -> Generator[tuple[float, Image], None, None]:

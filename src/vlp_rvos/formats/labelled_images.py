@@ -5,6 +5,7 @@ Shapes: (H, W) pixels of the frame.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
-from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing
+from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing, existing_file
 from vlp_rvos.media.image_files import open_image, read_object_ids
 from vlp_rvos.utils.natural_order import natural_order
 
@@ -23,6 +24,8 @@ __all__ = ["read_davis", "read_mots", "read_palette_folder", "read_ref_youtube_v
 PICTURES = (".jpg", ".jpeg", ".png")
 INSTANCES = 1000
 IGNORED = 10
+#: An object id; more digits would be no value of a pixel.
+_ID = re.compile(r"[0-9]{1,3}")
 
 
 def read_ref_youtube_vos(folder: Path) -> LabelledFrames:
@@ -41,14 +44,14 @@ def read_ref_youtube_vos(folder: Path) -> LabelledFrames:
                     said.setdefault(expression.object_id, []).append(expression.text)
             for index, name in enumerate(video.frames):
                 path = dataset.annotation_path(video.name, name)
-                if not path.is_file():
+                if existing_file(path) is None:
                     continue
                 things = tuple(
                     LabelledThing(str(number), "", tuple(texts), partial(_mask_of, path, number))
                     for number, texts in sorted(said.items())
                 )
                 yield LabelledFrame(
-                    video.name, name, index, None, _existing(dataset.frame_path(video.name, name)), things
+                    video.name, name, index, None, existing_file(dataset.frame_path(video.name, name)), things
                 )
 
     return LabelledFrames(folder, "ref-youtube-vos", frames)
@@ -200,12 +203,8 @@ def _objects(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     pairs = (line.partition("\t") for line in path.read_text("utf-8", errors="replace").splitlines())
-    return {int(number): text for number, _, text in pairs if number.isascii() and number.isdecimal() and text}
+    return {int(number): text for number, _, text in pairs if _ID.fullmatch(number) and text}
 
 
 def _picture(folder: Path, stem: str) -> Path | None:
     return next((path for suffix in PICTURES if (path := folder / f"{stem}{suffix}").is_file()), None)
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None

@@ -15,7 +15,7 @@ from vlp_rvos.data.sources.coco import CocoFolder
 from vlp_rvos.data.sources.described_pictures import DescribedPictures
 from vlp_rvos.data.sources.files import LAYOUT_ERRORS, plain_name, read_json, whole_number
 from vlp_rvos.errors import UserError
-from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing
+from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing, existing_file
 from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["read_coco", "read_ytvis"]
@@ -58,7 +58,7 @@ def read_coco(file: Path) -> LabelledFrames:
                 for one in coco.annotations_of(image)
                 if not one.crowd
             )
-            path = None if folder is None else _existing(folder / image.file_name)
+            path = None if folder is None else existing_file(folder / image.file_name)
             size = (image.height, image.width)
             yield LabelledFrame(video, image.file_name, index if tracked else 0, size, path, things)
 
@@ -118,7 +118,7 @@ class _YtvisVideo:
                 for track, label, masks in self._tracks
                 if masks[index] is not None
             )
-            path = None if folder is None else _existing(folder / name)
+            path = None if folder is None else existing_file(folder / name)
             yield LabelledFrame(self.name, name.rpartition("/")[2].rpartition(".")[0], index, self.size, path, things)
 
     def _mask(self, segmentation: Any, track: str, name: str) -> npt.NDArray[np.bool_]:
@@ -144,10 +144,6 @@ def _image_folder(names: Sequence[str], folders: Sequence[Path]) -> Path | None:
     """The folder that holds the first image that is there; None where none is there."""
     for name in names[:1] or []:
         for folder in folders:
-            if (folder / name).is_file():
+            if existing_file(folder / name):
                 return folder
-    return next((folder for folder in folders if any((folder / name).is_file() for name in names)), None)
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
+    return next((folder for folder in folders if any(existing_file(folder / name) for name in names)), None)

@@ -15,7 +15,7 @@ from vlp_rvos.arrays import Size
 from vlp_rvos.data.sources.files import LAYOUT_ERRORS, finite_number, read_json, whole_number
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.brush_rle import decode_brush
-from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing
+from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing, existing_file
 from vlp_rvos.media.rle import decode_mask
 
 __all__ = ["read_label_studio"]
@@ -31,6 +31,8 @@ OTHERS = {
     "videorectangle": "a rectangle on video",
     "videovector": "an outline on video",
 }
+#: Last parts of an address that are looked for: with all parts of a long one, looking would take minutes.
+MAX_PARTS = 16
 ADVICE = "draw brush masks or polygons on images"
 
 
@@ -104,15 +106,15 @@ def _media_path(media: str) -> str:
 def _find(media: str, folder: Path) -> Path | None:
     """The image of an address, looked for beside the export; None where it is not there."""
     path = _media_path(media)
+    if ".." in unquote(path).split("/"):
+        return None
     for name in (path, unquote(path)):
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        if ".." in parts or any("\0" in part for part in parts):
-            return None
+        parts = [part for part in name.split("/") if part not in ("", ".")][-MAX_PARTS:]
         for start in range(len(parts)):
             for place in (folder, folder / "images", folder.parent):
                 # Label Studio puts eight characters and a hyphen before the name of a file that was uploaded.
                 tail = [parts[start:], [*parts[start:-1], parts[-1].partition("-")[2]]]
                 for candidate in tail:
-                    if candidate[-1] and (found := place.joinpath(*candidate)).is_file():
+                    if candidate[-1] and (found := existing_file(place.joinpath(*candidate))):
                         return found
     return None
