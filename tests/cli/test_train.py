@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ class FakeTrainer:
 
     def __init__(self, config: Any, output: Path | None, *, device: str, resume: bool) -> None:
         FakeTrainer.made.append((config.steps, config.data.seed, output, device, resume))
+        self.fabric = SimpleNamespace(is_global_zero=True)
 
     def train(self) -> TrainResult:
         return TrainResult(True, 7, 90.0, {"iou": 0.25}, Path("run/model.safetensors"))

@@ -124,7 +124,7 @@ def test_frozen_maps_are_those_of_the_model(picture: OutlinedPicture) -> None:
         described = describe(seen.frame(0), path.class_names, (candidates.mask_logits > 0).float())
         embedded = model.embed(frames)
     assert embedded.things is not None
-    assert torch.equal(described.looks, embedded.things[0][0][1].looks)
+    torch.testing.assert_close(described.looks, embedded.things[0][0][1].looks)
 
 
 def test_clips_are_followed_and_expressions_take_the_place_of_things() -> None:
