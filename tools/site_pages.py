@@ -8,9 +8,7 @@ in `*.md` stands for all pages of a folder that are not named elsewhere.
 
 from __future__ import annotations
 
-import ast
 import json
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +24,10 @@ PACKAGE = ROOT / "src" / "vlp_rvos"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.MULTILINE | re.DOTALL)
 COLOURS = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".cjs": "javascript", ".cff": "yaml"}
+
+IMAGES = (".png", ".jpg", ".svg", ".gif", ".mp4")
+#: How mkdocstrings shows a module, below a heading and a link to its file.
+MODULE_OPTIONS = ("      heading_level: 3", "      show_root_heading: false", "      show_root_toc_entry: false")
 
 #: Folders of the package whose modules the reference describes, and what they are for.
 REFERENCE = {
@@ -54,9 +56,6 @@ def place(path: str) -> str:
     if (ROOT / path).is_dir():
         path += "/README.md"
     return f"repository/{path}" + ("" if path.endswith((".md", *IMAGES)) else ".md")
-
-
-IMAGES = (".png", ".jpg", ".svg", ".gif", ".mp4")
 
 
 def targets(text: str, path: str) -> Iterator[tuple[str, str]]:
@@ -123,12 +122,6 @@ def public_modules(folder: str) -> list[Path]:
     return [file for file in sorted((PACKAGE / folder).glob("*.py")) if not file.name.startswith("_")]
 
 
-def summary(file: Path) -> str:
-    """The first sentence of a module's docstring."""
-    docstring = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
-    return " ".join(docstring.partition("\n\n")[0].split())
-
-
 def reference() -> dict[str, str]:
     """The pages of the reference: their places and texts."""
     import vlp_rvos
@@ -147,7 +140,7 @@ def reference() -> dict[str, str]:
         for file in public_modules(folder):
             path = file.relative_to(ROOT).as_posix()
             lines += [f"## {file.stem}", "", f"[`{path}`](../repository/{path}.md)", ""]
-            lines += [f"::: vlp_rvos.{folder.replace('/', '.')}.{file.stem}", "    options:", "      heading_level: 2", ""]
+            lines += [f"::: vlp_rvos.{folder.replace('/', '.')}.{file.stem}", "    options:", *MODULE_OPTIONS, ""]
         pages[f"api/{folder.replace('/', '-')}.md"] = "\n".join(lines)
     return pages
 
@@ -214,9 +207,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 text = f"---\nsearch:\n  exclude: true\n---\n{text}"
             else:
                 waiting.append(target)
-            files.append(
-                File.generated(config, place(target), content=text, inclusion=InclusionLevel.NOT_IN_NAV)
-            )
+            files.append(File.generated(config, place(target), content=text, inclusion=InclusionLevel.NOT_IN_NAV))
     return files
 
 
