@@ -204,7 +204,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 continue
             text = text_of(target)
             if not target.endswith(".md"):
-                text = f"---\nsearch:\n  exclude: true\n---\n{text}"
+                text = f"---\nhide: [navigation, toc]\nsearch: {{exclude: true}}\n---\n{text}"
             else:
                 waiting.append(target)
             files.append(File.generated(config, place(target), content=text, inclusion=InclusionLevel.NOT_IN_NAV))
