@@ -38,6 +38,8 @@ REFERENCE = {
     "explaining": "Why a mask was painted",
     "batch": "Many videos",
     "serving": "The service",
+    "web": "The page in the browser",
+    "teaching": "Things of your own",
     "models": "The method, part by part",
     "models/backbones": "Frozen backbones",
     "runtimes": "What runs a model",
@@ -140,7 +142,12 @@ def reference() -> dict[str, str]:
         for file in public_modules(folder):
             path = file.relative_to(ROOT).as_posix()
             lines += [f"## {file.stem}", "", f"[`{path}`](../repository/{path}.md)", ""]
-            lines += [f"::: vlp_rvos.{folder.replace('/', '.')}.{file.stem}", "    options:", *MODULE_OPTIONS, ""]
+            module = f"vlp_rvos.{folder.replace('/', '.')}.{file.stem}"
+            elsewhere = [name for name in names if vlp_rvos._MODULES[name] == module]
+            if elsewhere:
+                lines += [f"`{', '.join(elsewhere)}`: [on the first page](README.md).", ""]
+            hidden = [f'"!^{name}$"' for name in ("_.*", *elsewhere)]
+            lines += [f"::: {module}", "    options:", *MODULE_OPTIONS, f"      filters: [{', '.join(hidden)}]", ""]
         pages[f"api/{folder.replace('/', '-')}.md"] = "\n".join(lines)
     return pages
 
