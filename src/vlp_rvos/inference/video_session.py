@@ -1,7 +1,7 @@
 """A session with a video and text prompts, with the calls of SAM 3 for videos in the library `transformers`.
 
 A script for `Sam3VideoModel` and `Sam3VideoProcessor` runs with `VideoModel` and `VideoProcessor` after a change of its
-import; [docs/python.md](../../../docs/python.md) shows both. Only the interface is theirs. Each prompt is one object:
+import; `docs/python.md` shows both. Only the interface is theirs. Each prompt is one object:
 its mask holds everything that the prompt means, several things for a plural.
 """
 

@@ -282,7 +282,8 @@ def open_benchmark_clips(
         held_out: Whether to open the validation part: the benchmark's own split (`HELD_OUT_SPLITS`), or else a share
             of `split`.
         share: Share of the videos that is held out, chosen by name, where the benchmark has no such split.
-        expressions, keep_aspect: See `BenchmarkClips`.
+        expressions: See `BenchmarkClips`.
+        keep_aspect: See `BenchmarkClips`.
 
     Raises:
         UserError: The name or split is unknown, files are missing or broken, or the split has no public masks.

@@ -109,7 +109,8 @@ def draw_rider_path(
 
     Args:
         mount: The path of what is ridden.
-        mount_shape, rider_shape: (h, w) of the cut-outs.
+        mount_shape: (h, w) of the cut-out below.
+        rider_shape: (h, w) of the cut-out on top.
         rng: Source of all choices.
     """
     tall = rng.uniform(0.8, 1.5) * max(mount_shape[0], 0.45 * mount_shape[1])

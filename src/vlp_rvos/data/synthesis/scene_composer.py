@@ -36,7 +36,10 @@ class SceneComposer:
         cutouts: Objects of stills to paste.
         moving_cutouts: Objects of videos to paste.
         absent_nouns: Nouns for expressions about what is not there.
-        paste_on_videos, paste_on_stills, twins, mounted: Shares of clips with pasted objects, see `MixtureConfig`.
+        paste_on_videos: Share of the clips of videos with pasted objects, see `MixtureConfig`.
+        paste_on_stills: The same for stills.
+        twins: Share of clips with twins, see `MixtureConfig`.
+        mounted: Share of clips with a person on something, see `MixtureConfig`.
     """
 
     def __init__(
