@@ -74,7 +74,7 @@ def exported(model: VLPRVOS, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 # --- the same as PyTorch -------------------------------------------------------------------------------------------
 def assert_same(model: VLPRVOS, runtime: ExportedRuntime, expressions: int, lengths: Sequence[int]) -> None:
-    reference = TorchRuntime(model)
+    reference = TorchRuntime(model, precision="fp32")
     texts = [x.encode_text(WORDS[:expressions]) for x in (reference, runtime)]
     states: list[object] = [None, None]
     for size, length in zip(itertools.cycle([(64, 48), (16, 32)]), lengths, strict=False):
@@ -114,7 +114,7 @@ def test_a_graph_with_the_old_name_of_an_output_runs(model: VLPRVOS, exported: d
     runtime, frames = ExportedRuntime(old), torch.rand(1, 2, 3, 64, 48)
     assert "matching" in runtime._clip._outputs  # type: ignore[attr-defined]
     found = runtime.step(frames, runtime.encode_text(WORDS)).correspondence_features
-    reference = TorchRuntime(model)
+    reference = TorchRuntime(model, precision="fp32")
     expected = reference.step(frames, reference.encode_text(WORDS)).correspondence_features
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -138,7 +138,7 @@ def test_with_all_parts_switched_off(tmp_path: Path, caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_segmenter_runs_it(model: VLPRVOS, exported: dict[str, Path], name: str) -> None:
     pictures = noise(7, (90, 50))
-    expected = list(Segmenter(model).segment(pictures, WORDS))
+    expected = list(Segmenter(TorchRuntime(model, precision="fp32")).segment(pictures, WORDS))
     segmenter = Segmenter.from_pretrained(exported[name])
     assert segmenter.name == name
     assert segmenter.config == model.config
@@ -152,7 +152,7 @@ def test_a_segmenter_runs_it(model: VLPRVOS, exported: dict[str, Path], name: st
 def test_openvino_in_half_precision(model: VLPRVOS, exported: dict[str, Path]) -> None:
     pictures = noise(4, (90, 50))
     half = Segmenter.from_pretrained(exported["openvino"], precision="bf16").segment(pictures, WORDS)
-    for a, b in zip(half, Segmenter(model).segment(pictures, WORDS), strict=True):
+    for a, b in zip(half, Segmenter(TorchRuntime(model, precision="fp32")).segment(pictures, WORDS), strict=True):
         assert np.mean(a.masks != b.masks) < 0.05
 
 
@@ -289,7 +289,7 @@ def test_mini_finds_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     video, words = Path(__file__).parents[1] / "examples/cat.mp4", ["the cat", "the wall behind it"]
     options = {"every": 2, "end": 1.0}
     # Exports leave out the candidates.
-    dense = Segmenter.from_pretrained("mini", device="cpu", overrides={"candidates": 0})
+    dense = Segmenter.from_pretrained("mini", device="cpu", precision="fp32", overrides={"candidates": 0})
     expected = list(dense.segment(video, words, **options))
     assert any(x.masks[0].any() for x in expected)
     with traced_once():

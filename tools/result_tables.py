@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from results_file import Result
 
@@ -57,8 +58,16 @@ def training(results: Results) -> str:
 
 
 def kinds(results: Results) -> str:
-    """J, F and J&F of the shipped model on DAVIS-2016 val for each kind of expression, and on two objects."""
-    scores, two = results["davis16-val-shipped"].result, results["two-objects-shipped"].result
+    """J, F and J&F of the first generation on DAVIS-2016 val for each kind of expression, and on two objects."""
+    return _kinds(results["davis16-val-shipped"].result, results["two-objects-shipped"].result)
+
+
+def kinds_now(results: Results) -> str:
+    """The same of the present weights."""
+    return _kinds(results["davis16-val-further"].result, results["two-objects-further"].result)
+
+
+def _kinds(scores: Mapping[str, Any], two: Mapping[str, Any]) -> str:
     rows = head("test", "J", "F", "J&F")
     for kind, title in KINDS.items():
         rows.append(line(f"DAVIS-2016 val, {title}", *_j_and_f(scores["kinds"][kind])))
@@ -189,6 +198,7 @@ TABLES = {
     "alignment": alignment,
     "training": training,
     "kinds": kinds,
+    "kinds_now": kinds_now,
     "videos": videos,
     "models": models,
     "switches": switches,
