@@ -122,8 +122,9 @@ def test_a_second_signal_gives_no_more_time(tmp_path: Path, monkeypatch: pytest.
 def heard() -> Iterator[list[int]]:
     """The signals that the handlers from before the service hear."""
     found = list[int]()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in before:
+    # The service ignores SIGHUP, in this process too.
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: found.append(number))
     yield found
     for number, handler in before.items():
