@@ -8,23 +8,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from circles import CircleSegmenter
-from clips import frames, write_video
+from clips import frames
 from PIL import Image as PillowImage
+from web_visits import visiting
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.web.job_queue import JobQueue
-from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.visitor import Visitor
 
 
 @pytest.fixture
 def visitor(tmp_path: Path) -> Iterator[Visitor]:
-    queue = JobQueue(2)
-    visitor = Visitor(tmp_path / "visitor", CircleSegmenter(), queue, Limits())
-    visitor.choose_video(write_video(tmp_path / "dog.mp4", frames(12)))
-    yield visitor
-    queue.close()
+    with visiting(tmp_path, frames(12)) as visitor:
+        yield visitor
 
 
 def test_downloads_hold_the_masks(visitor: Visitor) -> None:

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from circles import CircleSegmenter
-from clips import frames, write_video
+from clips import frames
+from web_visits import visiting
 
-from vlp_rvos.web.job_queue import JobQueue
-from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.snippets import examples_html, frame_html, safe, status_html, timeline_html
 from vlp_rvos.web.visitor import Visitor
 
@@ -17,11 +15,8 @@ NASTY = '<img src=x onerror="alert(1)">'
 
 @pytest.fixture
 def visitor(tmp_path: Path) -> Iterator[Visitor]:
-    queue = JobQueue(2)
-    visitor = Visitor(tmp_path / "visitor", CircleSegmenter(), queue, Limits())
-    visitor.choose_video(write_video(tmp_path / "dog.mp4", frames(6)))
-    yield visitor
-    queue.close()
+    with visiting(tmp_path, frames(6)) as visitor:
+        yield visitor
 
 
 def test_text_from_outside_is_escaped(visitor: Visitor) -> None:

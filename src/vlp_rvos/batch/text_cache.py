@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
-
-from vlp_rvos.models.pointed_things import Mark
-from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
+from vlp_rvos.runtimes.forwarding_runtime import ForwardingRuntime
+from vlp_rvos.runtimes.runtime import Runtime
 
 __all__ = ["TextCache"]
 
@@ -17,7 +15,7 @@ __all__ = ["TextCache"]
 KEPT = 64
 
 
-class TextCache(Runtime):
+class TextCache(ForwardingRuntime):
     """A runtime that hands everything on to another one, and keeps the text features of the last expressions.
 
     Args:
@@ -25,9 +23,7 @@ class TextCache(Runtime):
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-        self.config, self.size_multiple, self.device = runtime.config, runtime.size_multiple, runtime.device
-        self.embedding_cost = runtime.embedding_cost
+        super().__init__(runtime)
         self._texts: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
     def encode_text(self, expressions: Sequence[str]) -> Any:
@@ -39,22 +35,3 @@ class TextCache(Runtime):
         if len(self._texts) > KEPT:
             self._texts.popitem(last=False)
         return text
-
-    def embed(self, frames: Tensor) -> Any:
-        return self.runtime.embed(frames)
-
-    def step(
-        self,
-        frames: Tensor | Sequence[Any],
-        text: Any,
-        state: Any = None,
-        pointed: int = 0,
-        marks: Sequence[Mark] = (),
-    ) -> ClipPrediction:
-        return self.runtime.step(frames, text, state, pointed, marks)
-
-    def pack_state(self, state: Any) -> dict[str, Tensor]:
-        return self.runtime.pack_state(state)
-
-    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
-        return self.runtime.unpack_state(tensors)

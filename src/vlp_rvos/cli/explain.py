@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from vlp_rvos.cli.messages import echo, reported_warnings
-from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
+from vlp_rvos.cli.shared_options import (
+    EndTime,
+    EveryNth,
+    Expression,
+    FrameRate,
+    InferenceOptionGroup,
+    Model,
+    StartTime,
+    Video,
+)
 from vlp_rvos.errors import UserError
 
 __all__ = ["explain"]
@@ -20,10 +29,8 @@ MOST_EXPRESSIONS, MOST_MOMENTS = 4, 12
 
 
 def explain(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, picture, or folder of frames.")],
-    expression: Annotated[
-        str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
-    ] = None,
+    video: Video,
+    expression: Expression = None,
     *,
     expressions: Annotated[
         list[str] | None,
@@ -42,14 +49,10 @@ def explain(
             show_default="the frame with the highest presence",
         ),
     ] = None,
-    every: Annotated[int, typer.Option(metavar="N", help="Take every Nth frame.")] = 1,
-    start: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames before this time.")
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames from this time on.")
-    ] = None,
-    fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
+    every: EveryNth = 1,
+    start: StartTime = None,
+    end: EndTime = None,
+    fps: FrameRate = 24.0,
     model: Model = "mini",
     options: InferenceOptionGroup,
 ) -> None:

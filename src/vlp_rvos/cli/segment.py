@@ -14,7 +14,16 @@ from vlp_rvos.cli.completion import complete_format
 from vlp_rvos.cli.convert import check_formats, write_formats
 from vlp_rvos.cli.messages import echo, reported_warnings
 from vlp_rvos.cli.overlay_options import OverlayOptionGroup
-from vlp_rvos.cli.shared_options import InferenceOptionGroup, Model
+from vlp_rvos.cli.shared_options import (
+    EndTime,
+    EveryNth,
+    Expression,
+    FrameRate,
+    InferenceOptionGroup,
+    Model,
+    StartTime,
+    Video,
+)
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.json_text import json_text
 
@@ -25,10 +34,8 @@ CLIPS_AHEAD = 1
 
 
 def segment(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, picture, or folder of frames.")],
-    expression: Annotated[
-        str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
-    ] = None,
+    video: Video,
+    expression: Expression = None,
     *,
     expressions: Annotated[
         list[str] | None,
@@ -76,14 +83,10 @@ def segment(
     json_summary: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON on standard output, and nothing else there.")
     ] = False,
-    every: Annotated[int, typer.Option(metavar="N", help="Take every Nth frame.")] = 1,
-    start: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames before this time.")
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Leave out the frames from this time on.")
-    ] = None,
-    fps: Annotated[float, typer.Option(help="Frame rate of a folder of frames.")] = 24.0,
+    every: EveryNth = 1,
+    start: StartTime = None,
+    end: EndTime = None,
+    fps: FrameRate = 24.0,
     model: Model = "mini",
     overlay: OverlayOptionGroup,
     options: InferenceOptionGroup,

@@ -15,10 +15,16 @@ from vlp_rvos.runtimes.names import Precision, RuntimeName
 __all__ = [
     "ConfigOverrides",
     "Device",
+    "EndTime",
+    "EveryNth",
+    "Expression",
+    "FrameRate",
     "InferenceOptionGroup",
     "JsonFile",
     "MaskFolder",
     "Model",
+    "StartTime",
+    "Video",
     "inference_options",
 ]
 
@@ -36,6 +42,14 @@ Model = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file, picture, or folder of frames.")]
+Expression = Annotated[
+    str | None, typer.Argument(metavar="EXPRESSION", help="What to find, for example 'the red car'.")
+]
+EveryNth = Annotated[int, typer.Option(metavar="N", help="Take every Nth frame.")]
+StartTime = Annotated[float | None, typer.Option(metavar="SECONDS", help="Leave out the frames before this time.")]
+EndTime = Annotated[float | None, typer.Option(metavar="SECONDS", help="Leave out the frames from this time on.")]
+FrameRate = Annotated[float, typer.Option(help="Frame rate of a folder of frames.")]
 ConfigOverrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,7 +6,7 @@ input size in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from vlp_rvos.models.encoder import EmbeddedFrames, EncodedFrames, TextFeatures
 from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.vlp_rvos import ClipOutput
-from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
+from vlp_rvos.runtimes.forwarding_runtime import ForwardingRuntime
+from vlp_rvos.runtimes.runtime import ClipPrediction
 from vlp_rvos.runtimes.torch_runtime import ClipState, TorchRuntime
 
 __all__ = ["ClipTrace", "TracingRuntime"]
@@ -47,7 +48,7 @@ class ClipTrace:
     chosen: Chosen | None
 
 
-class TracingRuntime(Runtime):
+class TracingRuntime(ForwardingRuntime):
     """Runs a model as PyTorch's runtime does, and keeps a trace of the last clip.
 
     It calls the steps of `VLPRVOS.predict_embedded` one by one, so its predictions are the same.
@@ -60,15 +61,11 @@ class TracingRuntime(Runtime):
     """
 
     def __init__(self, runtime: TorchRuntime) -> None:
-        self.runtime, self.model = runtime, runtime.model
-        self.config, self.size_multiple, self.device = runtime.config, runtime.size_multiple, runtime.device
+        super().__init__(runtime)
+        self.autocast, self.model = runtime.autocast, runtime.model
+        # All frames of a clip are traced together, and only words are.
+        self.embedding_cost, self.can_point = 0.0, False
         self.trace: ClipTrace | None = None
-
-    def encode_text(self, expressions: Sequence[str]) -> Any:
-        return self.runtime.encode_text(expressions)
-
-    def embed(self, frames: Tensor) -> EmbeddedFrames:
-        return self.runtime.embed(frames)
 
     @torch.inference_mode()
     def step(
@@ -84,7 +81,7 @@ class TracingRuntime(Runtime):
         model = self.model
         history, identities, _ = ClipState() if state is None else state
         video_of = torch.zeros(len(text), dtype=torch.int64, device=self.device)
-        with self.runtime.autocast():
+        with self.autocast():
             embedded = self.embed(frames) if isinstance(frames, Tensor) else EmbeddedFrames.join(frames)
             encoded = model.encoder(model.backbone, embedded, text, history, video_of)
             dense = model.predict_dense(embedded, encoded, text, video_of)
@@ -95,12 +92,6 @@ class TracingRuntime(Runtime):
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
         carried = ClipState(out.history, out.identities)
         return ClipPrediction(out.mask_logits, out.presence_logits, carried, correspondence)
-
-    def pack_state(self, state: Any) -> dict[str, Tensor]:
-        return self.runtime.pack_state(state)
-
-    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
-        return self.runtime.unpack_state(tensors)
 
     def _trace(
         self,

@@ -150,11 +150,6 @@ class Pointing:
         """Time of the first prompt of a thing, in seconds."""
         return min(prompt.time for prompt in self.prompts if prompt.name == name)
 
-    @property
-    def last_time(self) -> float:
-        """Time of the last prompt, in seconds; -inf without any."""
-        return max((prompt.time for prompt in self.prompts), default=-math.inf)
-
     def between(self, after: float, until: float) -> list[Prompt]:
         """The prompts for the frame at the time `until`, if the frame before it is at the time `after`."""
         return [prompt for prompt in self.prompts if after < prompt.time - TIME_TOLERANCE <= until]

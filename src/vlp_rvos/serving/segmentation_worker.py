@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import threading
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import av
@@ -25,6 +24,7 @@ from vlp_rvos.serving.answers import Answer, FileAnswer, LineAnswer, result_line
 from vlp_rvos.serving.live_frames import read_frames
 from vlp_rvos.serving.service_options import MAX_PIXELS
 from vlp_rvos.serving.tasks import LiveTask, Notice, Request, Task, VideoTask
+from vlp_rvos.utils.late_call import called_if_late
 from vlp_rvos.utils.plain_text import one_line
 
 __all__ = ["PATIENCE", "SegmentationWorker", "TooLarge"]
@@ -172,13 +172,6 @@ def _refuse_playlists(path: Path) -> None:
         raise UserError(f"{path.name} cannot be read as a video; is it one, and is it complete?") from error
 
 
-@contextmanager
-def _watchdog(deadline: float) -> Iterator[None]:
+def _watchdog(deadline: float) -> AbstractContextManager[None]:
     """End this process if the block hangs; the engine starts another one."""
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()) + PATIENCE, os._exit, (70,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return called_if_late(max(0.0, deadline - time.monotonic()) + PATIENCE, os._exit, 70)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
+from vlp_rvos.utils.late_call import called_if_late
 from vlp_rvos.utils.plain_text import escape_unprintable
 
 __all__ = ["ANNOUNCEMENTS", "announce", "announced", "counting", "detail", "is_quiet", "progress_bar"]
@@ -54,13 +54,8 @@ def announced(work: str) -> Iterator[None]:
     Args:
         work: The work, for example "loading mini".
     """
-    timer = threading.Timer(SILENT_SECONDS, announce, [work])
-    timer.daemon = True
-    timer.start()
-    try:
+    with called_if_late(SILENT_SECONDS, announce, work):
         yield
-    finally:
-        timer.cancel()
 
 
 def progress_bar(*columns: ProgressColumn, enabled: bool = True, transient: bool = False) -> Progress:

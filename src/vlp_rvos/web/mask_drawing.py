@@ -12,11 +12,10 @@ from PIL import Image as PillowImage
 from vlp_rvos.arrays import Image
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.overlay import outline, overlay_colours
+from vlp_rvos.media.overlay_style import Colour, parse_colour
 from vlp_rvos.results import FrameResult, label_map
 
 __all__ = ["STYLES", "MaskStyle", "jpeg", "shrink"]
-
-Colour = tuple[int, int, int]
 
 #: What is drawn of a mask, as the page names it.
 STYLES = ("Fill and outline", "Outline", "Fill")
@@ -53,8 +52,7 @@ class MaskStyle:
         """
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
             raise UserError("a colour has the form #rrggbb")
-        colour = (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16))
-        return replace(self, chosen=self.chosen | {number: colour})
+        return replace(self, chosen=self.chosen | {number: parse_colour(text)})
 
     def draw(self, result: FrameResult) -> Image:
         """The frame of a result with its masks drawn on it.
