@@ -78,3 +78,9 @@ def test_every_module_with_logic_has_a_test_file(architecture: ModuleType) -> No
         if not test.is_file():
             missing.append(str(test.relative_to(ROOT)))
     assert missing == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    # pytest cannot collect both, which a run of some of the folders does not show.
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

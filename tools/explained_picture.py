@@ -1,6 +1,6 @@
 """Make the picture of docs/explain.md: what `vlp-rvos explain` writes for an example clip, as a JPEG.
 
-    python tools/explanation.py
+    python tools/explained_picture.py
 
 The two expressions show a choice that is right and a mask that is wrong.
 """
