@@ -93,7 +93,7 @@ def test_weights_may_be_left_to_the_selection(height: int, width: int) -> None:
     head, given = make_head(), make_maps(height, width)
     all_of_them, none = head(*given), head(*given, all_weights=False)
     assert none.weights is None
-    expected, found = head.select(all_of_them, 1), head.select(none, 1)
+    expected, found = (head.select(proposals, 1, overlap=0.65) for proposals in (all_of_them, none))
     assert torch.equal(found.positions, expected.positions)
     assert len(set(all_of_them.strides[found.positions].tolist())) > 1
     torch.testing.assert_close(found.mask_logits, expected.mask_logits, atol=1e-4, rtol=1e-4)
