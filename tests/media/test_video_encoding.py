@@ -6,9 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from vlp_rvos.media.video_encoding import H264_MP4, PRORES_4444_MOV, VP9_ALPHA_WEBM, WRITER_TIME_BASE, VideoEncoding
+from vlp_rvos.media.yuv import rgb_to_yuv
 
 ALL = (H264_MP4, PRORES_4444_MOV, VP9_ALPHA_WEBM)
 
@@ -46,3 +48,18 @@ def test_the_stream_has_the_codec_and_the_metadata(tmp_path: Path, encoding: Vid
 def test_usual_frame_rates_are_exact(rate: Fraction) -> None:
     assert (1 / Fraction(rate) / WRITER_TIME_BASE).denominator in (1, 2)
     assert WRITER_TIME_BASE.denominator < 2**16
+
+
+@pytest.mark.parametrize("encoding", [PRORES_4444_MOV, VP9_ALPHA_WEBM])
+@pytest.mark.parametrize(("height", "width"), [(48, 854), (28, 34)])
+def test_one_colour_is_one_colour_in_every_plane(encoding: VideoEncoding, height: int, width: int) -> None:
+    image = np.broadcast_to(np.array([200, 40, 90, 255], np.uint8), (height, width, 4))
+    levels = 4 if encoding is PRORES_4444_MOV else 1
+    expected = [*np.rint(levels * rgb_to_yuv(image[0, 0, :3], (0.2126, 0.0722))), 256 * levels - 1]
+    for _ in range(5):
+        frame = encoding.to_frame(image)
+        for plane, value in zip(frame.planes, expected, strict=True):
+            rows = np.frombuffer(memoryview(plane), "<u2" if levels == 4 else np.uint8).reshape(plane.height, -1)
+            found = rows[:, : plane.width]
+            assert found.min() == found.max()
+            assert abs(int(found[0, 0]) - value) <= 1

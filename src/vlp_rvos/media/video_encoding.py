@@ -7,6 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
+
+from vlp_rvos.arrays import Image
+from vlp_rvos.media.yuv import DEEP_ALPHA, deep_alpha_frame
 
 __all__ = ["H264_MP4", "PRORES_4444_MOV", "VP9_ALPHA_WEBM", "Codec", "VideoEncoding"]
 
@@ -63,6 +67,15 @@ class VideoEncoding:
         """Name of the codec of the sound; None where FFmpeg was built with none of them."""
         return next((name for name in self.sound_codecs if name in av.codecs_available), None)
 
+    def to_frame(self, image: Image) -> av.VideoFrame:
+        """An image (H, W, 3) uint8 RGB, or (H, W, 4) RGBA, as a frame to encode, BT.709 in limited range."""
+        if self.pixel_format == DEEP_ALPHA:
+            return deep_alpha_frame(image)
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(image), format="rgba" if image.shape[2] == 4 else "rgb24"
+        )
+        return frame.reformat(format=self.pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG")
+
     def add_stream(self, container: av.container.OutputContainer, rate: Fraction) -> Any:
         """Add a stream for the pictures to a container."""
         stream = container.add_stream(self.codec.name, rate=rate, options=dict(self.codec.options))
@@ -90,7 +103,7 @@ PRORES_4444_MOV = VideoEncoding(
     suffix=".mov",
     container="mov",
     codecs=(Codec("prores_ks", {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}),),
-    pixel_format="yuva444p10le",
+    pixel_format=DEEP_ALPHA,
     sound_codecs=("pcm_s16le",),
 )
 """Apple ProRes 4444 with an alpha channel, for editors."""

@@ -81,11 +81,7 @@ class VideoWriter(AtomicWriter):
             raise ValueError(f"frame of shape {image.shape} in a video of {self._shape}")
         if self.padded:
             image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(
-            np.ascontiguousarray(image), format=f"rgb{'a' if image.shape[2] == 4 else 24}"
-        )
-        pixels = self.encoding.pixel_format
-        self._encode(frame.reformat(format=pixels, dst_colorspace="ITU709", dst_color_range="MPEG"), time)
+        self._encode(self.encoding.to_frame(image), time)
 
     def write_yuv(self, frame: av.VideoFrame, time: float, like: av.VideoFrame) -> None:
         """Append a frame whose colours need no conversion.

@@ -11,14 +11,25 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Colorspace
+from av.video.reformatter import ColorRange, Colorspace
 
 from vlp_rvos.arrays import Floats, Image
 
-__all__ = ["LumaWeights", "copy_yuv_frame", "luma_weights", "rgb_to_yuv", "yuv_planes"]
+__all__ = [
+    "DEEP_ALPHA",
+    "LumaWeights",
+    "copy_yuv_frame",
+    "deep_alpha_frame",
+    "luma_weights",
+    "rgb_to_yuv",
+    "yuv_planes",
+]
 
 #: Weights of red and of blue in the luma; that of green is the rest.
 LumaWeights = tuple[float, float]
+
+#: Format with 10 bits for each of Y, U, V and alpha, all at full resolution.
+DEEP_ALPHA = "yuva444p10le"
 
 BT709: LumaWeights = (0.2126, 0.0722)
 BT601: LumaWeights = (0.299, 0.114)
@@ -65,3 +76,20 @@ def rgb_to_yuv(rgb: npt.NDArray[Any], weights: LumaWeights) -> Floats:
     u, v = (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)
     planes = np.stack([16 + 219 / 255 * luma, 128 + 224 / 255 * u, 128 + 224 / 255 * v], -1)
     return planes.astype(np.float32, copy=False)
+
+
+def deep_alpha_frame(image: Image) -> av.VideoFrame:
+    """An image (H, W, 4) uint8 RGBA as a frame in the format `DEEP_ALPHA`, BT.709 in limited range.
+
+    FFmpeg's own conversion to more than 8 bits leaves a few pixels of some sizes unset, 854x48 for example.
+    """
+    height, width = image.shape[:2]
+    frame = av.VideoFrame(width, height, DEEP_ALPHA)
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    colours = np.rint(4 * rgb_to_yuv(image[..., :3], BT709))
+    alpha = np.rint(image[..., 3] * np.float32(1023 / 255))
+    for plane, values in zip(frame.planes, [*np.moveaxis(colours, -1, 0), alpha], strict=True):
+        rows = np.zeros((plane.height, plane.line_size // 2), "<u2")
+        rows[:, :width] = values
+        plane.update(rows.tobytes())
+    return frame
