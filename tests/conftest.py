@@ -11,6 +11,11 @@ from stubs import tiny_model
 
 from vlp_rvos.models import checkpoint
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes side by side take a core each, and so do the programs that they start.
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

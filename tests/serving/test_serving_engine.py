@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,13 @@ def free_port() -> int:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: Seconds after which something that does not come fails the test.
 PATIENCE = 90.0
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short name: that of a socket in the service's temporary folder has 107 bytes at most."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def until(condition: Callable[[], bool], server: subprocess.Popen[bytes]) -> None:
@@ -76,13 +84,13 @@ def segmented_alone(video: Path, words: list[str], out: Path) -> list[FrameResul
 
 
 @pytest.mark.slow
-def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
+def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path, short_path: Path) -> None:
     video, words = EXAMPLES / "cat.mp4", ["the cat", "the eye", "the person on the left"]
     content, right = video.read_bytes(), segmented_alone(video, words, tmp_path / "alone")
     assert all(frame.masks.any() for frame in right)  # masks that are empty would say little
     waiting: list[httpx.Response] = []
 
-    with running_service(tmp_path / "tmp", "--queue", "2", "--grace", "60") as (server, url):
+    with running_service(short_path / "tmp", "--queue", "2", "--grace", "60") as (server, url):
 
         def ask(*expressions: str, every: int = 1) -> httpx.Response:
             data = {"expression": list(expressions), "every": str(every)}
@@ -120,12 +128,12 @@ def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path) -> None:
         masks = [decode_mask(each["segmentation"]) for each in frame["objects"]]
         # The service embeds frames one by one, and `segment` several at once, which differs by rounding.
         assert np.mean(masks != expected.masks) < 0.001
-    assert list((tmp_path / "tmp").glob(".vlp-rvos-*")) == []
+    assert list((short_path / "tmp").glob(".vlp-rvos-*")) == []
 
 
 @pytest.mark.slow
-def test_no_process_outlives_a_service_that_is_killed(tmp_path: Path) -> None:
-    with running_service(tmp_path / "tmp") as (server, url):
+def test_no_process_outlives_a_service_that_is_killed(short_path: Path) -> None:
+    with running_service(short_path / "tmp") as (server, url):
         port = int(url.rpartition(":")[2])
         server.kill()
         server.wait()

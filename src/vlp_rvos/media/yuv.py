@@ -79,7 +79,7 @@ def rgb_to_yuv(rgb: npt.NDArray[Any], weights: LumaWeights) -> Floats:
 
 
 def deep_alpha_frame(image: Image) -> av.VideoFrame:
-    """An image (H, W, 4) uint8 RGBA as a frame in the format `DEEP_ALPHA`, BT.709 in limited range.
+    """An image (H, W, 4) uint8 RGBA, or (H, W, 3) RGB, as a frame in the format `DEEP_ALPHA`, BT.709 in limited range.
 
     FFmpeg's own conversion to more than 8 bits leaves a few pixels of some sizes unset, 854x48 for example.
     """
@@ -87,7 +87,7 @@ def deep_alpha_frame(image: Image) -> av.VideoFrame:
     frame = av.VideoFrame(width, height, DEEP_ALPHA)
     frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
     colours = np.rint(4 * rgb_to_yuv(image[..., :3], BT709))
-    alpha = np.rint(image[..., 3] * np.float32(1023 / 255))
+    alpha = np.rint(image[..., 3] * np.float32(1023 / 255)) if image.shape[2] == 4 else np.full(image.shape[:2], 1023)
     for plane, values in zip(frame.planes, [*np.moveaxis(colours, -1, 0), alpha], strict=True):
         rows = np.zeros((plane.height, plane.line_size // 2), "<u2")
         rows[:, :width] = values
