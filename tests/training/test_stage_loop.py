@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from training_runs import CONFIG, records
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.stage_config import StageBudget
-from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult, run_stage
+from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult, _Run, run_stage
 from vlp_rvos.utils.signals import StopRequest
 
 BUDGET = StageBudget(steps=6, lr=0.1, warmup_steps=0, ema=0.5)
@@ -99,6 +100,60 @@ def test_a_stopped_stage_goes_on_and_equals_one_that_was_not_stopped(tmp_path: P
     assert run_stage(second, second.stop_request).finished
     assert calibration(second) == calibration(whole)
     assert calibration(second)[0] == 7.0, "what was measured belongs to the stage"
+
+
+SEVERAL = replace(BUDGET, cycles=3, start_share=0.25)
+
+
+def final(stage: Toy) -> torch.Tensor:
+    """What the stage left, without the first number, which `measure` sets."""
+    return torch.tensor(calibration(stage)[1:])
+
+
+def test_several_cycles_leave_the_mean_of_their_ends_and_a_share_of_the_start(tmp_path: Path) -> None:
+    ends, model = [], small_model()
+    for number in range(3):
+        # Each cycle goes on from the last one's parameters, with a new optimizer.
+        one = Toy(context(tmp_path / str(number), model))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Run, "number", property(partial(_number, number)))
+            patch.setattr(_Run, "_use_average", lambda run: ends.append(run.ema.state[Toy.parts[0]][1:].clone()))
+            patch.setattr(Toy, "measure", lambda self, stop_request: StageResult())
+            run_stage(one, StopRequest())
+    assert not torch.allclose(ends[0], ends[1])
+    several = Toy(context(tmp_path / "several"), SEVERAL)
+    start = final(several)
+    result = run_stage(several, StopRequest())
+    assert (result.finished, result.progress.step) == (True, 6)
+    torch.testing.assert_close(final(several), 0.75 * torch.stack(ends).mean(0) + 0.25 * start)
+    assert [line["step"] for line in records(tmp_path / "several", "toy")] == [2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert [line["step"] for line in records(tmp_path / "several", "toy validation")] == [18]
+
+
+def _number(before: int, run: _Run) -> int:
+    return 6 * before + run.progress.step
+
+
+@pytest.mark.parametrize("stop_at", [2, 8, 16])
+def test_several_cycles_go_on_where_they_were_stopped(tmp_path: Path, stop_at: int) -> None:
+    whole = Toy(context(tmp_path / "whole"), SEVERAL)
+    run_stage(whole, StopRequest())
+    first = Toy(context(tmp_path / "parts"), SEVERAL, stop_at=stop_at)
+    assert not run_stage(first, first.stop_request).finished
+    second = Toy(context(tmp_path / "parts"), SEVERAL)
+    assert run_stage(second, StopRequest()).finished
+    assert calibration(second) == calibration(whole)
+
+
+def test_a_signal_during_the_measurement_keeps_all_cycles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Toy(context(tmp_path / "whole"), SEVERAL)
+    run_stage(whole, StopRequest())
+    with monkeypatch.context() as patch:
+        patch.setattr(Toy, "measure", lambda self, stop_request: None)
+        assert not run_stage(Toy(context(tmp_path / "parts"), SEVERAL), StopRequest()).finished
+    again = Toy(context(tmp_path / "parts"), SEVERAL)
+    assert run_stage(again, StopRequest()).finished
+    assert calibration(again) == calibration(whole)
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:

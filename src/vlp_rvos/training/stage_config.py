@@ -20,8 +20,8 @@ class StageBudget:
     """How long a stage trains, and how fast it learns. The rate falls from `lr` along half a cosine.
 
     Attributes:
-        steps: number of optimizer steps after which the stage ends, unless `time_limit_minutes` ends it earlier.
-        time_limit_minutes: minutes of training, over all parts of an interrupted run, after which the stage ends; None
+        steps: number of optimizer steps after which a cycle ends, unless `time_limit_minutes` ends it earlier.
+        time_limit_minutes: minutes of training, over all parts of an interrupted run, after which a cycle ends; None
             for no limit. The rate then follows `max(step / steps, elapsed / limit)`.
         lr: learning rate.
         warmup_steps: number of first steps over which the rate grows from near 0.
@@ -29,6 +29,9 @@ class StageBudget:
         weight_decay: weight decay of everything that is a matrix or more.
         grad_clip: largest norm of the gradient.
         ema: decay of the exponential moving average, which is what the stage leaves.
+        cycles: how often the rate rises and falls again; `steps` and `time_limit_minutes` hold for each cycle. The
+            stage leaves the mean of what the cycles end with.
+        start_share: share of what the stage began with in what it leaves, for parts that were trained before.
         val_pictures: number of held-out pictures that the stage is measured on at its end; 0 for none.
     """
 
@@ -40,6 +43,8 @@ class StageBudget:
     weight_decay: Annotated[float, Range(0, 100)] = 0.05
     grad_clip: Annotated[float, Range(0, 10**6, above_low=True)] = 5.0
     ema: Annotated[float, Range(0, 1, below_high=True)] = 0.998
+    cycles: Annotated[int, Range(1, 100)] = 1
+    start_share: Annotated[float, SHARE] = 0.0
     val_pictures: Annotated[int, Range(0, 10**6)] = 200
 
     def __post_init__(self) -> None:

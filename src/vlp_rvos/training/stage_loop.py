@@ -3,6 +3,9 @@
 `[D]` marks our own decisions; `docs/method.md` explains the marks. A step depends on nothing but the parameters, the
 optimizer's state and the number of the step, so a resumed stage equals an uninterrupted one, unless a time limit drives
 its schedule. A stage trains in one process.
+
+A stage may train in several cycles of the learning rate and leave the mean of what they end with (stochastic weight
+averaging, arXiv 1803.05407), to which what it began with may belong as well (WiSE-FT, arXiv 2109.01903).
 """
 
 from __future__ import annotations
@@ -141,20 +144,37 @@ class _Run:
         self.fabric, self.config = stage.fabric, stage.context.config
         parameters = [(name, p) for name, p in self.model.named_trained_parameters() if name.startswith(stage.parts)]
         self.parameters = [parameter for _, parameter in parameters]
+        self.schedule = Schedule("cosine", warmup_steps=self.budget.warmup_steps, floor=self.budget.floor)
+        # What the stage begins with, and what the cycles that have ended came to.
+        self.start = {name: tensor.clone() for name, tensor in self._tensors().items()}
+        self.ended: list[dict[str, Tensor]] = []
+        self.result = StageResult()
+        self._begin_cycle()
+        if stage.checkpoint.exists():
+            self._load()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the present cycle has come."""
+        return self.result.progress
+
+    @property
+    def number(self) -> int:
+        """Number of the next step among those of all cycles; what is drawn in it follows from this number."""
+        cycle = min(len(self.ended), self.budget.cycles - 1)
+        return cycle * self.budget.steps + self.progress.step
+
+    def _begin_cycle(self) -> None:
         groups = [
             {"params": [p for p in self.parameters if p.ndim > 1], "weight_decay": self.budget.weight_decay},
             {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.budget.lr, betas=stage.betas)
-        self.ema = WeightEMA(self.model, self.budget.ema, stage.parts)
-        self.schedule = Schedule("cosine", warmup_steps=self.budget.warmup_steps, floor=self.budget.floor)
-        self.result = StageResult()
-        if stage.checkpoint.exists():
-            self._load()
-        self.progress = self.result.progress
+        self.optimizer = torch.optim.AdamW(groups, lr=self.budget.lr, betas=self.stage.betas)
+        self.ema = WeightEMA(self.model, self.budget.ema, self.stage.parts)
+        self.result.progress = Progress()
 
     def train(self, stop_request: StopRequest) -> StageResult:
-        stage, progress = self.stage, self.progress
+        stage = self.stage
         if self.result.finished:
             self._use_average()
             return self.result
@@ -162,18 +182,24 @@ class _Run:
         if not stage.prepare(stop_request):
             return self.result
         folder, name = stage.context.folder, f"{self.config.name} {stage.name}"
-        announce(f"{name}: {self.budget.steps} steps")
-        with RunLog(folder, self.config.name, progress.step, board=f"tensorboard/{stage.name}") as log:
-            try:
-                complete = self._steps(log, stop_request)
-            except UserError:
-                # A file of the data cannot be used. The stage can go on from here when it is mended.
+        cycles = self.budget.cycles
+        announce(f"{name}: {self.budget.steps} steps" + (f" in each of {cycles} cycles" if cycles > 1 else ""))
+        with RunLog(folder, self.config.name, self.number, board=f"tensorboard/{stage.name}") as log:
+            while len(self.ended) < cycles:
+                try:
+                    complete = self._steps(log, stop_request)
+                except UserError:
+                    # A file of the data cannot be used. The stage can go on from here when it is mended.
+                    self._save()
+                    raise
+                if not complete:
+                    self._save()
+                    return self.result
+                self.ended.append({name: tensor.clone() for name, tensor in self.ema.state.items()})
+                if len(self.ended) < cycles:
+                    self._begin_cycle()
                 self._save()
-                raise
-            if not complete:
-                self._save()
-                return self.result
-            self._save()
+            self._average_cycles()
             self._use_average()
             self.model.eval()
             measured = stage.measure(stop_request)
@@ -183,21 +209,22 @@ class _Run:
             self.ema.replace()
             self.result.numbers, self.result.inference_overrides = measured.numbers, measured.inference_overrides
             if measured.numbers:
-                log.record(progress.step, 1.0, f"{stage.name} validation", measured.numbers)
+                log.record(self.number, 1.0, f"{stage.name} validation", measured.numbers)
         self.result.finished = True
         self._save()
         stage.clean_up()
         return self.result
 
     def _done(self) -> float:
+        """Which share of the present cycle is done."""
         done, limit = self.progress.step / self.budget.steps, self.budget.time_limit_minutes
         return min(1.0, done if limit is None else max(done, self.progress.elapsed / (60 * limit)))
 
     def _steps(self, log: RunLog, stop_request: StopRequest) -> bool:
-        """Train to the end of the stage; False if a signal asked to stop."""
+        """Train to the end of the present cycle; False if a signal asked to stop."""
         progress, config = self.progress, self.config
         done, means, clock = self._done(), RunningMeans(), Clock(self.progress.elapsed)
-        batches = self.stage.batches(progress.step) if done < 1 else iter(())
+        batches = self.stage.batches(self.number) if done < 1 else iter(())
         self.model.train()
         while done < 1:
             if stop_request:
@@ -211,9 +238,10 @@ class _Run:
                 return False
             progress.elapsed = clock.elapsed()
             done = self._done()
-            log.advance(progress.step, done, means.means("loss"))
+            done_of_all = (len(self.ended) + done) / self.budget.cycles
+            log.advance(self.number, done_of_all, means.means("loss"))
             if progress.step % config.log_every == 0:
-                log.record(progress.step, done, self.stage.name, means.take(progress.elapsed))
+                log.record(self.number, done_of_all, self.stage.name, means.take(progress.elapsed))
             overdue = clock.since_saved() > 60 * (config.checkpoint_minutes or math.inf)
             if overdue or (config.checkpoint_every is not None and progress.step % config.checkpoint_every == 0):
                 self._save()
@@ -223,7 +251,7 @@ class _Run:
     def _step(self, batches: Iterator[Any], done: float, means: RunningMeans) -> None:
         progress = self.progress
         # All randomness of a step follows from its number, so a resumed stage draws the same.
-        torch.manual_seed(self.config.seed * 1_000_003 + progress.step)
+        torch.manual_seed(self.config.seed * 1_000_003 + self.number)
         factor = self.schedule.factor(progress.step, done)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * self.budget.lr
@@ -251,16 +279,25 @@ class _Run:
             )
 
     # --- what is kept ----------------------------------------------------------------------------------------------
+    def _tensors(self) -> dict[str, Tensor]:
+        return {n: t for n, t in self.model.trained_state_dict().items() if n.startswith(self.stage.parts)}
+
+    def _average_cycles(self) -> None:
+        """Let the mean of all cycles, and of the start as far as it counts, take the place of the average."""
+        for name, tensor in self.ema.state.items():
+            mean = torch.stack([state[name] for state in self.ended]).mean(0)
+            tensor.copy_(mean.lerp(self.start[name], self.budget.start_share))
+
     def _use_average(self) -> None:
         self.model.load_trained({**self.model.trained_state_dict(), **self.ema.state})
 
     def _save(self) -> None:
-        trained = {n: t for n, t in self.model.trained_state_dict().items() if n.startswith(self.stage.parts)}
         saved = {
             "stage": self.stage.name,
             "model_config": json.dumps(self.model.config.to_dict()),
-            "trained": {} if self.result.finished else trained,
+            "trained": {} if self.result.finished else self._tensors(),
             "average": self.ema.state_dict(),
+            "ended": [] if self.result.finished else self.ended,
             "optimizer": {} if self.result.finished else self.optimizer.state_dict(),
             "result": asdict(self.result),
         }
@@ -272,7 +309,7 @@ class _Run:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             config = ModelConfig.from_dict(json.loads(saved["model_config"]))
             found = StageResult(**{**saved["result"], "progress": Progress(**saved["result"]["progress"])})
-            stage, average, trained = saved["stage"], saved["average"], saved["trained"]
+            stage, average, trained, ended = (saved[name] for name in ("stage", "average", "trained", "ended"))
         except Exception as error:
             raise UserError(
                 f"{path}: cannot be resumed (not a readable checkpoint of a stage); remove it to begin the stage again"
@@ -280,7 +317,7 @@ class _Run:
         if (
             stage != self.stage.name
             or config != self.model.config
-            or not _same_shapes(average["state"], self.ema.state)
+            or not all(_same_shapes(state, self.start) for state in (average["state"], *ended))
         ):
             raise UserError(f"{path}: was made with another model; use the same or choose another --output")
         self.ema.load_state_dict(average)
@@ -289,7 +326,7 @@ class _Run:
             self.optimizer.load_state_dict(saved["optimizer"])
             for group, decay in zip(self.optimizer.param_groups, (self.budget.weight_decay, 0.0), strict=True):
                 group["weight_decay"] = decay
-        self.result = found
+        self.result, self.ended = found, ended
 
 
 def _same_shapes(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
