@@ -225,9 +225,10 @@ class CandidateHead(nn.Module):
         count, (height, width) = len(weights), mask_features.shape[-2:]
         (first, first_bias), *others = self._layers(weights)
         # The features are shared; only the coordinates differ between the candidates.
-        shared, own = first.split([self.mask_width, 2], -1)
-        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(*first_bias.shape[:2], height * width)
-        x = x.add_(own @ _coordinates(boxes, height, width)).add_(first_bias)
+        shared, of_x, of_y = first.split([self.mask_width, 1, 1], -1)
+        columns, rows = _coordinates(boxes, height, width)
+        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(*first_bias.shape[:2], height, width)
+        x = x.add_((of_x * columns + first_bias)[:, :, None]).add_((of_y * rows)[..., None]).flatten(2)
         for weight, bias in others:
             x = torch.baddbmm(bias, weight, F.relu(x, inplace=True))
         return x[:, 0].view(count, height, width).float()  # type: ignore[no-any-return]
@@ -294,14 +295,14 @@ def _neighbourhoods(levels: Sequence[Tensor]) -> Tensor:
     return torch.cat(found)
 
 
-def _coordinates(boxes: Tensor, height: int, width: int) -> Tensor:
-    """(K, 2, height * width) x and y of a mask's positions, relative to each box: 0 in its centre, 1 a width away."""
+def _coordinates(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where a mask's columns (K, 1, width) and rows (K, 1, height) lie in each box: 0 in its centre, 1 a side away."""
     x = (torch.arange(width, device=boxes.device) + 0.5) * MASK_STRIDE
     y = (torch.arange(height, device=boxes.device) + 0.5) * MASK_STRIDE
     centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_BOX)
     x = ((x - centre[:, :1]) / size[:, :1]).clamp(-FARTHEST, FARTHEST)
     y = ((y - centre[:, 1:]) / size[:, 1:]).clamp(-FARTHEST, FARTHEST)
-    return torch.stack([x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], 1).flatten(2)
+    return x[:, None], y[:, None]
 
 
 def distinct(overlaps: Tensor, limit: float) -> Tensor:
