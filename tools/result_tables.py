@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results_file import Result
@@ -12,6 +12,8 @@ from vlp_rvos.profiling.measurement_report import Measurement, measurement_table
 Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
+#: end of the names of the rows that measured the shipped weights
+SHIPPED = "further"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -64,7 +66,7 @@ def kinds(results: Results) -> str:
 
 def kinds_now(results: Results) -> str:
     """The same of the present weights."""
-    return _kinds(results["davis16-val-further"].result, results["two-objects-further"].result)
+    return _kinds(results[f"davis16-val-{SHIPPED}"].result, results[f"two-objects-{SHIPPED}"].result)
 
 
 def _kinds(scores: Mapping[str, Any], two: Mapping[str, Any]) -> str:
@@ -174,10 +176,19 @@ def scoring(results: Results) -> str:
 
 def pictures(results: Results) -> str:
     """Choice, masks and presence on described pictures, by the file that the expressions come from."""
+    return _pictures(of_kind(results, "pictures"))
+
+
+def pictures_now(results: Results) -> str:
+    """The same of the first generation and of the present weights."""
+    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED}"]])
+
+
+def _pictures(measured: Sequence[Result]) -> str:
     names = ("choice", "by chance", "IoU", "IoU >= 0.5", "IoU of groups", "false ones noticed", "calibration error")
     keys = ("choice", "chance", "thing_iou", "iou_half", "group_iou", "noticed", "calibration_error")
     rows = head("model", "pictures", "expressions", *names)
-    for row in of_kind(results, "pictures"):
+    for row in measured:
         for origin, scores in row.result["origins"].items():
             said = scores["single"] + scores["groups"] + scores["false"]
             numbers = ("" if scores[key] is None else float(scores[key]) for key in keys)
@@ -211,4 +222,5 @@ TABLES = {
     "scoring": scoring,
     "measurements": measurements,
     "pictures": pictures,
+    "pictures_now": pictures_now,
 }
