@@ -154,6 +154,16 @@ class RowTraining(ChoiceTraining):
         return self.row.generated if origin == GENERATED else self.row.spoken
 
 
+def _runs_of(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The runs of a row, which is added if it is not there."""
+    row = next((row for row in rows if row["name"] == name), None)
+    if row is None:
+        row = {"name": name, "title": ROWS[name].title, "runs": []}
+        rows.append(row)
+    runs: list[dict[str, Any]] = row["runs"]
+    return runs
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__, threads=1)
     parser.add_argument("run", type=Path, help="folder of a training with features")
@@ -162,7 +172,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     arguments = parse_options(parser)
-    numbers: dict[str, Any] = {"steps": arguments.steps, "rows": {}}
+    numbers: dict[str, Any] = {"steps": arguments.steps, "compared_with": next(iter(ROWS)), "rows": []}
     if arguments.json is not None and arguments.json.exists():
         numbers = json.loads(arguments.json.read_text())
         if numbers["steps"] != arguments.steps:
@@ -185,8 +195,8 @@ def main() -> None:
         widths["names"] *= 2
         for seed in arguments.seeds:
             for name in arguments.rows:
-                rows = numbers["rows"].setdefault(name, {"title": ROWS[name].title, "runs": {}})
-                if str(seed) in rows["runs"]:
+                runs = _runs_of(numbers["rows"], name)
+                if any(run["seed"] == seed for run in runs):
                     continue
                 torch.manual_seed(seed)
                 path.choice = Choice(widths, model.backbone.text_width).to(trainer.fabric.device)
@@ -196,7 +206,7 @@ def main() -> None:
                 result = run_stage(RowTraining(own, budget, ROWS[name], features), stop_request)
                 if not result.finished:
                     return
-                rows["runs"][str(seed)] = result.numbers
+                runs.append({"seed": seed, "steps": result.progress.step, "numbers": result.numbers})
                 write_numbers(numbers, arguments.json)
 
 

@@ -137,6 +137,13 @@ def ablation(results: Results) -> str:
     return ablation_table(results["ablation"].result)
 
 
+def choice_ablation(results: Results) -> str:
+    """The choice among candidates, trained briefly with a part left out (`benchmarks/choice_ablation.py`)."""
+    from vlp_rvos.training.ablation_table import ablation_table
+
+    return ablation_table(results["choice-ablation"].result)
+
+
 def runtimes(results: Results, model: str) -> str:
     """A model on everything that can run it (`benchmarks/runtimes.py`)."""
     result = results[f"runtimes-{model}"].result
@@ -216,6 +223,7 @@ TABLES = {
     "held_out": held_out,
     "grounding": grounding,
     "ablation": ablation,
+    "choice_ablation": choice_ablation,
     "runtimes": lambda results: runtimes(results, "mini"),
     "runtimes_clip_b16": lambda results: runtimes(results, "clip-b16"),
     "loading": loading,

@@ -20,9 +20,11 @@ COLUMNS = {
     "J&F": "J&F",
     "right_category": "right by name",
     "right_motion": "right by motion",
+    "right": "right",
+    "noticed": "false ones noticed",
 }
 #: numbers that are shown as a difference to the first row too
-COMPARED = ("iou_present", "J&F")
+COMPARED = ("iou_present", "J&F", "right", "noticed")
 
 
 def ablation_table(summary: Mapping[str, Any]) -> str:
