@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, WIDTH
 from vlp_rvos.models.choice import Choice
 from vlp_rvos.training.choice_features import PictureFeatures
-from vlp_rvos.training.choice_samples import ChoiceSamples
+from vlp_rvos.training.choice_samples import ChoiceSamples, Phrases
 from vlp_rvos.training.choice_stage import ChoiceTraining, FeatureSource
 from vlp_rvos.training.stage_config import ChoiceStage
 from vlp_rvos.training.stage_loop import StageContext, run_stage
@@ -84,6 +84,10 @@ def without_dense(picture: PictureFeatures) -> PictureFeatures:
     return replace(picture, evidence=torch.full_like(picture.evidence, float("nan")))
 
 
+#: folders of the pictures that are no videos
+STILL = ("stills", "pictures", "imagenet")
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of the table.
@@ -117,7 +121,6 @@ ROWS = {
     "imagenet": Row("without imagenet", taught=lambda folder: folder != "imagenet"),
     "videos": Row("without videos and composed clips", taught=lambda folder: folder in STILL),
 }
-STILL = ("stills", "pictures", "imagenet")
 
 
 class RowTraining(ChoiceTraining):
@@ -127,16 +130,25 @@ class RowTraining(ChoiceTraining):
         context: the run.
         budget: how long.
         row: what is left out.
-        features: pictures of all rows.
+        source: where the pictures come from.
+        pictures: pictures of all rows.
+        phrases: what is said of them.
     """
 
-    def __init__(self, context: StageContext, budget: ChoiceStage, row: Row, features: FeatureSource) -> None:
-        self.row, self.source = row, features
+    def __init__(
+        self,
+        context: StageContext,
+        budget: ChoiceStage,
+        row: Row,
+        source: FeatureSource,
+        pictures: Sequence[PictureFeatures],
+        phrases: Phrases,
+    ) -> None:
         super().__init__(context, budget)
+        self.row, self.source, self.pictures, self.phrases = row, source, pictures, phrases
 
     def prepare(self, stop_request: StopRequest) -> bool:
-        pictures = [self.row.picture(picture) for picture in self.source.cache.load()]
-        self.phrases = self.source.phrases(pictures)
+        pictures = [self.row.picture(picture) for picture in self.pictures]
         self.held_out = [picture for picture in pictures if picture.held_out]
         configured = self.source.configured
         training = [
@@ -190,8 +202,10 @@ def main() -> None:
             return
         path = model.candidate_path
         assert path is not None
+        pictures = list(features.cache.load())
+        phrases = features.phrases(pictures)
         budget = replace(config.choice, steps=arguments.steps, time_limit_minutes=None, cycles=1, start_share=0.0)
-        widths = {name: value.shape[-1] for name, value in next(features.cache.load()).descriptors.items()}
+        widths = {name: value.shape[-1] for name, value in pictures[0].descriptors.items()}
         widths["names"] *= 2
         for seed in arguments.seeds:
             for name in arguments.rows:
@@ -203,7 +217,8 @@ def main() -> None:
                 ROWS[name].change(path.choice)
                 own = StageContext(replace(config, seed=seed), Path(folder) / f"{name}-{seed}", model, trainer.fabric)
                 own.folder.mkdir()
-                result = run_stage(RowTraining(own, budget, ROWS[name], features), stop_request)
+                training = RowTraining(own, budget, ROWS[name], features, pictures, phrases)
+                result = run_stage(training, stop_request)
                 if not result.finished:
                     return
                 runs.append({"seed": seed, "steps": result.progress.step, "numbers": result.numbers})
