@@ -204,7 +204,10 @@ def main() -> None:
         assert path is not None
         pictures = list(features.cache.load())
         phrases = features.phrases(pictures)
-        budget = replace(config.choice, steps=arguments.steps, time_limit_minutes=None, cycles=1, start_share=0.0)
+        steps, warmup = arguments.steps, arguments.steps // 10
+        budget = replace(
+            config.choice, steps=steps, warmup_steps=warmup, time_limit_minutes=None, cycles=1, start_share=0.0
+        )
         widths = {name: value.shape[-1] for name, value in pictures[0].descriptors.items()}
         widths["names"] *= 2
         for seed in arguments.seeds:
