@@ -62,7 +62,7 @@ def test_equal_expressions_share_a_label_but_no_track(tmp_path: Path) -> None:
 
 
 def test_labels_are_those_of_a_task(tmp_path: Path) -> None:
-    expected = [{"name": text, "attributes": [], "type": "mask"} for text in HEADER.expressions]
+    expected = [{"name": text, "attributes": [], "type": "any"} for text in HEADER.expressions]
     for kind in (CvatCocoWriter, CvatMotsWriter):
         assert json_of(written(tmp_path / kind.file_name, kind) / "labels.json") == expected
 

@@ -38,6 +38,7 @@ def test_masks_are_arrays_of_numpy(tmp_path: Path, video: Path) -> None:
             whole = np.zeros((48, 64), bool)
             whole[top : top + part.shape[0], left : left + part.shape[1]] = part
             assert np.array_equal(whole, result.masks[one["index"] - 1])
+            assert one["name"] == "detections"
             assert one["label"] == HEADER.expressions[one["index"] - 1]
 
 

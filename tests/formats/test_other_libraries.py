@@ -126,7 +126,7 @@ def test_fiftyone(tmp_path: Path, made: list[FrameResult]) -> None:
     assert isinstance(VideoLabels.from_json(str(tmp_path / "fiftyone/labels/dog.json")), VideoLabels)
     assert sorted(frames) == [1, 2, 3, 4, 5]
     for result in made:
-        detections = frames[result.index + 1].get("objects")
+        detections = frames[result.index + 1].get("detections")
         found = detections.detections if detections is not None else []
         assert len(found) == (0 if result.index == 2 else 2)
         for one in found:

@@ -67,19 +67,20 @@ def test_without_gain_the_weights_are_unchanged(start: Path, monkeypatch: pytest
     assert all(torch.equal(old[name].float(), new[name]) for name in old)
 
 
-def test_an_interrupted_lesson_goes_on(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("last", [2, 3, 4], ids=["end of the candidates", "choice", "end of the choice"])
+def test_an_interrupted_lesson_goes_on(start: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     step = stage_loop._Run._step
     steps = []
 
     def interrupted(self: Any, *arguments: Any) -> None:
         steps.append(self.stage.name)
         step(self, *arguments)
-        if len(steps) == 3:
+        if len(steps) == last:
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(stage_loop._Run, "_step", interrupted)
     stopped = lesson(start)
-    assert (stopped.finished, stopped.signal_number) == (False, signal.SIGINT)
+    assert (stopped.finished, stopped.signal_number, len(steps)) == (False, signal.SIGINT, last)
     assert not (start.parent / "mine" / "model.safetensors").exists()
     with pytest.raises(UserError, match="--resume"):
         lesson(start)

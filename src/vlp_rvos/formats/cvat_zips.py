@@ -74,7 +74,8 @@ class _CvatZip(FormatWriter):
 
     def close(self) -> None:
         self._zip.close()
-        labels = [{"name": label, "attributes": [], "type": "mask"} for label in self.labels]
+        # Of any type: tracks are polygons in CVAT, and its tools draw only what the type of a label allows.
+        labels = [{"name": label, "attributes": [], "type": "any"} for label in self.labels]
         (self.folder / "labels.json").write_text(json_text(labels, indent=1) + "\n", encoding="utf-8")
 
     def discard(self) -> None:

@@ -25,6 +25,9 @@ from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["FiftyOneWriter"]
 
+#: The field of a frame that FiftyOne makes of the things. Without a name, that depends on its version.
+FIELD = "detections"
+
 
 class FiftyOneWriter(FormatWriter):
     """Writes `data/<video>`, a copy of the video file, `labels/<video>.json` and `manifest.json`.
@@ -54,6 +57,7 @@ class FiftyOneWriter(FormatWriter):
             left, top, width, height = one.box
             objects.append(
                 {
+                    "name": FIELD,
                     "label": self._label_of[one.track - 1],
                     "bounding_box": {
                         "top_left": {"x": left / columns, "y": top / rows},

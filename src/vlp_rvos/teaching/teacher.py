@@ -159,7 +159,8 @@ def teach(
         context = StageContext(_config(work, fabric.device), work, learner, fabric)
         taught = list(summary.things)
         for stage in _stages(context, _fitted(budgets, minutes, summary), taught):
-            if not run_stage(stage, stop_request).finished:
+            # What asks to stop in the last step of a stage would otherwise wait for all that follows.
+            if not run_stage(stage, stop_request).finished or stop_request:
                 return TeachResult(False, signal_number=stop_request.signal_number)
     pictures, new = DescribedPictures(work / HELD_OUT).pictures, learner.trained_state_dict()
     tried, answers = _try_mixes(runner, old, new, pictures, taught)
