@@ -26,7 +26,7 @@ from vlp_rvos.utils.extras import import_optional, require_installed
 from vlp_rvos.utils.ranges import Range, check_ranges
 from vlp_rvos.utils.socket_folder import socket_folder
 
-__all__ = ["ClusterOptions", "RunItem", "RunnerFactory", "outcomes", "ray_session", "run_name"]
+__all__ = ["READER", "ClusterOptions", "RunItem", "RunnerFactory", "outcomes", "ray_session", "run_name"]
 
 #: Completes one item.
 RunItem = Callable[[WorkItem], Outcome]
@@ -38,6 +38,8 @@ SOCKET_NAMES = "/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_s
 #: Tasks for each worker, as far as there are items: many, so that no worker has much more to do than the others at the
 #: end; few, so that Ray has little to keep account of.
 TASKS_PER_WORKER = 50
+#: Name of the thread that reads outcomes.
+READER = "outcomes"
 #: Seconds after which a request to stop is noticed.
 POLL_SECONDS = 0.2
 
@@ -200,7 +202,7 @@ def outcomes(
         VLPRVOSError: the engine failed, for example because no worker can load the model.
     """
     arriving: queue.Queue[Outcome | Exception | None] = queue.Queue()
-    thread = threading.Thread(target=_consume, args=(items, make_runner, options, arriving), daemon=True)
+    thread = threading.Thread(target=_consume, args=(items, make_runner, options, arriving), name=READER, daemon=True)
     thread.start()
     while not stop():
         with suppress(queue.Empty):
