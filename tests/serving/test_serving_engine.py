@@ -137,8 +137,10 @@ def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path, long_name: Pa
 def test_a_live_source_gets_its_masks_and_a_clear_end_on_sigterm(long_name: Path) -> None:
     picture = io.BytesIO()
     PillowImage.new("RGB", (96, 64), "red").save(picture, "PNG")
-    with running_service(long_name, "--grace", "60") as (server, url):
-        live = connect(f"ws{url.removeprefix('http')}/v1/stream?expression=a+dog")
+    with (
+        running_service(long_name, "--grace", "60") as (server, url),
+        connect(f"ws{url.removeprefix('http')}/v1/stream?expression=a+dog") as live,
+    ):
         for _ in range(3):
             live.send(picture.getvalue())
         messages = [live.recv(PATIENCE)]
