@@ -15,8 +15,8 @@ from vlp_rvos.arrays import Floats
 from vlp_rvos.media.overlay import LOW_PRESENCE, overlay_colours
 from vlp_rvos.media.video_source import TIME_TOLERANCE
 from vlp_rvos.utils.plain_text import escape_unprintable, shorten
+from vlp_rvos.web.frame_pictures import draw, jpeg, shrink
 from vlp_rvos.web.job_queue import State
-from vlp_rvos.web.pictures import draw, jpeg, shrink
 from vlp_rvos.web.visitor import Visitor
 
 __all__ = ["examples_html", "frame_html", "safe", "status_html", "timeline_html"]

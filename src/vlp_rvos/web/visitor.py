@@ -24,9 +24,9 @@ from vlp_rvos.results import FrameResult
 from vlp_rvos.web.chosen_video import ChosenVideo
 from vlp_rvos.web.downloads import Finished, make_download
 from vlp_rvos.web.found_masks import FoundMasks
+from vlp_rvos.web.frame_pictures import draw, jpeg, shrink
 from vlp_rvos.web.job_queue import Job, JobQueue, State
 from vlp_rvos.web.limits import Limits, read_expressions
-from vlp_rvos.web.pictures import draw, jpeg, shrink
 from vlp_rvos.web.things import Things
 
 __all__ = ["Progress", "SegmenterLike", "Visitor"]

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from vlp_rvos.media.overlay import OverlayRenderer
 from vlp_rvos.media.overlay_style import OverlayStyle
-from vlp_rvos.web.pictures import draw, jpeg, shrink
+from vlp_rvos.web.frame_pictures import draw, jpeg, shrink
 
 
 @pytest.mark.parametrize("style", [OverlayStyle(), OverlayStyle("outline", "none", (), {"a red car": (1, 2, 3)})])
