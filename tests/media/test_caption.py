@@ -109,6 +109,12 @@ def test_a_frame_without_room_has_no_caption() -> None:
     assert (image == 7).all()
 
 
+def test_without_expressions_there_is_no_caption() -> None:
+    caption = Caption((), overlay_colours(0))
+    assert caption.draw(480, 640)[0].size == 0
+    assert caption.draw_strip(480, 640).shape == (0, 640, 3)
+
+
 def test_blending_changes_the_corner_only() -> None:
     image = np.full((4, 6, 3), 100, np.uint8)
     colours, opacity = np.full((2, 3, 3), 201, np.uint8), np.zeros((2, 3, 1), np.float32)

@@ -8,6 +8,7 @@ from circles import CircleSegmenter
 from clips import frames, write_video
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.overlay_style import OverlayStyle
 from vlp_rvos.web.examples import Example
 from vlp_rvos.web.handlers import Handlers
 from vlp_rvos.web.job_queue import JobQueue
@@ -29,15 +30,37 @@ def do(tmp_path: Path) -> Handlers:
 
 def test_an_upload_becomes_the_video(visitor: Visitor, do: Handlers, tmp_path: Path) -> None:
     answer = do.choose(visitor, None, str(write_video(tmp_path / "dog.mp4", frames(8))))
-    path, start, end = answer.values
+    path, start, end, view = answer.values
     assert visitor.video is not None
     assert visitor.video.path == Path(path)
-    assert (start, end) == (0, 0.5)
+    assert (start, end, view) == (0, 0.5, "frame")
     # The page says the same again after it has shown the moved file.
     assert do.choose(visitor, None, path).nothing
-    assert do.choose(visitor, None, None).values == [None, 0, None]
+    assert do.choose(visitor, None, None).values == [None, 0, None, "frame"]
     assert visitor.video is None
     assert do.choose(visitor, None, None).nothing
+
+
+def test_a_file_that_is_refused_leaves_the_player(visitor: Visitor, do: Handlers, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    answer = do.choose(visitor, None, str(bad))
+    assert answer.values == [None, 0, None, "frame"]
+    assert "bad.mp4 cannot be read as a video" in answer.problem
+    assert visitor.video is None
+
+
+def test_another_video_or_job_opens_the_frame(visitor: Visitor, do: Handlers) -> None:
+    do.try_example(visitor, {"example": 0})
+    answer = do.play(visitor, None)
+    assert answer.values == [None]
+    assert "no masks yet" in answer.problem
+    assert visitor.view == "play"
+    assert do.find(visitor, None, "the dog", 0, 0.5, 1).values == ["frame"]
+    assert visitor.view == "frame"
+    do.view(visitor, None, "compare")
+    assert do.try_example(visitor, {"example": 0}).values[-1] == "frame"
+    assert visitor.view == "frame"
 
 
 def test_an_example_brings_its_words(visitor: Visitor, do: Handlers) -> None:
@@ -68,7 +91,7 @@ def test_finding_and_stepping(visitor: Visitor, do: Handlers) -> None:
     assert Path(do.play(visitor, None).values[0]).name == "overlay.mp4"
 
 
-def test_pointing_and_style(visitor: Visitor, do: Handlers) -> None:
+def test_pointing(visitor: Visitor, do: Handlers) -> None:
     do.try_example(visitor, {"example": 0})
     job = do.point(visitor, {"x": 0.5, "y": 0.5}, "Add").job
     assert job is not None
@@ -80,9 +103,22 @@ def test_pointing_and_style(visitor: Visitor, do: Handlers) -> None:
     for wrong in ({"x": "1", "y": 0}, {}, None, {"x": 2, "y": 0}, {"x": float("nan"), "y": 0}):
         with pytest.raises(UserError):
             do.point(visitor, wrong, "Add")
+
+
+def test_colours_and_style(visitor: Visitor, do: Handlers) -> None:
+    do.try_example(visitor, {"example": 0})
+    # There is nothing yet that could have a colour.
     do.colour(visitor, {"thing": 0, "colour": "#010203"})
-    do.set_style(visitor, None, "Fill")
-    assert visitor.style.colours(1) == [(1, 2, 3)]
-    assert visitor.style.style == "Fill"
-    do.colour(visitor, {"thing": 0, "colour": "javascript:"})
-    assert visitor.style.colours(1) == [(1, 2, 3)]
+    assert visitor.style == OverlayStyle()
+    job = do.find(visitor, None, "the dog\nthe car", 0, 0.5, 1).job
+    assert job is not None
+    assert job.ended.wait(30)
+    do.colour(visitor, {"thing": 1, "colour": "#010203"})
+    do.set_style(visitor, None, "fill", False)
+    wanted = OverlayStyle("fill", "none", named_colours={"the car": (1, 2, 3)})
+    assert visitor.style == wanted
+    for wrong in ({"thing": 0, "colour": "javascript:"}, {"thing": 2, "colour": "#000000"}, {"thing": -1}, {}, None):
+        do.colour(visitor, wrong)
+    with pytest.raises(UserError, match="unknown style"):
+        do.set_style(visitor, None, "dots", True)  # type: ignore[arg-type]
+    assert visitor.style == wanted

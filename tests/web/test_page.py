@@ -170,6 +170,51 @@ def test_stop(page: Any, tmp_path: Path) -> None:
     page.get_by_text("frames/s ·").wait_for()
 
 
+def test_keys_step_and_point(page: Any) -> None:
+    page.locator("[data-example]").click()
+    page.locator(".vr-frame img").wait_for()
+    page.locator(".vr-view[tabindex]").focus()
+    for _ in range(3):
+        page.keyboard.press(".")
+    page.wait_for_function("document.querySelector('.vr-frame img').alt.startsWith('Frame at 0.30')", timeout=PATIENCE)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Enter")
+    page.locator(".vr-mark.vr-add").wait_for()
+    assert page.locator(".vr-mark").get_attribute("style") == "left:45.000%;top:50.000%"
+    # The cross stays where it is when the frame is drawn anew.
+    page.wait_for_function("document.querySelector('.vr-frame img').alt.includes('thing 1')", timeout=PATIENCE)
+    cross = "getComputedStyle(document.querySelector('.vr-frame'), '::after')"
+    box = page.locator(".vr-frame").bounding_box()
+    assert page.evaluate(f"parseFloat({cross}.left)") == pytest.approx(0.45 * box["width"], abs=1)
+
+
+def test_there_is_nothing_to_play_before_something_is_found(page: Any) -> None:
+    page.locator("[data-example]").click()
+    page.locator(".vr-frame img").wait_for()
+    page.get_by_role("tab", name="Play").click()
+    page.locator(".vr-problem").wait_for()
+    assert page.locator(".vr-problem").inner_text() == "there are no masks yet: find something first"
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_nothing_is_cut_off(page: Any, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator("[data-example]").click()
+    page.locator(".vr-frame img").wait_for()
+    page.get_by_role("button", name="Find").click()
+    page.get_by_text("Done: 10 frames").wait_for()
+    # The result is in sight, also where it lies below the words.
+    assert page.locator(".block.vr-result").bounding_box()["y"] < height / 2
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.vr-tools button, .vr-tools label, .vr-examples span, .vr-name small')]
+            .filter((part) => getComputedStyle(part).visibility === 'visible' && part.clientWidth)
+            .filter((part) => part.scrollWidth > part.clientWidth || part.getBoundingClientRect().right > innerWidth)
+            .map((part) => part.outerHTML)"""
+    )
+    assert cut == []
+
+
 def test_a_bad_file_is_told(page: Any, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
@@ -179,6 +224,8 @@ def test_a_bad_file_is_told(page: Any, tmp_path: Path) -> None:
     assert alert.inner_text().startswith("bad.mp4 cannot be read as a video")
     page.get_by_role("button", name="Find").click()
     page.get_by_text("choose a video first").first.wait_for()
+    # The player does not go on showing it.
+    assert page.locator(".vr-video video").count() == 0
 
 
 def test_files_go_when_the_visitor_leaves(browser: Any, server: tuple[str, Path], tmp_path: Path) -> None:

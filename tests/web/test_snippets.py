@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clips import frames
+from circles import CircleSegmenter
+from clips import frames, write_video
 from web_visits import visiting
 
+from vlp_rvos.web.job_queue import Job, JobQueue
+from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.snippets import examples_html, frame_html, safe, status_html, timeline_html
 from vlp_rvos.web.visitor import Visitor
 
@@ -36,6 +40,34 @@ def test_the_state_of_a_job_is_told(visitor: Visitor) -> None:
     assert 'role="alert">no such thing' in status_html(visitor)
 
 
+def test_what_is_not_found_is_told(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert visitor.start("the dog\nthe car").ended.wait(30)
+    assert "not found" not in status_html(visitor)
+    assert visitor.finished is not None
+    times, presences, scores = visitor.finished.found.curves()
+    scores[:, 1] = 0
+    monkeypatch.setattr(visitor.finished.found, "curves", lambda: (times, presences, scores))
+    assert "not found: the car" in status_html(visitor)
+    assert "presence 90 %, not found" in timeline_html(visitor)
+
+
+def test_a_click_that_is_looked_at_is_told(tmp_path: Path) -> None:
+    held = threading.Event()
+    queue = JobQueue(2)
+    other = Job(lambda job: held.wait(20))
+    visitor = Visitor(tmp_path / "visitor", CircleSegmenter(), queue, Limits())
+    visitor.choose_video(write_video(tmp_path / "dog.mp4", frames(3)))
+    queue.add(other)
+    visitor.point(0.5, 0.5, True)
+    job = visitor.start_preview()
+    assert job is not None
+    assert "before yours" in status_html(visitor)
+    held.set()
+    assert job.ended.wait(30)
+    assert "dog.mp4" in status_html(visitor)
+    queue.close()
+
+
 def test_points_are_shown_in_their_frame_alone(visitor: Visitor) -> None:
     visitor.point(0.25, 0.75, True)
     assert "left:25.000%;top:75.000%" in frame_html(visitor)
@@ -48,7 +80,7 @@ def test_the_timeline_has_a_row_for_each_thing(visitor: Visitor) -> None:
     assert visitor.start("the dog\nthe car").ended.wait(30)
     html = timeline_html(visitor)
     assert html.count('class="vr-row"') == 2
-    assert html.count("90 % · 80 %") == 2
+    assert html.count("presence 90 %, confidence 80 %") == 2
     # Presence is 0.9 from the first frame (at 0) to the last one, five sixths through the video.
     assert 'points="0.0,11.6 166.7,11.6' in html
     assert '833.3,11.6"' in html

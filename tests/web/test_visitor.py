@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_a_click_is_looked_at_in_its_frame(visitor: Visitor) -> None:
     visitor.things.undo()
     visitor.points_changed()
     assert visitor.start_preview() is None
+
+
+def test_steps_that_are_asked_for_at_once_are_all_made(visitor: Visitor) -> None:
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(visitor.step, [1] * 5))
+    assert visitor.shown == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

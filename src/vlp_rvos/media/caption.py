@@ -91,7 +91,9 @@ class Caption:
         return np.asarray(strip)
 
     def _layout(self, height: int, width: int, limits: _Limits) -> _Layout | None:
-        """The most legible layout that fits frames of a size; None if none does."""
+        """The most legible layout that fits frames of a size; None if none does, or there is nothing to write."""
+        if not self.texts:
+            return None
         usual = max(10, round(min(height, width) / 24))
         sizes = [max(SMALLEST_FONT, round(scale * usual)) for scale in FONT_SCALES]
 

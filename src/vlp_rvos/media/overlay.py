@@ -32,7 +32,8 @@ def overlay_colours(number: int) -> npt.NDArray[np.uint8]:
     Their hues are a golden ratio apart, which keeps the first few far from each other, however many there are.
     """
     hues = (0.382 * i % 1.0 for i in range(number))
-    return np.array([[round(255 * x) for x in colorsys.hsv_to_rgb(hue, 0.75, 1.0)] for hue in hues], dtype=np.uint8)
+    colours = [[round(255 * x) for x in colorsys.hsv_to_rgb(hue, 0.75, 1.0)] for hue in hues]
+    return np.array(colours, dtype=np.uint8).reshape(number, 3)
 
 
 class OverlayRenderer:

@@ -17,14 +17,18 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.formats.frame_effects import cut_out
 from vlp_rvos.media.mask_png import PaletteMaskWriter
 from vlp_rvos.media.masks_json import MasksJsonWriter
+from vlp_rvos.media.overlay_style import OverlayStyle
+from vlp_rvos.media.overlay_video import OverlayWriter
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_writer import VideoWriter
 from vlp_rvos.results import FrameResult
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.web.found_masks import FoundMasks
-from vlp_rvos.web.mask_drawing import MaskStyle
 
 __all__ = ["DOWNLOADS", "Finished", "make_download"]
+
+
+#: Size (H, W) of images that nobody looks at.
+UNUSED = (16, 16)
 
 
 @dataclass
@@ -51,22 +55,26 @@ class Finished:
     pointed: int = 0
     truncated: str | None = None
 
-    def frames(self) -> Iterator[FrameResult]:
-        """The results with the images of the video, in its order."""
+    def frames(self, *, yuv: bool = False) -> Iterator[FrameResult]:
+        """The results with the images of the video, in its order.
+
+        Args:
+            yuv: give the decoded frames instead where the source has them, beside images that are too small for use.
+        """
         source = open_video(self.video, every=self.every, start=self.start, end=self.end)
-        with closing(source.read()) as frames:
+        with closing(source.read(UNUSED if yuv and source.has_yuv_frames else None)) as frames:
             for number, frame in zip(range(len(self.found)), frames, strict=False):
-                yield self.found.result(number, frame.image)
+                yield self.found.result(number, frame.image, frame.yuv_frame)
 
 
-def _write_overlay(path: Path, job: Finished, style: MaskStyle) -> None:
+def _write_overlay(path: Path, job: Finished, style: OverlayStyle) -> None:
     info = open_video(job.video).info
-    with VideoWriter(path, info.fps / job.every, info.pixel_aspect) as writer:
-        for result in job.frames():
-            writer.write(style.draw(result), result.time)
+    with OverlayWriter(path, job.found.names, info.fps / job.every, info.pixel_aspect, style) as writer:
+        for result in job.frames(yuv=True):
+            writer.write(result)
 
 
-def _write_masks(path: Path, job: Finished, style: MaskStyle) -> None:
+def _write_masks(path: Path, job: Finished, style: OverlayStyle) -> None:
     with TemporaryDirectory(dir=path.parent) as folder:
         masks = Path(folder) / "masks"
         with PaletteMaskWriter(masks) as writer:
@@ -77,7 +85,7 @@ def _write_masks(path: Path, job: Finished, style: MaskStyle) -> None:
                 archive.write(file, f"masks/{file.name}")
 
 
-def _write_cut_out(path: Path, job: Finished, style: MaskStyle) -> None:
+def _write_cut_out(path: Path, job: Finished, style: OverlayStyle) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for result in job.frames():
             rgba = cut_out(result.image, np.asarray(result.masks.any(axis=0)))
@@ -87,7 +95,7 @@ def _write_cut_out(path: Path, job: Finished, style: MaskStyle) -> None:
             archive.writestr(f"cut-out/{result.name}.png", buffer.getvalue())
 
 
-def _write_json(path: Path, job: Finished, style: MaskStyle) -> None:
+def _write_json(path: Path, job: Finished, style: OverlayStyle) -> None:
     info = replace(open_video(job.video).info, name=job.video.name)
     with MasksJsonWriter(path, info, job.found.names, *job.model, job.pointed) as writer:
         for result in job.found.results():
@@ -96,7 +104,7 @@ def _write_json(path: Path, job: Finished, style: MaskStyle) -> None:
 
 
 #: Label on the page -> (name of the file, what writes it).
-DOWNLOADS: dict[str, tuple[str, Callable[[Path, Finished, MaskStyle], None]]] = {
+DOWNLOADS: dict[str, tuple[str, Callable[[Path, Finished, OverlayStyle], None]]] = {
     "Overlay video": ("overlay.mp4", _write_overlay),
     "Masks": ("masks.zip", _write_masks),
     "Cut-out": ("cut-out.zip", _write_cut_out),
@@ -104,7 +112,7 @@ DOWNLOADS: dict[str, tuple[str, Callable[[Path, Finished, MaskStyle], None]]] = 
 }
 
 
-def make_download(label: str, folder: Path, job: Finished, style: MaskStyle) -> Path:
+def make_download(label: str, folder: Path, job: Finished, style: OverlayStyle) -> Path:
     """Make a file for download.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.web.mask_drawing import jpeg
+from vlp_rvos.web.frame_pictures import jpeg
 
 __all__ = ["Example"]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import av
 import numpy as np
 
 from vlp_rvos.arrays import Floats, Image, Size
@@ -73,12 +74,13 @@ class FoundMasks:
         step = (times[count - 1] - times[0]) / max(1, count - 1)
         return nearest if abs(times[nearest] - time) <= max(0.55 * step, 1e-3) else None
 
-    def result(self, number: int, image: Image = NO_IMAGE) -> FrameResult:
+    def result(self, number: int, image: Image = NO_IMAGE, yuv_frame: av.VideoFrame | None = None) -> FrameResult:
         """The result of a frame, by its number from 0.
 
         Args:
             number: number of the frame among those that were processed.
             image: (H, W, 3) uint8 RGB image of the frame, if what is done with the result needs it.
+            yuv_frame: the frame as it was decoded, if it is there.
         """
         with self._lock:
             begin, end = self._offsets[number], self._offsets[number + 1]
@@ -88,7 +90,7 @@ class FoundMasks:
         for i, mask in enumerate(encoded):
             masks[i] = decode_mask(mask, self.size)
         presences, scores = self._row(number)
-        return FrameResult(index, self.times[number], image, masks, scores, presences, self.names, name)
+        return FrameResult(index, self.times[number], image, masks, scores, presences, self.names, name, yuv_frame)
 
     def results(self) -> Iterator[FrameResult]:
         """The results of all frames so far, without images."""

@@ -9,17 +9,20 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.overlay_style import Drawing
 from vlp_rvos.web.examples import Example
 from vlp_rvos.web.job_queue import Job
-from vlp_rvos.web.mask_drawing import MaskStyle
 from vlp_rvos.web.visitor import Visitor
 
 __all__ = ["Answer", "Handlers"]
+
+#: Values of the player, and of the beginning and the end of the part, when no video is chosen.
+NO_VIDEO = (None, 0, None)
 
 
 @dataclass
@@ -30,11 +33,13 @@ class Answer:
         values: values for the parts of the page that this handler alone changes; empty to leave them as they are.
         job: a job to follow until it has ended.
         nothing: True if the page stays as it is.
+        problem: what was wrong, where the values change all the same; empty where nothing was.
     """
 
     values: Sequence[Any] = ()
     job: Job | None = None
     nothing: bool = False
+    problem: str = ""
 
 
 class Handlers:
@@ -54,11 +59,15 @@ class Handlers:
             if visitor.video is None:
                 return Answer(nothing=True)
             visitor.forget_video()
-            return Answer([None, 0, None])
+            return Answer([*NO_VIDEO, "frame"])
         if visitor.folder in Path(path).parents:
             # The page shows the video from the visitor's folder since this handler or an example has put it there.
             return Answer(nothing=True)
-        return self._chosen(visitor, visitor.take_upload(Path(path)))
+        try:
+            return self._chosen(visitor, visitor.take_upload(Path(path)))
+        except UserError as error:
+            # The player shall not go on showing a file that was refused.
+            return Answer([*NO_VIDEO, "frame"], problem=str(error))
 
     def try_example(self, visitor: Visitor, event: Any) -> Answer:
         """Take an example, and the words for it."""
@@ -76,14 +85,17 @@ class Handlers:
 
     def _chosen(self, visitor: Visitor, path: Path) -> Answer:
         video = visitor.choose_video(path)
-        return Answer([str(path), 0, round(min(video.seconds, visitor.limits.max_seconds), 2)])
+        visitor.view = "frame"
+        return Answer([str(path), 0, round(min(video.seconds, visitor.limits.max_seconds), 2), "frame"])
 
     # --- the job -----------------------------------------------------------------------------------------------------
     def find(
         self, visitor: Visitor, _: Any, words: str | None, start: float | None, end: float | None, every: float
     ) -> Answer:
         """Start the job."""
-        return Answer(["frame"], visitor.start(words or "", start, end, int(every)))
+        job = visitor.start(words or "", start, end, int(every))
+        visitor.view = "frame"
+        return Answer(["frame"], job)
 
     def stop(self, visitor: Visitor, _: Any) -> Answer:
         """Stop the job."""
@@ -123,9 +135,10 @@ class Handlers:
     def play(self, visitor: Visitor, _: Any) -> Answer:
         """Make the overlay video and play it."""
         visitor.view = "play"
-        if visitor.finished is None:
-            return Answer([None])
-        return Answer([str(visitor.make("Overlay video"))])
+        try:
+            return Answer([str(visitor.make("Overlay video"))])
+        except UserError as error:
+            return Answer([None], problem=str(error))
 
     def here(self, visitor: Visitor, after: bool) -> Answer:
         """Let the part of the video begin at the frame that is shown, or end after it."""
@@ -157,12 +170,12 @@ class Handlers:
     def colour(self, visitor: Visitor, event: Any) -> Answer:
         """Draw a thing in another colour."""
         with suppress(ValueError, TypeError, KeyError):
-            visitor.style = visitor.style.with_colour(int(event["thing"]), str(event["colour"]))
+            visitor.set_colour(int(event["thing"]), str(event["colour"]))
         return Answer()
 
-    def set_style(self, visitor: Visitor, _: Any, style: str) -> Answer:
-        """Draw masks in another style."""
-        visitor.style = MaskStyle(style, visitor.style.chosen)
+    def set_style(self, visitor: Visitor, _: Any, drawing: Drawing, names: bool) -> Answer:
+        """Draw masks in another style, with or without the names of the things on the picture."""
+        visitor.style = replace(visitor.style, drawing=drawing, legend="inside" if names else "none")
         return Answer()
 
     def make(self, visitor: Visitor, label: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,12 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.overlay_style import Drawing
 from vlp_rvos.web import looks
 from vlp_rvos.web.downloads import DOWNLOADS
 from vlp_rvos.web.examples import Example
 from vlp_rvos.web.handlers import Answer, Handlers
 from vlp_rvos.web.limits import Limits
-from vlp_rvos.web.mask_drawing import STYLES
 from vlp_rvos.web.snippets import examples_html, frame_html, safe, status_html, timeline_html
 from vlp_rvos.web.visitor import SegmenterLike, Visitor
 from vlp_rvos.web.visitors import Visitors
@@ -26,6 +27,8 @@ __all__ = ["Page", "build_page"]
 
 #: Seconds between two looks at a job that runs.
 PERIOD = 0.3
+#: What is drawn of a mask: (what the page calls it, what `OverlayStyle` does).
+DRAWINGS: list[tuple[str, Drawing]] = [("Fill and outline", "both"), ("Outline", "outline"), ("Fill", "fill")]
 
 Handler = Callable[..., Answer]
 
@@ -72,7 +75,8 @@ class Page:
         with gr.Blocks(title="VLP-RVOS", analytics_enabled=False, fill_width=True) as self.blocks:
             gr.HTML(
                 '<header class="vr-head"><h1>VLP-RVOS</h1><p>Point at anything in a video, with words or with a '
-                "click.</p></header>"
+                "click.</p></header>",
+                padding=False,
             )
             with gr.Row(equal_height=False):
                 with gr.Column(scale=4, min_width=300):
@@ -90,7 +94,9 @@ class Page:
             elem_classes="vr-video",
         )
         self.example = gr.HTML(
-            examples_html([(example.words, example.picture) for example in examples]), js_on_load=looks.EXAMPLE_SCRIPT
+            examples_html([(example.words, example.picture) for example in examples]),
+            js_on_load=looks.EXAMPLE_SCRIPT,
+            padding=False,
         )
         self.words = gr.Textbox(
             label="What to find, one thing in each line", placeholder="the polar bear\nthe person on the left", lines=2
@@ -108,17 +114,23 @@ class Page:
             self.every = gr.Slider(1, 10, 1, step=1, label="Take every Nth frame", buttons=[])
 
     def _lay_out_output(self) -> None:
-        self.status = gr.HTML('<div class="vr-status"></div>')
+        self.status = gr.HTML('<div class="vr-status"></div>', padding=False, elem_classes="vr-result")
         with gr.Tabs() as self.tabs:
             with gr.Tab("Frame", id="frame") as self.frame_tab:
-                self.frame = gr.HTML(frame_html(), js_on_load=looks.FRAME_SCRIPT, elem_classes="vr-view")
+                self.frame = gr.HTML(frame_html(), js_on_load=looks.FRAME_SCRIPT, elem_classes="vr-view", padding=False)
             with gr.Tab("Before and after", id="compare") as self.compare_tab:
-                self.compare = gr.ImageSlider(show_label=False, buttons=["fullscreen"], interactive=False)
+                self.compare = gr.ImageSlider(
+                    show_label=False, buttons=["fullscreen"], interactive=False, elem_classes="vr-compare"
+                )
             with gr.Tab("Play", id="play") as self.play_tab:
-                self.play = gr.Video(show_label=False, interactive=False, buttons=[], autoplay=True)
-        with gr.Row(elem_classes="vr-tools"):
+                self.play = gr.Video(
+                    show_label=False, interactive=False, buttons=[], autoplay=True, elem_classes="vr-play"
+                )
+        with gr.Row(elem_classes=["vr-tools", "vr-steps"]):
             self.previous = gr.Button("‹ Previous", size="sm", min_width=70, scale=1)
-            self.position = gr.Slider(0, 1, 0, step=0.01, label="Time (s)", min_width=200, scale=6, buttons=[])
+            self.position = gr.Slider(
+                0, 1, 0, step=0.01, label="Time (s)", min_width=200, scale=6, buttons=[], elem_classes="vr-time"
+            )
             self.next = gr.Button("Next ›", size="sm", min_width=70, scale=1)
         with gr.Row(elem_classes="vr-tools"):
             self.mode = gr.Radio(["Add", "Take away"], value="Add", label="Clicks on the frame", scale=3, min_width=170)
@@ -126,9 +138,11 @@ class Page:
             self.new_thing = gr.Button("New thing", size="sm", min_width=70, scale=1)
             self.undo = gr.Button("Undo", size="sm", min_width=60, scale=1)
             self.clear = gr.Button("Clear", size="sm", min_width=60, scale=1)
-        self.timeline = gr.HTML("", js_on_load=looks.TIMELINE_SCRIPT)
+        self.timeline = gr.HTML("", js_on_load=looks.TIMELINE_SCRIPT, padding=False)
         with gr.Row(elem_classes="vr-tools"):
-            self.style = gr.Radio(list(STYLES), value=STYLES[0], label="Masks as", scale=3, min_width=240)
+            self.style = gr.Radio(DRAWINGS, value="both", label="Masks as", scale=3, min_width=320)
+            self.names = gr.Checkbox(True, label="Names on the picture", scale=1, min_width=170)
+        with gr.Row(elem_classes=["vr-tools", "vr-files"]):
             self.files = [
                 gr.Button(f"↓ {label}", size="sm", min_width=90, scale=1, interactive=False) for label in DOWNLOADS
             ]
@@ -140,10 +154,11 @@ class Page:
 
     # --- what is called ----------------------------------------------------------------------------------------------
     def _connect(self, do: Handlers) -> None:
-        chosen = [self.video, self.start, self.end]
+        chosen = [self.video, self.start, self.end, self.tabs]
         self._on(self.video.change, do.choose, [self.video], chosen)
         self._on(self.example.click, do.try_example, [], [self.words, *chosen])
-        self._on(self.find.click, do.find, [self.words, self.start, self.end, self.every], [self.tabs])
+        asked = [self.words, self.start, self.end, self.every]
+        self._on(self.find.click, do.find, asked, [self.tabs], script=looks.REVEAL_SCRIPT)
         self._on(self.stop.click, do.stop)
         self._on(self.frame.click, do.point, [self.mode], trigger_mode="multiple")
         self._on(self.frame.select, do.step_by_key, trigger_mode="multiple")
@@ -159,7 +174,8 @@ class Page:
         self._on(self.position.input, do.show, [self.position], trigger_mode="always_last")
         self._on(self.timeline.click, do.show_part, trigger_mode="always_last")
         self._on(self.timeline.select, do.colour)
-        self._on(self.style.input, do.set_style, [self.style])
+        for part in (self.style, self.names):
+            self._on(part.input, do.set_style, [self.style, self.names])
         self._on(self.start_here.click, _with(do.here, False), [], [self.start])
         self._on(self.end_here.click, _with(do.here, True), [], [self.end])
         self._on(self.frame_tab.select, partial(do.view, name="frame"))
@@ -182,6 +198,7 @@ class Page:
         inputs: Sequence[Any] = (),
         own: Sequence[Any] = (),
         trigger_mode: str = "once",
+        script: str | None = None,
     ) -> Any:
         """Let an event call a handler, and show what has changed, again and again while a job runs.
 
@@ -191,6 +208,7 @@ class Page:
             inputs: parts of the page whose values the handler takes.
             own: parts of the page for the values of the handler's answer.
             trigger_mode: what Gradio does with an event while the one before is worked on.
+            script: what the browser does first: a function that takes the values of `inputs`, and returns them.
         """
 
         async def call(request: gr.Request, event: gr.EventData, *values: Any) -> AsyncGenerator[list[Any], None]:
@@ -199,13 +217,13 @@ class Page:
             try:
                 answer = await asyncio.to_thread(handler, visitor, event._data, *values)
             except UserError as error:
-                visitor.message, answer = visitor.without_paths(str(error)), Answer()
+                answer = Answer(problem=str(error))
+            if answer.nothing:
+                yield [gr.skip()] * (len(own) + len(self.shown))
+                return
+            visitor.message = visitor.without_paths(answer.problem)
+            if answer.problem:
                 gr.Warning(safe(visitor.message))
-            else:
-                if answer.nothing:
-                    yield [gr.skip()] * (len(own) + len(self.shown))
-                    return
-                visitor.message = ""
             updates = [_update(part, value) for part, value in zip(own, answer.values, strict=False)] or kept
             yield [*updates, *await asyncio.to_thread(self._look, visitor)]
             if (job := answer.job) is not None:
@@ -222,6 +240,7 @@ class Page:
             [*own, *self.shown],
             show_progress="hidden",
             trigger_mode=trigger_mode,
+            js=script,
             # Jobs wait in a queue of their own.
             concurrency_limit=None,
             api_visibility="private",
@@ -233,9 +252,10 @@ class Page:
         frame = visitor.frame() if visitor.view == "frame" or busy else None
         position: Any = gr.skip()
         if video is not None:
-            now = visitor.shown if frame is None else frame.time
-            step = max(1e-4, int(1e4 / video.info.fps) / 1e4)
-            position = gr.update(value=round(now, 4), maximum=max(step, round(video.last, 4)), step=step)
+            # Rounded down: the frame at a time is the first one that is not before it.
+            now = _thousandths(visitor.shown if frame is None else frame.time)
+            step = max(1e-3, _thousandths(1 / video.info.fps))
+            position = gr.update(value=now, maximum=max(step, _thousandths(video.last)), step=step)
         compared = visitor.compared() if visitor.view == "compare" and not busy else None
         has_masks = visitor.finished is not None and len(visitor.finished.found) > 0 and not busy
         return [
@@ -258,6 +278,11 @@ def _with(handler: Handler, value: Any) -> Handler:
         return handler(visitor, value)
 
     return call
+
+
+def _thousandths(seconds: float) -> float:
+    """Seconds, rounded down to thousandths."""
+    return math.floor(1000 * seconds + 1e-6) / 1000
 
 
 def _update(part: Any, value: Any) -> Any:

@@ -12,10 +12,11 @@ from html import escape
 import numpy as np
 
 from vlp_rvos.arrays import Floats
+from vlp_rvos.media.overlay import LOW_PRESENCE, overlay_colours
 from vlp_rvos.media.video_source import TIME_TOLERANCE
 from vlp_rvos.utils.plain_text import escape_unprintable, shorten
+from vlp_rvos.web.frame_pictures import draw, jpeg, shrink
 from vlp_rvos.web.job_queue import State
-from vlp_rvos.web.mask_drawing import jpeg, shrink
 from vlp_rvos.web.visitor import Visitor
 
 __all__ = ["examples_html", "frame_html", "safe", "status_html", "timeline_html"]
@@ -59,7 +60,7 @@ def frame_html(visitor: Visitor | None = None) -> str:
     return (
         f'<div class="vr-frame" style="aspect-ratio:{width * aspect:.4f}/{height};'
         f'--ratio:{width * aspect / height:.5f}">'
-        f'<img src="{data_url(jpeg(visitor.style.draw(small)))}" width="{width}" height="{height}" '
+        f'<img src="{data_url(jpeg(draw(small, visitor.style)))}" width="{width}" height="{height}" '
         f'decoding="sync" draggable="false" alt="{safe(what)}">{marks}</div>'
     )
 
@@ -68,6 +69,8 @@ def status_html(visitor: Visitor) -> str:
     """What the job does or has done, or what was wrong."""
     if visitor.message:
         return f'<div class="vr-status vr-problem" role="alert">{safe(visitor.message)}</div>'
+    if visitor.is_looking:
+        return _working_html(visitor.before, "Looking at what you clicked …")
     job, progress, finished = visitor.job, visitor.progress, visitor.finished
     if job is None or finished is None:
         text = ""
@@ -78,12 +81,10 @@ def status_html(visitor: Visitor) -> str:
     if job.state is State.FAILED:
         return f'<div class="vr-status vr-problem" role="alert">{safe(visitor.without_paths(job.problem))}</div>'
     if job.state is State.WAITING:
-        before = visitor.before
-        text = "Starting …" if not before else f"In the queue: {before} job{'s' if before > 1 else ''} before yours"
-        return f'<div class="vr-status" role="status"><progress></progress><span>{text}</span></div>'
+        return _working_html(visitor.before, "Starting …")
     if job.state is State.RUNNING:
         if not progress.frames:
-            return '<div class="vr-status" role="status"><progress></progress><span>Looking …</span></div>'
+            return _working_html(0, "Looking at the first frames …")
         total, rate = progress.total, progress.frames_per_second
         text = f"frame {progress.frames}" + (f" of {total}" if total else "") + f" · {rate:.1f} frames/s"
         if total and rate > 0:
@@ -94,9 +95,19 @@ def status_html(visitor: Visitor) -> str:
     text = f"{verb}: {progress.frames} frame{'' if progress.frames == 1 else 's'} in {progress.seconds:.1f} s"
     if progress.frames:
         text += f" ({progress.frames_per_second:.1f} frames/s)"
+        scores = finished.found.curves()[2]
+        missing = [name for name, own in zip(finished.found.names, scores.T, strict=True) if not own.any()]
+        text += f" · not found: {safe(', '.join(missing))}" if missing else ""
     if finished.truncated and job.state is not State.STOPPED:
         text += f" · the video {safe(finished.truncated)}"
     return f'<div class="vr-status" role="status">{text}</div>'
+
+
+def _working_html(before: int, text: str) -> str:
+    """That a job waits or works, for how long nobody knows."""
+    if before:
+        text = f"In the queue: {before} job{'s' if before > 1 else ''} before yours"
+    return f'<div class="vr-status" role="status"><progress aria-label="Progress"></progress><span>{text}</span></div>'
 
 
 def timeline_html(visitor: Visitor) -> str:
@@ -108,12 +119,13 @@ def timeline_html(visitor: Visitor) -> str:
     length = max(video.seconds, 1e-3)
     now = visitor.progress.latest.time if visitor.progress.latest is not None else visitor.shown
     rows = []
-    colours = visitor.style.colours(len(finished.found.names))
-    for i, (name, colour) in enumerate(zip(finished.found.names, colours, strict=True)):
+    names = finished.found.names
+    colours = visitor.style.apply(names, overlay_colours(len(names)))
+    for i, (name, colour) in enumerate(zip(names, colours.tolist(), strict=True)):
         colour_text = "#{:02x}{:02x}{:02x}".format(*colour)
         places = 1000 * times / length
         here = finished.found.number_at(now)
-        numbers = "" if here is None else f"{100 * presences[here, i]:.0f} % · {100 * scores[here, i]:.0f} %"
+        numbers = "" if here is None else _numbers(presences[here, i], scores[here, i])
         rows.append(
             f'<div class="vr-row"><div class="vr-name"><input type="color" value="{colour_text}" data-thing="{i}" '
             f'aria-label="Colour of {safe(name)}"><span title="{safe(name)}">{safe(name)}</span>'
@@ -127,9 +139,17 @@ def timeline_html(visitor: Visitor) -> str:
     return (
         '<div class="vr-timeline" aria-label="Presence and confidence over time">'
         '<div class="vr-legend"><span><i class="vr-key-line"></i>presence</span>'
-        '<span><i class="vr-key-area"></i>confidence</span><span>now: presence · confidence</span></div>'
+        '<span><i class="vr-key-area"></i>confidence</span>'
+        f'<span><i class="vr-key-dashes"></i>doubtful: presence below {100 * LOW_PRESENCE:.0f} %</span></div>'
         f"{''.join(rows)}</div>"
     )
+
+
+def _numbers(presence: float, score: float) -> str:
+    """What is said of a thing in the frame that is shown; the score of an empty mask is 0."""
+    if not score:
+        return f"presence {100 * presence:.0f} %, not found"
+    return f"presence {100 * presence:.0f} %, confidence {100 * score:.0f} %"
 
 
 def _line(places: Floats, values: Floats) -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,15 +17,16 @@ import numpy as np
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.inference.pointing import Point
+from vlp_rvos.media.overlay_style import OverlayStyle, parse_colour
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import TIME_TOLERANCE, VideoFrame, VideoSource
 from vlp_rvos.results import FrameResult
 from vlp_rvos.web.chosen_video import ChosenVideo
 from vlp_rvos.web.downloads import Finished, make_download
 from vlp_rvos.web.found_masks import FoundMasks
+from vlp_rvos.web.frame_pictures import draw, jpeg, shrink
 from vlp_rvos.web.job_queue import Job, JobQueue, State
 from vlp_rvos.web.limits import Limits, read_expressions
-from vlp_rvos.web.mask_drawing import MaskStyle, jpeg, shrink
 from vlp_rvos.web.things import Things
 
 __all__ = ["Progress", "SegmenterLike", "Visitor"]
@@ -101,7 +102,7 @@ class Visitor:
     def __init__(self, folder: Path, segmenter: SegmenterLike, queue: JobQueue, limits: Limits) -> None:
         self.folder, self._segmenter, self._queue, self.limits = folder, segmenter, queue, limits
         self.things = Things()
-        self.style = MaskStyle()
+        self.style = OverlayStyle()
         self.video: ChosenVideo | None = None
         self.shown = 0.0
         self.job: Job | None = None
@@ -194,9 +195,11 @@ class Visitor:
 
     def step(self, direction: int) -> None:
         """Show the next frame (1) or the one before (-1)."""
-        if self.video is not None:
-            frame = self.video.frame_after(self.shown) if direction > 0 else self.video.frame_before(self.shown)
-            self.shown = frame.time
+        # One step after the other, however fast they are asked for.
+        with self._lock:
+            if self.video is not None:
+                frame = self.video.frame_after(self.shown) if direction > 0 else self.video.frame_before(self.shown)
+                self.shown = frame.time
 
     def frame(self) -> FrameResult | None:
         """The frame that is shown, with the masks that are known of it; None without a video."""
@@ -270,9 +273,15 @@ class Visitor:
         return self.job is not None and not self.job.ended.is_set()
 
     @property
+    def is_looking(self) -> bool:
+        """Whether a small job waits or runs that finds what is pointed at in one frame."""
+        return self._preview_job is not None and not self._preview_job.ended.is_set()
+
+    @property
     def before(self) -> int:
-        """Number of jobs that end before the visitor's job can begin."""
-        return 0 if self.job is None else self._queue.before(self.job)
+        """Number of jobs that end before the visitor's job can begin, of whichever kind it is."""
+        job = self._preview_job if self.is_looking else self.job
+        return 0 if job is None else self._queue.before(job)
 
     def start(self, words: str, start: float | None = None, end: float | None = None, every: int = 1) -> Job:
         """Put a job into the queue: find what was said and pointed at.
@@ -353,6 +362,23 @@ class Visitor:
         if self.job is not None:
             self._queue.stop(self.job)
 
+    # --- the style and the files -------------------------------------------------------------------------------------
+    def set_colour(self, number: int, text: str) -> None:
+        """Draw a thing in another colour, in later jobs too.
+
+        Args:
+            number: number of the thing in the timeline, from 0.
+            text: the colour, as `parse_colour` reads it.
+
+        Raises:
+            UserError: there is no such thing, or the text is no colour.
+        """
+        names = () if self.finished is None else self.finished.found.names
+        if not 0 <= number < len(names):
+            raise UserError("there is no such thing")
+        named = {**self.style.named_colours, names[number]: parse_colour(text)}
+        self.style = replace(self.style, named_colours=named)
+
     def make(self, label: str) -> Path:
         """Make a file for download; the earlier one of the kind is removed.
 
@@ -378,7 +404,7 @@ class Visitor:
             return None
         small = shrink(result, COMPARED_SIDE)
         files = self.new_path("before.jpg"), self.new_path("after.jpg")
-        for label, path, image in zip(("before", "after"), files, (small.image, self.style.draw(small)), strict=True):
+        for label, path, image in zip(("before", "after"), files, (small.image, draw(small, self.style)), strict=True):
             path.write_bytes(jpeg(image))
             self._keep_only(label, path)
         return files
