@@ -26,7 +26,7 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.profiling.measurement_report import Measurement, write_report
 from vlp_rvos.training.distributed import make_fabric
 from vlp_rvos.training.losses import clip_losses
-from vlp_rvos.training.placement import place_model
+from vlp_rvos.training.placed_model import place_model
 from vlp_rvos.training.train_config import TrainConfig
 from vlp_rvos.training.weight_ema import WeightEMA, own_part
 

@@ -20,7 +20,8 @@ from training_runs import CONFIG
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.distributed import make_fabric
 from vlp_rvos.training.losses import no_loss
-from vlp_rvos.training.placement import Placement, place_model
+from vlp_rvos.training.placed_model import place_model
+from vlp_rvos.training.placement import Placement
 from vlp_rvos.training.sharding import ShardedPlacement
 from vlp_rvos.training.weight_ema import WeightEMA
 

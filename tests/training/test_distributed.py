@@ -123,6 +123,16 @@ def test_numbers_of_processes_that_do_not_fit(torchrun: Callable[[int, int], Non
         make_fabric(CONFIG, "cpu")
 
 
+def test_a_version_of_pytorch_that_cannot_share_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch.distributed.fsdp")
+    # As of PyTorch 2.6.
+    monkeypatch.setattr("torch.distributed.fsdp.fully_shard", lambda module, *, mesh=None: module)
+    with pytest.raises(UserError, match="distributed=fsdp needs PyTorch 2.7, but this is"):
+        make_fabric(replace(CONFIG, devices=2, distributed="fsdp"), "cpu")
+    assert make_fabric(replace(CONFIG, devices=2), "cpu").world_size == 2
+    assert make_fabric(replace(CONFIG, distributed="fsdp"), "cpu").world_size == 1, "nothing is shared out"
+
+
 def test_a_lost_process_is_one_clear_line() -> None:
     two = SimpleNamespace(world_size=2, global_rank=0)
     with pytest.raises(VLPRVOSError, match="lost contact with another one, which has"), lost_process_as_error(two):

@@ -27,7 +27,7 @@ CHILD_OBSERVER = "lightning_fabric.strategies.launchers.subprocess_script"
 def make_fabric(config: TrainConfig, device: str) -> Fabric:
     """Fabric for the devices and the precision of a run; several processes train in parallel.
 
-    Fabric is left only to start the processes and to connect them, whatever they share out (`placement`).
+    Fabric is left only to start the processes and to connect them, whatever they share out (`placed_model`).
 
     Under `torchrun`, the processes are those that it started, on one machine or several. Otherwise `config.devices`
     processes are started on this machine when the Fabric is launched.
@@ -90,7 +90,7 @@ def _processes_and_machines(devices: int) -> tuple[int, int]:
 
 def average_counts(fabric: Fabric, counts: Tensor) -> Tensor:
     """(C,) float32 mean over the processes of integers of each, on the device of the run."""
-    mean = counts.to(fabric.device, torch.float32)
+    mean = counts.to(fabric.device, torch.float32, copy=True)
     if fabric.world_size > 1:
         fabric.all_reduce(mean, reduce_op="mean")
     return mean

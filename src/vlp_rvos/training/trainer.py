@@ -37,7 +37,7 @@ from vlp_rvos.training.distributed import average_counts, clip_factors, lost_pro
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses, no_loss
 from vlp_rvos.training.optimization import set_learning_rates
-from vlp_rvos.training.placement import place_model
+from vlp_rvos.training.placed_model import place_model
 from vlp_rvos.training.run_checkpoint import CHECKPOINT, MODEL, RunCheckpoint
 from vlp_rvos.training.run_log import LOG, RunLog
 from vlp_rvos.training.run_state import Clock, Progress
@@ -338,10 +338,8 @@ class Trainer:
         counts = batch.supervised_counts()
         mean_counts = average_counts(self.fabric, counts)
         factors = clip_factors(counts, mean_counts) / (batch.clip_count * self.config.accumulate)
-        clips = batch.clips(device)
-        for factor, taught, (frames, masks, supervised) in zip(
-            factors.to(device), (mean_counts > 0).tolist(), clips, strict=True
-        ):
+        clips = zip(factors, (mean_counts > 0).tolist(), batch.clips(device), strict=True)
+        for factor, taught, (frames, masks, supervised) in clips:
             # A clip in which no process has a supervised frame is run for its history only.
             with self.fabric.autocast(), torch.set_grad_enabled(taught):
                 output = self.model(frames, text, history, video_of)
