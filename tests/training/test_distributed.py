@@ -127,7 +127,7 @@ def test_a_version_of_pytorch_that_cannot_share_out(monkeypatch: pytest.MonkeyPa
     pytest.importorskip("torch.distributed.fsdp")
     # As of PyTorch 2.6.
     monkeypatch.setattr("torch.distributed.fsdp.fully_shard", lambda module, *, mesh=None: module)
-    with pytest.raises(UserError, match="distributed=fsdp needs PyTorch 2.7, but this is"):
+    with pytest.raises(UserError, match=r"distributed=fsdp needs PyTorch 2\.7, but this is"):
         make_fabric(replace(CONFIG, devices=2, distributed="fsdp"), "cpu")
     assert make_fabric(replace(CONFIG, devices=2), "cpu").world_size == 2
     assert make_fabric(replace(CONFIG, distributed="fsdp"), "cpu").world_size == 1, "nothing is shared out"
