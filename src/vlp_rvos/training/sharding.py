@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -154,7 +154,7 @@ class ShardedPlacement(Placement):
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         self.optimizer.load_state_dict({**state, "state": self._map_state(state["state"], self._part)})
 
-    def _map_state(self, state: Mapping[int, Any], change: Any) -> dict[int, Any]:
+    def _map_state(self, state: Mapping[int, Any], change: Callable[[Tensor, nn.Parameter], Tensor]) -> dict[int, Any]:
         """The state of the optimizer, in which every tensor of the shape of a parameter is changed."""
         of_own = {own: parameter for parameter, own in self._own.items()}
         order = [of_own[own] for group in self.optimizer.param_groups for own in group["params"]]
