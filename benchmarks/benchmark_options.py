@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.models import checkpoint
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.model_config import ModelConfig
@@ -85,6 +89,28 @@ def build_model(name: str) -> VLPRVOS:
         return checkpoint.load_model(name)
     torch.manual_seed(0)
     return VLPRVOS(random_backbone(name), ModelConfig.preset(name)).eval()
+
+
+def read_clips(
+    video: Path, config: ModelConfig, multiple: int, number: int = 2, *, size: tuple[int, int] | None = None
+) -> list[Tensor]:
+    """The first clips of a video, (1, T, 3, h, w) each, at the size that the model wants.
+
+    Args:
+        video: Video file.
+        config: Config of the model, which says how long a clip is.
+        multiple: `Backbone.size_multiple`.
+        number: Number of clips.
+        size: (h, w) in pixels; None for that of the config.
+
+    Raises:
+        UserError: The video cannot be read.
+    """
+    pictures = [frame.image for frame in itertools.islice(open_video(video), number * config.clip_length)]
+    pixels = torch.stack([torch.from_numpy(picture.copy()) for picture in pictures]).permute(0, 3, 1, 2) / 255
+    size = size or config.frame_size(*pixels.shape[-2:], multiple)
+    frames = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return [clip[None] for clip in frames.split(config.clip_length)]
 
 
 def write_numbers(numbers: Mapping[str, Any], json_file: Path | None) -> None:

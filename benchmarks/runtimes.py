@@ -12,7 +12,6 @@ logit, because the logits of a random model all lie on one side of 0. The plot n
 from __future__ import annotations
 
 import functools
-import itertools
 import sys
 import tempfile
 import time
@@ -21,14 +20,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
-from benchmark_options import benchmark_parser, build_model, has_weights, parse_options, write_numbers
+from benchmark_options import benchmark_parser, build_model, has_weights, parse_options, read_clips, write_numbers
 from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.export.writer import export_model
-from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.exported_runtime import ExportedRuntime
@@ -42,15 +38,6 @@ TORCH_FORMS = (REFERENCE, "torch bf16", "torch int8")
 FORMS = (*TORCH_FORMS, "torch.compile fp32", "onnx fp32", "openvino fp32", "openvino bf16")
 CLIP = Path(__file__).parents[1] / "examples/cat.mp4"
 EXPRESSIONS = ("the cat", "the wall behind it")
-
-
-def read_clips(video: Path, config: ModelConfig, side: int, number: int = 2) -> list[Tensor]:
-    """The first clips of a video, (1, T, 3, h, w) each, at the size that the model wants."""
-    pictures = [frame.image for frame in itertools.islice(open_video(video), number * config.clip_length)]
-    pixels = torch.stack([torch.from_numpy(picture.copy()) for picture in pictures]).permute(0, 3, 1, 2) / 255
-    size = config.frame_size(*pixels.shape[-2:], side)
-    frames = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return [clip[None] for clip in frames.split(config.clip_length)]
 
 
 def open_form(form: str, model: VLPRVOS, folder: Path) -> Runtime:

@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("launcher", choices=("torchrun", "devices"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--distributed", choices=("ddp", "fsdp"), default="ddp")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--stop", type=int, help="stop after this number of steps")
     parser.add_argument("--kill", type=int, help="kill the second process in this step")
@@ -71,7 +72,7 @@ def main() -> None:
         config = replace(staged_config(write_pictures(data)), steps=2)
     mixtures = use_tiny_model_and_squares(patch) if not arguments.stages else {"train": []}
     devices = 2 if arguments.launcher == "devices" else 1
-    config = replace(config, batch=1, checkpoint_every=1, devices=devices)
+    config = replace(config, batch=1, checkpoint_every=1, devices=devices, distributed=arguments.distributed)
     one = Trainer(config, folder, device=arguments.device, resume=arguments.resume)
     steady(one)
     rank = one.fabric.global_rank

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from scripts import load_benchmark
 from stubs import tiny_model
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from training_runs import CONFIG, stop_after, use_tiny_model_and_squares
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.attention import attend
-from vlp_rvos.models.checkpoint import peek
+from vlp_rvos.models.checkpoint import load_model, peek
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 from vlp_rvos.training.distributed import make_fabric
 from vlp_rvos.training.trainer import Trainer
@@ -47,6 +48,20 @@ def logits(device: str, precision: str) -> torch.Tensor:
 
 def test_masks_are_those_of_the_cpu() -> None:
     torch.testing.assert_close(logits("cuda", "fp32"), logits("cpu", "fp32"), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_masks_of_the_examples_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real clips and expressions, with the shipped weights."""
+    module = load_benchmark("on_cuda", monkeypatch)
+    model = load_model("mini")
+    clips = module.example_clips(model, module.Setting(torch.device("cuda"), None, None, 1, None))
+    cpu, gpu = (
+        {name: module.logits_of(runtime, clips[name], expressions) for name, expressions in module.EXAMPLES.items()}
+        for runtime in (TorchRuntime(model, "cpu", "fp32"), TorchRuntime(load_model("mini"), "cuda", "fp32"))
+    )
+    assert any((logits > 0).any() for logits in cpu.values())
+    assert max(module.shares_unlike(gpu, cpu, True).values()) <= module.LIMITS["fp32"]
 
 
 def test_bfloat16_stays_near_float32() -> None:
@@ -92,11 +107,12 @@ def test_more_processes_than_gpus() -> None:
 
 @several
 @pytest.mark.slow
-def test_two_gpus_train_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("distributed", ["ddp", "fsdp"])
+def test_two_gpus_train_together(distributed: str, tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "two_processes.py"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in (str(script.parent), *sys.path) if path)}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    options = [str(tmp_path / "run"), "torchrun", "--device", "cuda"]
+    options = [str(tmp_path / "run"), "torchrun", "--device", "cuda", "--distributed", distributed]
     subprocess.run([*launcher, *options], env=environment, check=True, timeout=300)
     assert peek(tmp_path / "run" / "model.safetensors").training["finished"]
     assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "run" / "model.safetensors").values())

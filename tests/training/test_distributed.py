@@ -19,7 +19,13 @@ from two_processes import steady
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.checkpoint import peek
 from vlp_rvos.runtimes import number_formats
-from vlp_rvos.training.distributed import average_gradients, clip_factors, lost_process_as_error, make_fabric
+from vlp_rvos.training.distributed import (
+    average_counts,
+    average_gradients,
+    clip_factors,
+    lost_process_as_error,
+    make_fabric,
+)
 from vlp_rvos.training.trainer import Trainer
 
 
@@ -78,9 +84,12 @@ def test_one_process_keeps_its_gradients() -> None:
 
 
 def test_losses_count_by_the_supervised_frames_of_a_process() -> None:
-    fabric = OtherProcess(torch.tensor([6.0, 2.0, 0.0]))
-    assert clip_factors(fabric, torch.tensor([2, 2, 0])).tolist() == [0.5, 1.0, 0.0]
-    assert clip_factors(make_fabric(CONFIG, "cpu"), torch.tensor([2, 0])).tolist() == [1.0, 0.0]
+    here = torch.tensor([2, 2, 0])
+    everywhere = average_counts(OtherProcess(torch.tensor([6.0, 2.0, 0.0])), here)
+    assert everywhere.tolist() == [4.0, 2.0, 0.0]
+    assert clip_factors(here, everywhere).tolist() == [0.5, 1.0, 0.0]
+    alone = average_counts(make_fabric(CONFIG, "cpu"), here)
+    assert clip_factors(here, alone).tolist() == [1.0, 1.0, 0.0]
 
 
 @pytest.fixture
@@ -112,6 +121,16 @@ def test_numbers_of_processes_that_do_not_fit(torchrun: Callable[[int, int], Non
     torchrun(2, 3)
     with pytest.raises(UserError, match="start the same number on each"):
         make_fabric(CONFIG, "cpu")
+
+
+def test_a_version_of_pytorch_that_cannot_share_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch.distributed.fsdp")
+    # As of PyTorch 2.6.
+    monkeypatch.setattr("torch.distributed.fsdp.fully_shard", lambda module, *, mesh=None: module)
+    with pytest.raises(UserError, match=r"distributed=fsdp needs PyTorch 2\.7, but this is"):
+        make_fabric(replace(CONFIG, devices=2, distributed="fsdp"), "cpu")
+    assert make_fabric(replace(CONFIG, devices=2), "cpu").world_size == 2
+    assert make_fabric(replace(CONFIG, distributed="fsdp"), "cpu").world_size == 1, "nothing is shared out"
 
 
 def test_a_lost_process_is_one_clear_line() -> None:
@@ -169,17 +188,21 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SHARED_OUT = pytest.mark.parametrize("distributed", ["ddp", "fsdp"])
+
+
 @pytest.mark.slow
+@SHARED_OUT
 @pytest.mark.parametrize("launcher", list(LAUNCHERS))
-def test_two_processes_train_as_one_does(launcher: str, reference: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(launcher: str, distributed: str, reference: Path, tmp_path: Path) -> None:
     """From one process to two under `torchrun`, and from two to one where the run starts them itself."""
     folder = tmp_path / "run"
     if launcher == "torchrun":
         train_alone(folder, 2)
-        done = two_processes(launcher, folder, "--resume")
+        done = two_processes(launcher, folder, "--distributed", distributed, "--resume")
         expected = [[4, 6], [5, 7]]
     else:
-        done = two_processes(launcher, folder, "--stop", 2)
+        done = two_processes(launcher, folder, "--distributed", distributed, "--stop", 2)
         expected = [[0, 2], [1, 3]]
     assert done.returncode == 0, done.stderr
     shards = [json.loads((tmp_path / f"requested{rank}.json").read_text()) for rank in range(2)]
@@ -193,9 +216,12 @@ def test_two_processes_train_as_one_does(launcher: str, reference: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(reference: Path, tmp_path: Path) -> None:
+@SHARED_OUT
+def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(
+    distributed: str, reference: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
-    done = two_processes("torchrun", folder, "--kill", 3)
+    done = two_processes("torchrun", folder, "--distributed", distributed, "--kill", 3)
     assert done.returncode != 0
     assert "lost contact with another one" in done.stderr
     assert "--resume" in done.stderr
@@ -205,10 +231,11 @@ def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(reference: P
 
 
 @pytest.mark.slow
-def test_the_later_stages_need_one_process_alone(tmp_path: Path) -> None:
+@SHARED_OUT
+def test_the_later_stages_need_one_process_alone(distributed: str, tmp_path: Path) -> None:
     """The script's first process begins the later stages only after the other one has ended."""
     folder = tmp_path / "run"
-    done = two_processes("torchrun", folder, "--stages")
+    done = two_processes("torchrun", folder, "--distributed", distributed, "--stages")
     assert done.returncode == 0, done.stderr
     stages = peek(folder / "model.safetensors").training["stages"]
     assert {name: stage["steps"] for name, stage in stages.items()} == {"candidates": 3, "choice": 3, "agreement": 3}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.models.vlp_rvos import ClipOutput
-from vlp_rvos.training.losses import LossWeights, clip_losses, dice_loss, mask_bce
+from vlp_rvos.training.losses import LossWeights, clip_losses, dice_loss, mask_bce, no_loss
 
 
 def output(mask_logits: Tensor, **parts: Tensor) -> ClipOutput:
@@ -237,3 +237,13 @@ def test_masks_of_absent_expressions_can_count_less() -> None:
     frames = [mask_bce(logits[b, t], masks[b, t].float()).item() for b, t in ((0, 0), (0, 1), (1, 1))]
     supervised = torch.tensor([[True, True], [False, True]])
     assert bce(0.0, supervised) == pytest.approx((frames[0] + frames[1]) / 3)
+
+
+def test_no_loss_depends_on_every_output_and_moves_none() -> None:
+    logits = [torch.full(shape, math.inf, requires_grad=True) for shape in ((1, 2, 8, 8), (1, 2, 2, 2), (1, 2), (1,))]
+    mask, score, frame, clip = logits
+    loss = no_loss(output(mask, score_logits=score, presence_logits=frame, clip_presence_logits=clip))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(tensor.grad is not None and not tensor.grad.any() for tensor in logits)
+    assert no_loss(output(mask)).item() == 0

@@ -228,13 +228,13 @@ class ReferenceGuidedEncoder(nn.Module):
         sentence = backbone.pool_text(words, text)
         return TextFeatures(hidden, words, text.mask, sentence, backbone.project_text(sentence), prompts)
 
-    def _word_keys(self, layer: int, block: Block, text: TextFeatures) -> tuple[Tensor, Tensor]:
-        """Keys and gated values of the words for one vision layer, each (B, heads, S, d_v/heads)."""
+    def _guiding_words(self, layer: int, text: TextFeatures) -> tuple[Tensor, Tensor] | None:
+        """The words (B, S, d_v) that one vision layer attends to, before its projections, and the gate on them."""
         guided = layer - self.shared_layers
+        if not self.gates or guided < 0:
+            return None
         hidden = text.hidden[matched_layer(layer, self.shared_layers + len(self.gates), len(text.hidden))]
-        words = self.word_projections[guided](F.layer_norm(hidden, hidden.shape[-1:]))
-        keys, values = block.project_kv(words)
-        return keys, self.gates[guided].to(values.dtype) * values
+        return self.word_projections[guided](F.layer_norm(hidden, hidden.shape[-1:])), self.gates[guided]
 
     # --- frames ----------------------------------------------------------------------------------------------------
     def embed(self, backbone: Backbone, images: Tensor) -> EmbeddedFrames:
@@ -312,30 +312,73 @@ class ReferenceGuidedEncoder(nn.Module):
             batch, _, kept, _ = x.shape
             vision = prompts.vision[layer].to(x).expand(batch, length, -1, -1)
             temporal = temporal + prompts.temporal[layer].to(x)
-            tokens = torch.cat([x, vision, temporal], 2).flatten(0, 1)
-            q, k, v = block.project_qkv(block.norm1(tokens))
-            bias = backbone.vision_bias(layer, grid, tokens.shape[1] - frame_tokens)
+            tokens = torch.cat([x, vision, temporal], 2)
+            bias = backbone.vision_bias(layer, grid, tokens.shape[2] - frame_tokens)
             last = layer + 1 == len(backbone.vision_blocks)
             # After the last layer only patches are read, so CLS and prompts need no update there.
             updated = slice(1, frame_tokens) if last else slice(None)
-            q, tokens = q[:, :, updated], tokens[:, updated]
-            heads = attend(q, k, v, None if bias is None else bias[:, :, updated].to(q.dtype))
-            if self.gates and layer >= self.shared_layers:
-                word_k, word_v = (_repeat(x, length) for x in self._word_keys(layer, block, text))
-                heads = heads + attend(q, word_k, word_v, words_visible)
-            tokens = tokens + block.project_out(heads)
-            tokens = (tokens + block.mlp(block.norm2(tokens))).unflatten(0, (batch, length))
+            words = self._guiding_words(layer, text)
+            places = None if last or positions is None else positions.to(x)
+            tokens, captured = block.run(
+                self._run_layer, tokens, updated, bias, words, words_visible, (frame_tokens, temporal.shape[2]), places
+            )
+            tokens = tokens.unflatten(0, (batch, length))
             if last:
                 states.append(tokens)
                 break
             x, temporal = tokens[:, :, :kept], tokens[:, :, kept + vision.shape[2] :]
-            if positions is not None:
-                if self.capture is not None:
-                    temporal = self.capture(block, temporal, x[:, :, :frame_tokens], positions.to(x))
-                elif self.shared_capture is not None:
-                    temporal = self.shared_capture(block, temporal, k, v, positions.to(x))
+            temporal = temporal if captured is None else captured
             states.append(x[:, :, 1:frame_tokens])
         return states
+
+    def _run_layer(
+        self,
+        block: Block,
+        tokens: Tensor,
+        updated: slice,
+        bias: Tensor | None,
+        words: tuple[Tensor, Tensor] | None,
+        words_visible: Tensor | None,
+        counts: tuple[int, int],
+        positions: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """One vision layer on the tokens (B, T, L, d_v).
+
+        Args:
+            block: the layer.
+            tokens: CLS and patches, then whatever else travels along, at the end the temporal prompts.
+            updated: which tokens the layer updates.
+            bias: see `Backbone.vision_bias`.
+            words: see `_guiding_words`.
+            words_visible: (B*T, 1, 1, S) bool, which words may be seen; None: all.
+            counts: number of CLS and patches of a frame, and of temporal prompts.
+            positions: (T, d_v) position embeddings of the frames; None captures nothing.
+
+        Returns:
+            The updated tokens (B*T, L', d_v), and the temporal prompts (B, T, n, d_v) after the capture; None where
+            nothing is captured.
+        """
+        batch, length = tokens.shape[:2]
+        tokens = tokens.flatten(0, 1)
+        q, k, v = block.project_qkv(block.norm1(tokens))
+        q, tokens = q[:, :, updated], tokens[:, updated]
+        heads = attend(q, k, v, None if bias is None else bias[:, :, updated].to(q.dtype))
+        if words is not None:
+            of_words, gate = words
+            word_k, word_v = block.project_kv(of_words)
+            word_v = gate.to(word_v.dtype) * word_v
+            heads = heads + attend(q, _repeat(word_k, length), _repeat(word_v, length), words_visible)
+        tokens = tokens + block.project_out(heads)
+        tokens = tokens + block.mlp(block.norm2(tokens))
+        captured: Tensor | None = None
+        if positions is not None:
+            of_frames = tokens.unflatten(0, (batch, length))
+            temporal = of_frames[:, :, of_frames.shape[2] - counts[1] :]
+            if self.capture is not None:
+                captured = self.capture(block, temporal, of_frames[:, :, : counts[0]], positions)
+            elif self.shared_capture is not None:
+                captured = self.shared_capture(block, temporal, k, v, positions)
+        return tokens, captured
 
 
 def _repeat(x: Tensor, times: int) -> Tensor:

@@ -132,8 +132,8 @@ class TemporalPositions(PromptModule):
 
 def _finished(block: Block, temporal: Tensor, heads: Tensor) -> Tensor:
     """The rest of a layer after attention (B, heads, T*n, d_v/heads), for temporal prompts (B, T, n, d_v)."""
-    x = temporal.flatten(1, 2) + block.project_out(heads)
-    return (x + block.mlp(block.norm2(x))).unflatten(1, temporal.shape[1:3])  # type: ignore[no-any-return]
+    x = temporal + block.project_out(heads).unflatten(1, temporal.shape[1:3])
+    return x + block.mlp(block.norm2(x))  # type: ignore[no-any-return]
 
 
 class TemporalCapture(nn.Module):

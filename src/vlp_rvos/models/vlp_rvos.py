@@ -289,6 +289,17 @@ class VLPRVOS(nn.Module):
         Raises:
             UserError: the keys or shapes are not this model's; the message names the first that differ.
         """
+        self.check_trained(state)
+        with torch.no_grad():
+            for name, value in self.trained_state_dict().items():
+                value.copy_(state[name])
+
+    def check_trained(self, state: Mapping[str, Tensor]) -> None:
+        """Check that tensors are those of a `trained_state_dict` of this model.
+
+        Raises:
+            UserError: the keys or shapes are not this model's; the message names the first that differ.
+        """
         own = self.trained_state_dict()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
@@ -300,9 +311,6 @@ class VLPRVOS(nn.Module):
         ]
         if problems:
             raise UserError(f"the weights do not fit this model ({'; '.join(problems)}): use the config they belong to")
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(state[name])
 
 
 def _check_shapes(

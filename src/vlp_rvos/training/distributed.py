@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 
 import torch
 from lightning_fabric import Fabric
@@ -17,14 +18,16 @@ from vlp_rvos.runtimes.devices import find_device
 from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.training.train_config import TrainConfig
 
-__all__ = ["average_gradients", "clip_factors", "lost_process_as_error", "make_fabric"]
+__all__ = ["average_counts", "average_gradients", "clip_factors", "lost_process_as_error", "make_fabric"]
 
 #: logger of the thread that ends the run where a process that Fabric started has died
 CHILD_OBSERVER = "lightning_fabric.strategies.launchers.subprocess_script"
 
 
 def make_fabric(config: TrainConfig, device: str) -> Fabric:
-    """Fabric for the devices and the precision of a run; several processes train in parallel (DDP).
+    """Fabric for the devices and the precision of a run; several processes train in parallel.
+
+    Fabric is left only to start the processes and to connect them, whatever they share out (`placed_model`).
 
     Under `torchrun`, the processes are those that it started, on one machine or several. Otherwise `config.devices`
     processes are started on this machine when the Fabric is launched.
@@ -36,8 +39,8 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; with a number, the run uses that GPU alone.
 
     Raises:
-        UserError: an unknown name, a device that is not available, more processes than GPUs, or a number of
-            processes that is not that of `torchrun`.
+        UserError: an unknown name, a device that is not available, more processes than GPUs, a number of
+            processes that is not that of `torchrun`, or a version of PyTorch that cannot share out the parameters.
     """
     found = find_device(device)
     processes, machines = _processes_and_machines(config.devices)
@@ -45,6 +48,8 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         raise UserError(f"device {device!r} is one GPU, but {processes * machines} processes train; use --device cuda")
     if found.type == "cuda" and processes > torch.cuda.device_count():
         raise UserError(f"{processes} processes need a GPU each, but this machine has {torch.cuda.device_count()}")
+    if config.distributed == "fsdp" and processes * machines > 1 and not _can_share_out():
+        raise UserError(f"distributed=fsdp needs PyTorch 2.7, but this is {torch.__version__}; use distributed=ddp")
     is_mixed = config.precision == "bf16-mixed"
     if is_mixed and not multiplies(torch.bfloat16, found):
         message = f"precision 'bf16-mixed': {found} has no instructions for bfloat16, so the run computes in fp32"
@@ -62,6 +67,15 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
     )
 
 
+def _can_share_out() -> bool:
+    """Whether PyTorch can share out a model that has scalars among its parameters."""
+    try:
+        from torch.distributed.fsdp import fully_shard
+    except ImportError:
+        return False
+    return "ignored_params" in signature(fully_shard).parameters
+
+
 def _processes_and_machines(devices: int) -> tuple[int, int]:
     """How many processes train on this machine, and how many machines there are."""
     if not torch.distributed.is_available() or not torch.distributed.is_torchelastic_launched():
@@ -74,25 +88,29 @@ def _processes_and_machines(devices: int) -> tuple[int, int]:
     return here, all_processes // here
 
 
-def clip_factors(fabric: Fabric, supervised: Tensor) -> Tensor:
+def average_counts(fabric: Fabric, counts: Tensor) -> Tensor:
+    """(C,) float32 mean over the processes of integers of each, on the device of the run."""
+    mean = counts.to(fabric.device, torch.float32, copy=True)
+    if fabric.world_size > 1:
+        fabric.all_reduce(mean, reduce_op="mean")
+    return mean
+
+
+def clip_factors(supervised: Tensor, mean: Tensor) -> Tensor:
     """Factors on the losses of this process, which make their mean over the processes that over all supervised frames.
 
     The loss of a clip is a mean over supervised frames, and processes differ in how many they have: their videos have
     different numbers of expressions.
 
     Args:
-        fabric: the processes.
         supervised: (C,) number of supervised frames, over all expressions, in each of the C clips of this process.
+        mean: (C,) its mean over the processes, from `average_counts`.
 
     Returns:
         (C,) float32 factors on the clips' losses, 0 for clips without a supervised frame. Where one process trains,
         the others are 1.
     """
-    counts = supervised.to(fabric.device, torch.float32)
-    mean = counts.clone()
-    if fabric.world_size > 1:
-        fabric.all_reduce(mean, reduce_op="mean")
-    return torch.where(mean > 0, counts / mean, 0.0)
+    return torch.where(mean > 0, supervised.to(mean) / mean, 0.0)
 
 
 def average_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:

@@ -18,7 +18,7 @@ from vlp_rvos.utils.ranges import Range, check_ranges
 if TYPE_CHECKING:
     from vlp_rvos.models.vlp_rvos import ClipOutput
 
-__all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce"]
+__all__ = ["ClipLosses", "LossWeights", "clip_losses", "dice_loss", "mask_bce", "no_loss"]
 
 WEIGHT = Range(0, 10**6)
 
@@ -167,6 +167,12 @@ def clip_losses(
             + weights.presence * presence
         )
     return ClipLosses(bce, dice, score_bce, score_dice, presence, total)
+
+
+def no_loss(output: ClipOutput) -> Tensor:
+    """A loss of 0 that depends on the same outputs as `clip_losses`, whatever their values; its gradients are 0."""
+    outputs = (output.mask_logits, output.score_logits, output.presence_logits, output.clip_presence_logits)
+    return torch.stack([logits.flatten()[:0].sum() for logits in outputs if logits is not None]).sum()
 
 
 def _clip_presence_loss(logits: Tensor, masks: Tensor, supervised: Tensor | None) -> Tensor:

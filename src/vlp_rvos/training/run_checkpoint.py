@@ -16,6 +16,7 @@ from vlp_rvos.models.checkpoint import MODEL_FILE, backbone_fingerprint, save_tr
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.optimization import make_optimizer
+from vlp_rvos.training.placement import Placement
 from vlp_rvos.training.run_state import Progress
 from vlp_rvos.training.train_config import TrainConfig
 from vlp_rvos.training.weight_ema import WeightEMA
@@ -32,8 +33,7 @@ class RunCheckpoint:
     Args:
         folder: folder of the run.
         config: configuration of the run.
-        model: model that is trained.
-        optimizer: optimizer of the model's trained parameters.
+        placement: model that is trained, and its optimizer.
         ema: average of the trained weights; None where the run keeps none.
         inference_overrides: fields of the model's config that change at inference, for `model.safetensors`.
     """
@@ -42,39 +42,46 @@ class RunCheckpoint:
         self,
         folder: Path,
         config: TrainConfig,
-        model: VLPRVOS,
-        optimizer: torch.optim.Optimizer,
+        placement: Placement,
         ema: WeightEMA | None,
         inference_overrides: Mapping[str, object] | None = None,
     ) -> None:
         self.resumable, self.usable = folder / CHECKPOINT, folder / MODEL
-        self.config, self.model, self.optimizer, self.ema = config, model, optimizer, ema
+        self.config, self.placement, self.ema = config, placement, ema
         self.inference_overrides = inference_overrides
 
     def save(self, progress: Progress, validation: dict[str, float], *, finished: bool = False) -> None:
-        """Replace both files; each is complete at any time.
+        """Replace both files; each is complete at any time. All processes take part, and the first one writes.
 
         Args:
             progress: how far the run has come.
             validation: numbers of the last validation.
             finished: whether the run has reached its end.
         """
+        model = self.placement.model
+        trained = self.placement.joined(model.trained_state_dict())
+        average: dict[str, Any] | None = None
+        if self.ema is not None:
+            average = self.ema.state_dict() | {"state": self.placement.joined(self.ema.state)}
+        optimizer = self.placement.optimizer_state()
+        if not self.placement.fabric.is_global_zero:
+            return
         saved = {
             "config": self.config.to_json(),
-            "model_config": json.dumps(self.model.config.to_dict()),
-            "backbone_fingerprint": backbone_fingerprint(self.model.backbone),
-            "trained": self.model.trained_state_dict(),
-            "average": None if self.ema is None else self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model_config": json.dumps(model.config.to_dict()),
+            "backbone_fingerprint": backbone_fingerprint(model.backbone),
+            "trained": trained,
+            "average": average,
+            "optimizer": optimizer,
             "progress": asdict(progress),
             "validation": validation,
         }
         replace_file(self.resumable, lambda path: torch.save(saved, path))
         save_trained(
             self.usable,
-            self.model,
+            model,
             self._record(progress, validation, finished),
-            state=None if self.ema is None else self.ema.state,
+            state=trained if average is None else average["state"],
             inference_overrides=self.inference_overrides,
             backbone_weights=self.config.model.backbone_weights,
             half=self.config.half_weights,
@@ -128,7 +135,8 @@ class RunCheckpoint:
         Raises:
             UserError: the file is broken, or of a run with another model, backbone or averaging.
         """
-        path = self.resumable
+        path, placement = self.resumable, self.placement
+        model, optimizer = placement.model, placement.optimizer
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             # `from_dict` fills in fields that came with a later version.
@@ -139,17 +147,18 @@ class RunCheckpoint:
                 f"{path}: cannot be resumed (not a readable checkpoint of a run); start again in another --output"
             ) from error
         for name, now, then in (
-            ("model config", self.model.config, model_config),
-            ("backbone", backbone_fingerprint(self.model.backbone), current_fingerprint(fingerprint)),
+            ("model config", model.config, model_config),
+            ("backbone", backbone_fingerprint(model.backbone), current_fingerprint(fingerprint)),
             ("averaging", self.ema is None, saved["average"] is None),
         ):
             if now != then:
                 raise UserError(f"{path}: was made with another {name}; use the same or choose another --output")
-        self.model.load_trained(trained)
-        self.optimizer.load_state_dict(saved["optimizer"])
-        configured = make_optimizer(self.model, self.config)
-        for group, wanted in zip(self.optimizer.param_groups, configured.param_groups, strict=True):
+        placement.load(trained)
+        placement.load_optimizer(saved["optimizer"])
+        configured = make_optimizer(model, self.config)
+        for group, wanted in zip(optimizer.param_groups, configured.param_groups, strict=True):
             group |= {key: value for key, value in wanted.items() if key != "params"}
         if self.ema is not None:
-            self.ema.load_state_dict(saved["average"])
+            average = saved["average"]
+            self.ema.load_state_dict(average | {"state": placement.parts(average["state"])})
         return progress, saved["validation"]

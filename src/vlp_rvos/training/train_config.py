@@ -133,6 +133,8 @@ class TrainConfig:
         precision: number format; "bf16-mixed" computes in bfloat16 where that is safe.
         seed: seed of everything random.
         devices: number of processes, on a GPU machine the number of GPUs. `torchrun` decides it where it starts them.
+        distributed: what several processes share out: "ddp" nothing but the videos, so that each holds everything;
+            "fsdp" the parameters, their averages and the state of the optimizer too, which needs less memory.
         workers: number of data loading processes for each process.
         threads: number of CPU threads that PyTorch uses; None for its default.
         log_every: number of steps between two log entries.
@@ -172,6 +174,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16-mixed"] = "fp32"
     seed: Annotated[int, Range(0, MAX_SEED)] = 0
     devices: Annotated[int, Range(1, 1024)] = 1
+    distributed: Literal["ddp", "fsdp"] = "ddp"
     workers: Annotated[int, Range(0, 256)] = 1
     threads: Annotated[int, Range(1, 1024)] | None = None
     log_every: Annotated[int, ANY_COUNT] = 20

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.own_data import use_own_data
@@ -34,10 +33,11 @@ from vlp_rvos.models.checkpoint import inherited_overrides, load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
-from vlp_rvos.training.distributed import average_gradients, clip_factors, lost_process_as_error, make_fabric
+from vlp_rvos.training.distributed import average_counts, clip_factors, lost_process_as_error, make_fabric
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
-from vlp_rvos.training.losses import clip_losses
-from vlp_rvos.training.optimization import make_optimizer, set_learning_rates
+from vlp_rvos.training.losses import clip_losses, no_loss
+from vlp_rvos.training.optimization import set_learning_rates
+from vlp_rvos.training.placed_model import place_model
 from vlp_rvos.training.run_checkpoint import CHECKPOINT, MODEL, RunCheckpoint
 from vlp_rvos.training.run_log import LOG, RunLog
 from vlp_rvos.training.run_state import Clock, Progress
@@ -123,14 +123,14 @@ class Trainer:
         torch.manual_seed(config.seed)
         with announced(f"loading the backbone of {config.model.preset}"):
             built = _build_model(config)
-            self.model = built.dense.to(self.fabric.device).train()
+            self.placement = place_model(built.dense, self.fabric, config)
+            self.model = self.placement.model
             #: the same with the candidate path, which the later stages train; None where the model has none
             self.complete = built.complete
         self.data = config.data.with_input_size(self.model.config.input_size)
-        self.parameters: list[nn.Parameter] = list(self.model.trained_parameters())
-        self.optimizer = make_optimizer(self.model, config)
+        self.optimizer = self.placement.optimizer
         self.ema = None if config.ema is None else WeightEMA(self.model, config.ema)
-        self.checkpoint = RunCheckpoint(self.output, config, self.model, self.optimizer, self.ema, built.overrides)
+        self.checkpoint = RunCheckpoint(self.output, config, self.placement, self.ema, built.overrides)
         self.progress = Progress()
         self.validation: dict[str, float] = {}
         if self.fabric.broadcast(begun) != begun:
@@ -166,14 +166,17 @@ class Trainer:
             result = TrainResult(True, progress.step, progress.elapsed, self.validation, self.output / MODEL)
         else:
             result = self._train_dense_together()
+        if not result.finished:
+            return result
+        with lost_process_as_error(self.fabric):
+            dense = self.placement.shipped(self.ema)
         # The later stages train in the first process. The others end here: waiting for hours would end in a time-out.
-        return self._train_later(result) if result.finished and self.fabric.is_global_zero else result
+        return self._train_later(result, dense) if self.fabric.is_global_zero else result
 
-    def _train_later(self, result: TrainResult) -> TrainResult:
-        """Run the later stages, and write the whole model after the last one."""
+    def _train_later(self, result: TrainResult, dense: Mapping[str, Tensor]) -> TrainResult:
+        """Run the later stages on a trained dense head, and write the whole model after the last one."""
         assert self.complete is not None
         complete = self.complete.to(self.fabric.device)
-        dense = self.model.trained_state_dict() if self.ema is None else self.ema.state
         complete.load_trained({**complete.trained_state_dict(), **dense})
         context = StageContext(self.config, self.output, complete, self.fabric)
         with catch_stop_signals() as stop_request:
@@ -297,12 +300,12 @@ class Trainer:
         torch.manual_seed(config.seed * 1_000_003 + progress.step)
         factor = config.schedule.factor(progress.step, done)
         set_learning_rates(self.optimizer, factor)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.placement.zero_gradients()
         loss = torch.zeros((), device=fabric.device)
         for _ in range(config.accumulate):
             loss += self._backward(next(loader), means)
-        average_gradients(fabric, self.parameters)
-        norm = nn.utils.clip_grad_norm_(self.parameters, config.grad_clip)
+        self.placement.average_gradients()
+        norm = self.placement.clip_gradients(config.grad_clip)
         finite = bool(fabric.all_reduce(torch.isfinite(loss + norm).float(), reduce_op="mean") == 1)
         if finite:
             self.optimizer.step()
@@ -332,17 +335,22 @@ class Trainer:
         has_target = batch.has_target().to(device)
         history: Tensor | None = None
         total = torch.zeros((), device=device)
-        factors = clip_factors(self.fabric, batch.supervised_counts()) / (batch.clip_count * self.config.accumulate)
-        for factor, (frames, masks, supervised) in zip(factors, batch.clips(device), strict=True):
-            # A clip without any supervised frame is run for its history only.
-            teaches = supervised is None or bool(supervised.any())
-            with self.fabric.autocast(), torch.set_grad_enabled(teaches):
+        counts = batch.supervised_counts()
+        mean_counts = average_counts(self.fabric, counts)
+        factors = clip_factors(counts, mean_counts) / (batch.clip_count * self.config.accumulate)
+        clips = zip(factors, (mean_counts > 0).tolist(), batch.clips(device), strict=True)
+        for factor, taught, (frames, masks, supervised) in clips:
+            # A clip in which no process has a supervised frame is run for its history only.
+            with self.fabric.autocast(), torch.set_grad_enabled(taught):
                 output = self.model(frames, text, history, video_of)
             history = self._next_history(output)
-            if not teaches:
+            if not taught:
+                continue
+            if supervised is not None and not supervised.any():
+                self.placement.backward(no_loss(output))
                 continue
             losses = clip_losses(output, masks, self.config.loss, supervised, has_target)
-            self.fabric.backward(losses.total * factor)
+            self.placement.backward(losses.total * factor)
             total += losses.total.detach() * factor
             ious = frame_iou(output.mask_logits.detach() > 0, masks)
             iou = (ious if supervised is None else ious[supervised]).mean()
@@ -361,20 +369,21 @@ class Trainer:
         Returns:
             False if a signal broke the measurement off; then the numbers of the last one are kept.
         """
+        if not self.config.val_samples:
+            return True
         complete = True
-        if held_out is not None:
-            with self.ema.applied() if self.ema is not None else nullcontext():
-                found = held_out.measure(self.model, self.fabric, stop_request)
-            complete = found is not None
-            if found is not None:
-                self.validation = found
-                log.record(self.progress.step, self._done(), "validation", found)
+        with self.placement.validated(self.ema) as model:
+            if held_out is not None and model is not None:
+                found = held_out.measure(model, self.fabric, stop_request)
+                complete = found is not None
+                if found is not None:
+                    self.validation = found
+                    log.record(self.progress.step, self._done(), "validation", found)
         return self.fabric.broadcast(complete)
 
     def _save(self, *, finished: bool = False) -> None:
         """Write the checkpoint in the first process; the others wait."""
-        if self.fabric.is_global_zero:
-            self.checkpoint.save(self.progress, self.validation, finished=finished)
+        self.checkpoint.save(self.progress, self.validation, finished=finished)
         self.fabric.barrier()
 
 

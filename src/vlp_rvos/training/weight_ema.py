@@ -11,11 +11,19 @@ from torch import Tensor
 
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["WeightEMA"]
+__all__ = ["WeightEMA", "own_part"]
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """The part of a tensor that lies in this process, in the same memory; all of it where nothing is shared out."""
+    # Whoever shares nothing out need not import the class of such tensors.
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
 class WeightEMA:
     """Exponential moving average of a model's trained tensors.
+
+    Where the model is shared out between processes, each averages its parts.
 
     The decay grows from 0.1 to its full value over the first steps, so that the initial weights are forgotten soon.
 
@@ -39,7 +47,7 @@ class WeightEMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the model the averaged tensors while the block runs, and its own ones back afterwards."""
+        """Give a model that lies whole here the averaged tensors while the block runs, and its own back afterwards."""
         own = {name: tensor.clone() for name, tensor in self.model.trained_state_dict().items()}
         self.model.load_trained({**own, **self.state})
         try:
@@ -63,4 +71,5 @@ class WeightEMA:
             tensor.copy_(saved["state"][name])
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {n: tensor for n, tensor in self.model.trained_state_dict().items() if n.startswith(self.parts)}
+        tensors = self.model.trained_state_dict().items()
+        return {name: own_part(tensor) for name, tensor in tensors if name.startswith(self.parts)}

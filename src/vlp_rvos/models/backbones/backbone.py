@@ -7,9 +7,9 @@ sequence, d_v / d_t / d_s widths of the vision tower, the text tower and the sha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,8 @@ from vlp_rvos.models.backbones.expression_tokenizer import ExpressionTokenizer, 
 __all__ = ["Activation", "Backbone", "Block", "FrameTokens", "normalize_channels"]
 
 Activation = Literal["gelu", "quick_gelu"]
+Inputs = ParamSpec("Inputs")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -135,6 +137,25 @@ class Block(nn.Module):
         attended = self.norm1(attended)
         return self.norm2(attended + self.mlp(attended))  # type: ignore[no-any-return]
 
+    def run(
+        self, use: Callable[Concatenate[Block, Inputs], Result], *inputs: Inputs.args, **named: Inputs.kwargs
+    ) -> Result:
+        """Call a function that uses parts of this layer one by one.
+
+        Where the parameters are shared out between processes (`training.sharding`), this process has all of the layer's
+        only during `forward` and this call, and again for the gradients.
+
+        Args:
+            use: Function that gets this layer and the other arguments. All tensors that it computes with, and that have
+                gradients, have to be among them.
+            inputs: Further arguments of `use`.
+            named: The same, by name.
+
+        Returns:
+            What `use` returns.
+        """
+        return use(self, *inputs, **named)
+
 
 def _quick_gelu(x: Tensor) -> Tensor:
     """`x * sigmoid(1.702 x)`. It may overwrite `x`.
@@ -171,6 +192,7 @@ class Backbone(nn.Module, ABC):
         text_norm: Norm after the last text layer.
         vision_projection: Map from the vision tower into the shared space.
         text_projection: Map from the text tower into the shared space.
+        word_embedding: Embedding of the token ids.
         tokenizer: Tokenizer of the expressions. None until the first `tokenize`, unless the weights came with one.
         pyramid_widths: Channels of the maps of `FrameTokens.pyramid`, by stride.
         names_classes: Whether `embed_frames` gives `FrameTokens.named`.
@@ -195,6 +217,7 @@ class Backbone(nn.Module, ABC):
     text_norm: nn.Module
     vision_projection: nn.Module
     text_projection: nn.Module
+    word_embedding: nn.Embedding
     tokenizer: ExpressionTokenizer | None = None
     pyramid_widths: dict[int, int]
     names_classes: bool = False

@@ -20,13 +20,11 @@ class PatchBackbone(Backbone):
     Attributes:
         patch_embedding: Convolution from pixels to patches; its stride is its kernel size.
         cls_token: The CLS token, d_v numbers of any shape that broadcasts to (N, 1, d_v).
-        word_embedding: Embedding of the token ids.
         text_length: Longest text that the text tower has positions for, in tokens.
     """
 
     patch_embedding: nn.Conv2d
     cls_token: nn.Parameter
-    word_embedding: nn.Embedding
     text_length: int
 
     @abstractmethod
