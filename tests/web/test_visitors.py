@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from circles import CircleSegmenter
@@ -20,3 +21,16 @@ def test_each_session_has_a_visitor_and_a_folder_until_it_ends(tmp_path: Path) -
     visitors.close()
     assert list(tmp_path.iterdir()) == []
     assert len(visitors) == 0
+
+
+def test_uploads_that_nobody_takes_are_removed(tmp_path: Path) -> None:
+    visitors = Visitors(tmp_path, CircleSegmenter(), Limits())
+    taken = visitors.of("a").folder
+    for name in ("old.part", "old/video.mp4", "new/video.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"video")
+    for path in (tmp_path / "old.part", tmp_path / "old", tmp_path / "old" / "video.mp4", tmp_path / "new", taken):
+        os.utime(path, (0, 0))
+    visitors.remove_abandoned(600)
+    assert set(tmp_path.iterdir()) == {taken, tmp_path / "new"}
+    visitors.close()

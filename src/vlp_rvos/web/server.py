@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.escaped_stream import escaped_output
 from vlp_rvos.utils.extras import require_installed
 from vlp_rvos.utils.staging import Staging, remove_stale
 from vlp_rvos.web.limits import Limits
@@ -25,6 +26,9 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
+
+#: Seconds after which an upload that nobody has taken is removed.
+ABANDONED = 600.0
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -73,7 +77,8 @@ def serve(
         # Gradio reads these when it is imported and when parts of the page are made.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
         os.environ["GRADIO_TEMP_DIR"] = str(staging.new)
-        _serve(segmenter, host, port, password, limits or Limits(), examples, ready, staging.new)
+        with escaped_output():
+            _serve(segmenter, host, port, password, limits or Limits(), examples, ready, staging.new)
     finally:
         staging.remove()
 
@@ -121,7 +126,8 @@ def _serve(
             raise UserError(f"cannot listen at {host}, port {port} ({error}); choose another with --port") from error
         ready(f"http://{host}:{port}/")
         while True:
-            time.sleep(3600)
+            time.sleep(ABANDONED)
+            visitors.remove_abandoned(ABANDONED)
     finally:
         visitors.close()
         page.close(verbose=False)

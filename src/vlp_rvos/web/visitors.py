@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from vlp_rvos.web.job_queue import JobQueue
@@ -48,8 +51,25 @@ class Visitors:
         if visitor is not None:
             visitor.close()
 
+    def remove_abandoned(self, seconds: float) -> None:
+        """Remove the uploads that nobody has taken within so many seconds, and what is left of those broken off."""
+        with self._lock:
+            kept = {visitor.folder for visitor in self._visitors.values()}
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path not in kept and not path.is_symlink() and time.time() - _last_change(path) > seconds:
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """End all visits and the queue."""
         self._queue.close()
         for session in list(self._visitors):
             self.leave(session)
+
+
+def _last_change(path: Path) -> float:
+    """When a file, or the last file of a folder, was changed, in seconds as `time.time` has it."""
+    return max(one.lstat().st_mtime for one in (path, *(path.iterdir() if path.is_dir() else ())))
