@@ -311,7 +311,7 @@ def _check_end(path: Path) -> None:
 
 def _is_number(value: object) -> bool:
     # Comparisons take whole numbers that are too large for a float, which `math.isfinite` does not.
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type, operator]
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 
 
 def _foreign(path: Path) -> NoReturn:

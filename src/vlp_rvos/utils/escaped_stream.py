@@ -20,7 +20,7 @@ class _EscapedStream(io.TextIOBase):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream, self.encoding = stream, stream.encoding
 
     def write(self, text: str) -> int:
         lines = text.split("\n")
@@ -32,10 +32,6 @@ class _EscapedStream(io.TextIOBase):
 
     def fileno(self) -> int:
         return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:
-        return self._stream.encoding
 
 
 @contextmanager

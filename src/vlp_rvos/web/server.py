@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -18,7 +19,7 @@ from vlp_rvos.utils.staging import Staging, remove_stale
 from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.visitor import SegmenterLike
 
-__all__ = ["is_loopback", "serve"]
+__all__ = ["check_address", "is_loopback", "serve"]
 
 #: What the browser may load, and from where: from this server alone, whatever a part of the page asks for.
 POLICY = (
@@ -42,6 +43,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def check_address(host: str, port: int) -> None:
+    """Check that a server can listen at an address.
+
+    Raises:
+        UserError: it cannot: the port is taken or kept for others, or the host is not one of this computer.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name != "nt":
+                # As servers do: connections that have just ended do not keep the port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else "it is no name of a host"
+        raise UserError(f"cannot listen at {host}, port {port} ({reason}); choose another --host or --port") from error
 
 
 def serve(
@@ -70,6 +89,7 @@ def serve(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     require_installed("gradio", extra="web")
+    check_address(host, port)
     parent = Path(tempfile.gettempdir())
     remove_stale(parent)
     staging = Staging.create(parent)

@@ -72,4 +72,4 @@ class Visitors:
 
 def _last_change(path: Path) -> float:
     """When a file, or the last file of a folder, was changed, in seconds as `time.time` has it."""
-    return max(one.lstat().st_mtime for one in (path, *(path.iterdir() if path.is_dir() else ())))
+    return max(float(one.lstat().st_mtime) for one in (path, *(path.iterdir() if path.is_dir() else ())))
