@@ -16,6 +16,7 @@ def test_what_libraries_print_has_nothing_that_a_terminal_obeys(capsys: pytest.C
             traceback.print_exc()
         print("a\tb\x9bc")
         assert not sys.stderr.isatty()
+        assert sys.stderr.encoding.lower() == "utf-8"
     print("\x1b")
     captured = capsys.readouterr()
     assert captured.err.startswith("Traceback (most recent call last):\n")

@@ -20,7 +20,7 @@ class _EscapedStream(io.TextIOBase):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self.encoding = stream, stream.encoding
+        self._stream = stream
 
     def write(self, text: str) -> int:
         lines = text.split("\n")
@@ -29,6 +29,10 @@ class _EscapedStream(io.TextIOBase):
 
     def flush(self) -> None:
         self._stream.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
 
     def fileno(self) -> int:
         return self._stream.fileno()
