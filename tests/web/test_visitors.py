@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import pytest
 from circles import CircleSegmenter
 
+from vlp_rvos.web.job_queue import Job
 from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.visitors import Visitors
 
@@ -34,3 +37,21 @@ def test_uploads_that_nobody_takes_are_removed(tmp_path: Path) -> None:
     visitors.remove_abandoned(600)
     assert set(tmp_path.iterdir()) == {taken, tmp_path / "new"}
     visitors.close()
+
+
+def test_visits_in_which_nothing_is_done_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitors = Visitors(tmp_path, CircleSegmenter(), Limits())
+    visitors.of("idle")
+    busy = visitors.of("busy")
+    busy.job = Job(lambda job: None)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 100)
+    active = visitors.of("active")
+    visitors.end_idle(50)
+    assert set(tmp_path.iterdir()) == {busy.folder, active.folder}
+    # What comes late makes a visit of its own, which ends as any other.
+    late = visitors.of("idle")
+    assert late.folder.is_dir()
+    busy.job = None
+    visitors.close()
+    assert list(tmp_path.iterdir()) == []

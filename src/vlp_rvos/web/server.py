@@ -30,6 +30,8 @@ POLICY = (
 
 #: Seconds after which an upload that nobody has taken is removed.
 ABANDONED = 600.0
+#: Seconds after which a visit ends in which nothing is done.
+IDLE = 6 * 3600.0
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -148,6 +150,7 @@ def _serve(
         while True:
             time.sleep(ABANDONED)
             visitors.remove_abandoned(ABANDONED)
+            visitors.end_idle(IDLE)
     finally:
         visitors.close()
         page.close(verbose=False)
