@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -98,6 +99,7 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
         (VLPRVOSError("the model broke"), 1, "error: the model broke"),
         (OSError(28, "No space left on device", "x.png"), 1, "error: no space left on the disk: x.png"),
         (OSError(13, "Permission denied", "x.png"), 1, "error: Permission denied: x.png"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: File name too long: x"),
         (OSError("the pipe broke"), 1, "error: the pipe broke"),
         (
             type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"),

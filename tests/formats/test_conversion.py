@@ -100,3 +100,14 @@ def test_a_folder_of_frames_of_odd_size(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="convert it to coco"):
         convert(SegmentedVideo(tmp_path / "out", folder), "fiftyone", tmp_path / "fiftyone")
     assert not (tmp_path / "fiftyone").exists()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_two_frames_of_one_name_are_refused(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
+    file = opened.masks.path
+    file.write_text(file.read_text().replace('"name": "00002"', '"name": "00001"'))
+    if name == "exr":
+        pytest.importorskip("OpenEXR")
+    with pytest.raises(UserError, match="two frames that would be called '00001'"):
+        convert(opened, name, tmp_path / "out" / name)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["masks.json"]

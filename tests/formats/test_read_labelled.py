@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -96,3 +97,35 @@ def test_other_paths(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError):
         read_labelled(tmp_path / name)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_zip_files_are_refused_in_one_line(
+    tmp_path: Path, method: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "unpacked"))
+    (tmp_path / "unpacked").mkdir()
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("instances.json", str(list(range(1000))))
+    data = path.read_bytes()
+    for place in range(45, 200, 9):
+        path.write_bytes(data[:place] + b"\xff" * 20 + data[place + 20 :])
+        with pytest.raises(UserError, match=r"^cannot unpack [^\n]*$"):
+            read_labelled(path)
+    assert list((tmp_path / "unpacked").iterdir()) == []
+
+
+def test_a_zip_file_that_would_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("instances.json", b" " * 2**20)
+    monkeypatch.setattr("vlp_rvos.formats.read_labelled.KEPT_FREE", shutil.disk_usage("/").total * 2)
+    with pytest.raises(UserError, match="has no room"):
+        read_labelled(path)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "a\0b", "x" * 5000])
+def test_paths_that_are_no_files(name: str) -> None:
+    with pytest.raises(UserError, match=r"^(no such file or folder|/dev/zero is a device)"):
+        read_labelled(name)

@@ -52,3 +52,10 @@ def test_what_is_no_letter_is_drawn_as_an_escape(text: str) -> None:
     assert "\\" in shown
     assert font.getlength(shown) > 0
     font.getmask(shown)
+
+
+def test_a_long_text_asks_the_font_once_for_each_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("vlp_rvos.media.fonts._has", lambda font, letter: asked.append(letter) or True)
+    assert drawable("ab" * 10000, font_for("ab", 10)) == "ab" * 10000
+    assert len(asked) < 20

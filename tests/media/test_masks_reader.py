@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -133,4 +134,23 @@ def test_json_that_is_none(value: str, tmp_path: Path) -> None:
     path = write(tmp_path / "masks.json")
     path.write_text(path.read_text().replace('"score": 0.9', f'"score": {value}', 1))
     with pytest.raises(UserError, match="cannot read"):
+        list(read_masks(path))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("index", "9" * 5000),
+        ("score", "9" * 5000),
+        ("score", "9" * 400),
+        ("time", "9" * 400),
+        ("time", "1e300"),
+        ("time", "-1e300"),
+        ("index", str(2**53)),
+    ],
+)
+def test_numbers_that_are_too_large(key: str, value: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "masks.json")
+    path.write_text(re.sub(rf'"{key}": [0-9.]+', f'"{key}": {value}', path.read_text(), count=1))
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*; segment the video again$"):
         list(read_masks(path))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from clips import FPS, frames, yuv_frame
 
+from vlp_rvos.errors import UserError
+from vlp_rvos.media.video_encoding import H264_MP4, PRORES_4444_MOV, VP9_ALPHA_WEBM, VideoEncoding
 from vlp_rvos.media.video_writer import VideoWriter
 
 
@@ -106,3 +108,14 @@ def test_without_x264_it_writes_mpeg4(tmp_path: Path, monkeypatch: pytest.Monkey
     times, images, _ = read_back(tmp_path / "a.mp4")
     assert times == pytest.approx([0, 0.1, 0.2], abs=1e-3)
     assert np.abs(images[2].astype(int) - frames(3)[2]).mean() < 6
+
+
+@pytest.mark.parametrize("encoding", [H264_MP4, PRORES_4444_MOV, VP9_ALPHA_WEBM], ids=lambda one: one.suffix)
+def test_a_size_that_the_encoder_refuses(tmp_path: Path, encoding: VideoEncoding) -> None:
+    channels = 4 if encoding.has_alpha else 3
+    with (
+        pytest.raises(UserError, match=r"^a\.x cannot be written: .* takes no frames of "),
+        VideoWriter(tmp_path / "a.x", FPS, encoding=encoding) as writer,
+    ):
+        writer.write(np.zeros((70000, 2, channels), np.uint8), 0.0)
+    assert list(tmp_path.iterdir()) == []

@@ -85,6 +85,6 @@ def test_other_content_is_refused(content: bytes) -> None:
 
 
 def test_a_frame_with_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlp_rvos.serving.live_frames.MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr("vlp_rvos.serving.live_frames.PIXELS_OF_8K", 64 * 48 - 1)
     with pytest.raises(UserError, match="more than 3071 pixels"):
         decode_frame(encoded(noise(1)[0]))

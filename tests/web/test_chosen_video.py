@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from clips import brightness, frames, write_video
+from PIL import Image
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.web.chosen_video import ChosenVideo
@@ -43,3 +44,9 @@ def test_files_that_are_no_video_or_too_large_are_refused(tmp_path: Path) -> Non
     path = write_video(tmp_path / "dog.mp4", frames(5))
     with pytest.raises(UserError, match="this page takes"):
         ChosenVideo(path, Limits(max_megabytes=0.0001))
+
+
+def test_a_small_file_with_a_huge_picture(tmp_path: Path) -> None:
+    Image.new("1", (9000, 9000)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="9000 x 9000"):
+        ChosenVideo(tmp_path / "a.png", Limits())

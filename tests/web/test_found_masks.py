@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from frame_results import PLACES, result_at
 
+from vlp_rvos.errors import UserError
 from vlp_rvos.web.found_masks import FoundMasks
 
 
@@ -38,3 +40,11 @@ def test_nothing_is_at_any_time_before_the_first_frame(tmp_path: Path) -> None:
     found = FoundMasks(tmp_path / "found.jsonl", ["the dog"], (48, 64))
     assert found.number_at(0) is None
     assert [len(part) for part in found.curves()] == [0, 0, 0]
+
+
+def test_masks_that_are_gone(tmp_path: Path) -> None:
+    found = FoundMasks(tmp_path / "found.jsonl", result_at(PLACES[0]).expressions, (48, 64))
+    found.add(result_at(PLACES[0]))
+    found.close()
+    with pytest.raises(UserError, match="these masks are gone"):
+        found.result(0)

@@ -122,3 +122,17 @@ def test_colours_and_style(visitor: Visitor, do: Handlers) -> None:
     with pytest.raises(UserError, match="unknown style"):
         do.set_style(visitor, None, "dots", True)  # type: ignore[arg-type]
     assert visitor.style == wanted
+
+
+@pytest.mark.parametrize("number", [10**400, float("nan"), float("inf"), -1e300, "5", None])
+def test_numbers_that_no_browser_sends(visitor: Visitor, do: Handlers, tmp_path: Path, number: object) -> None:
+    do.choose(visitor, None, str(write_video(tmp_path / "dog.mp4", frames(4))))
+    for call in (
+        lambda: do.point(visitor, {"x": number, "y": 0.5}, "Add"),
+        lambda: do.step_by_key(visitor, {"step": number}),
+        lambda: do.show_part(visitor, {"at": number}),
+        lambda: do.find(visitor, None, "the dog", 0, None, number),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UserError, match="load the page again"):
+            call()
+    assert do.colour(visitor, {"thing": number, "colour": "#010203"}).values == ()

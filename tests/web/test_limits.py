@@ -36,3 +36,9 @@ def test_size_and_length_are_limited() -> None:
 def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError):
         Limits(**wrong)  # type: ignore[arg-type]
+
+
+def test_frames_of_too_many_pixels() -> None:
+    Limits().check_frame(7680, 4320)
+    with pytest.raises(UserError, match="the frames are 12000 x 12000"):
+        Limits().check_frame(12000, 12000)

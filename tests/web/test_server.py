@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vlp_rvos.web.server import is_loopback
+from vlp_rvos.errors import UserError
+from vlp_rvos.web.server import check_address, is_loopback
 
 TESTS = Path(__file__).parents[1]
 SERVE = """
@@ -57,3 +58,19 @@ def test_the_server_asks_for_the_password_and_leaves_no_files(tmp_path: Path) ->
         process.wait(60)
     assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["9.9.9.9", "a" * 5000, "a..b", "no.such.host.invalid"])
+def test_hosts_of_others(host: str) -> None:
+    with pytest.raises(UserError, match=r"^cannot listen at [^\n]*; choose another --host or --port$"):
+        check_address(host, 7860)
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} "):
+            check_address("127.0.0.1", port)
+    check_address("127.0.0.1", port)

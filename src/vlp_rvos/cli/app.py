@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -139,7 +140,9 @@ def _explain(error: Exception) -> tuple[str, int]:
         message = error.format_message().replace("Value error, ", "")
         return f"error: {message} (see '{command} --help')", 2
     if isinstance(error, OSError):
-        return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), 1
+        # Only a user gives names that are too long.
+        code = 2 if error.errno == errno.ENAMETOOLONG else 1
+        return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), code
     if isinstance(error, RecursionError):
         return "error: something in the input is nested too deeply to be read", 2
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):

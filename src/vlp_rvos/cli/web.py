@@ -62,8 +62,10 @@ def web(
         raise UserError(f"no such folder: {examples}")
     require_installed("gradio", extra="web")
     from vlp_rvos.utils.progress import announced
-    from vlp_rvos.web.server import is_loopback, serve
+    from vlp_rvos.web.server import check_address, is_loopback, serve
 
+    # Before the model is loaded, which takes long.
+    check_address(host, port)
     with announced(f"loading {model}"):
         from vlp_rvos.inference.segmenter import Segmenter
 

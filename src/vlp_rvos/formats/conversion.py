@@ -18,6 +18,7 @@ from vlp_rvos.formats.effect_videos import (
     WebmAlphaWriter,
 )
 from vlp_rvos.formats.fiftyone_writer import FiftyOneWriter
+from vlp_rvos.formats.file_names import frame_stem
 from vlp_rvos.formats.format_names import FORMATS
 from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
@@ -98,7 +99,7 @@ def convert(
         The number of frames.
 
     Raises:
-        UserError: See `check_conversion`; or the results or the video are damaged.
+        UserError: See `check_conversion`; or the results or the video are damaged, or two frames have one name.
         OSError: The disk is full.
 
     Example:
@@ -109,9 +110,14 @@ def convert(
     target = target.resolve() if target.name in ("", "..") else target
     check_conversion(name, target, options, has_video=results.header.video is not None)
     prepare_output(target.parent, folder=True)
-    done = 0
+    done, stems = 0, set[str]()
     with ConvertedFolder(target) as output, WRITERS[name](output.part, results.header, options) as writer:
         for result in results:
+            if (stem := frame_stem(result)) in stems:
+                raise UserError(
+                    f"{results.masks.path} has two frames that would be called {stem!r}: rename one of them"
+                )
+            stems.add(stem)
             writer.write(result)
             done += 1
             if on_frame is not None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
+import os
+import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,12 +26,15 @@ from vlp_rvos.formats.labelled_tasks import read_label_studio
 from vlp_rvos.formats.segmented_video import MASKS_JSON
 from vlp_rvos.media.masks_reader import FrameMasks, read_masks
 from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES
+from vlp_rvos.utils.special_files import refuse_special_file
 
 __all__ = ["read_labelled"]
 
 META = "meta_expressions.json"
-#: Bytes that a zip file may hold when it is unpacked: a small damaged one must not fill the disk.
-MAX_UNPACKED = 2**36
+#: Bytes that must stay free on the disk when a zip file is unpacked: a small one must not fill it.
+KEPT_FREE = 2**30
+#: What `zipfile` raises where a zip file is damaged: its own error, and those of the compression and of the system.
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, struct.error)
 LAYOUTS = (
     "the output of vlp-rvos segment, COCO, YouTube-VIS, MOTS PNG, a JSON export of Label Studio, DAVIS, "
     "Ref-YouTube-VOS, or a folder of palette PNGs"
@@ -49,8 +57,9 @@ def read_labelled(path: str | Path, video: str | Path | None = None) -> Labelled
         UserError: There is no such path, it has none of these layouts, or a list in it is broken.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"no such file or folder: {path}")
+    refuse_special_file(path)
     if path.is_dir():
         return _read_folder(path, None if video is None else Path(video))
     if path.suffix.lower() == ".json":
@@ -102,15 +111,19 @@ def _read_zip(path: Path) -> LabelledFrames:
     folder = Path(unpacked.name)
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
-                raise UserError(f"{path} is too large: unpack it, and give the folder")
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > shutil.disk_usage(folder).free - KEPT_FREE:
+                raise UserError(
+                    f"{path} holds {size / 1e9:.1f} GB, for which {tempfile.gettempdir()} has no room: "
+                    "unpack it elsewhere, and give the folder"
+                )
             # Names that would lead out of the folder are changed, so that they do not.
             archive.extractall(folder)
         # Some programs pack the folder itself.
         while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir() and not _is_subset(inside[0]):
             folder = inside[0]
         found = _read_folder(folder, None)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except ZIP_ERRORS as error:
         unpacked.cleanup()
         raise UserError(f"cannot unpack {path}: {error}") from error
     except BaseException:

@@ -48,7 +48,9 @@ def drawable(text: str, font: Font) -> str:
     Control characters and bytes that are not UTF-8 are replaced by a visible escape.
     """
     shown = escape_unprintable(text)
-    return "".join(letter if _has(font, letter) else _plain(letter, font) for letter in shown)
+    # Each letter is looked at once, however long the text is: to ask a font takes long.
+    letters = {letter: letter if _has(font, letter) else _plain(letter, font) for letter in set(shown)}
+    return "".join(letters[letter] for letter in shown)
 
 
 def _fonts(size: int) -> Iterator[Font]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,10 @@ __all__ = ["FrameMasks", "MaskFile", "read_masks"]
 BLOCK = 2**16
 #: Longest entry of a frame, in characters: a damaged file must not fill the memory.
 MAX_ENTRY = 2**28
+#: Number of a frame from which on it is damaged: larger ones are no whole numbers in every program.
+MAX_INDEX = 2**53
+#: Latest time of a frame, in seconds.
+MAX_TIME = 1e9
 HEADER = ("video", "model", "expressions")
 KEYS = {*HEADER, "frames", "truncated"}
 #: Keys that a file may lack.
@@ -92,8 +96,8 @@ class MaskFile:
                     continue
                 for entry in reader.items():
                     good = isinstance(entry, dict) and isinstance(entry.get("name"), str)
-                    good = good and type(entry.get("index")) is int and entry["index"] >= 0
-                    if not good or not _is_number(entry.get("time")):
+                    good = good and type(entry.get("index")) is int and 0 <= entry["index"] < MAX_INDEX
+                    if not good or not _is_number(entry.get("time")) or abs(entry["time"]) > MAX_TIME:
                         _damaged(self.path, f"{short_repr(entry)} is not the entry of a frame")
                     yield entry
 
@@ -243,6 +247,9 @@ class _Reader:
                 if not self._more():
                     _damaged(self.path, "it is cut off, or no JSON")
                 continue
+            except ValueError:
+                # Python reads no number of thousands of digits.
+                _damaged(self.path, "one of its numbers has too many digits")
             # A number may go on in what has not been read yet.
             if end < len(self.text) or not self._more():
                 self.position = end
@@ -303,7 +310,8 @@ def _check_end(path: Path) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    # Comparisons take whole numbers that are too large for a float, which `math.isfinite` does not.
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 
 
 def _foreign(path: Path) -> NoReturn:

@@ -26,6 +26,7 @@ from vlp_rvos.utils.ranges import ANY_COUNT, Range
 __all__ = [
     "DEFAULT_FPS",
     "FRAME_RATES",
+    "PIXELS_OF_8K",
     "PREFETCH_DEPTH",
     "SECONDS",
     "TIME_TOLERANCE",
@@ -38,6 +39,9 @@ __all__ = [
 
 #: Frame rate of what states none.
 DEFAULT_FPS = 24.0
+
+#: Pixels of a frame of a video of 8K: services take no larger ones.
+PIXELS_OF_8K = 7680 * 4320
 
 #: Frames that are decoded ahead: one clip of the presets, so that the next clip is ready when the model needs it.
 PREFETCH_DEPTH = 6

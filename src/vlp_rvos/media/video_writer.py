@@ -11,6 +11,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from vlp_rvos.arrays import Image
+from vlp_rvos.errors import UserError
 from vlp_rvos.media.sound_track import SoundTrack
 from vlp_rvos.media.video_encoding import BT_709, H264_MP4, WRITER_TIME_BASE, VideoEncoding
 from vlp_rvos.media.video_source import DEFAULT_FPS
@@ -73,6 +74,7 @@ class VideoWriter(AtomicWriter):
             time: Time of the frame in seconds. A time that does not grow is moved to just behind the previous frame.
 
         Raises:
+            UserError: The encoder takes no frames of this size.
             ValueError: The frame has another size than the first one.
         """
         if self._stream is None:
@@ -92,6 +94,7 @@ class VideoWriter(AtomicWriter):
             like: A decoded frame of the same colour space. The file takes the colour space over from the first frame.
 
         Raises:
+            UserError: The encoder takes no frames of this size.
             ValueError: The frame has another size than the first one, or another format.
         """
         shape = (frame.height, frame.width)
@@ -136,6 +139,12 @@ class VideoWriter(AtomicWriter):
             self._sound.add_to(self._container, encoding.sound_codec)
         else:
             self._sound = None
+        try:
+            self._container.start_encoding()
+        except (av.ExternalError, av.ArgumentError) as error:
+            raise UserError(
+                f"{self.path.name} cannot be written: {encoding.codec.name} takes no frames of {width}x{height}"
+            ) from error
 
     def close(self) -> None:
         """Finish the file and give it its name. Without frames nothing is written."""

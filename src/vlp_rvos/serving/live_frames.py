@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 
 from vlp_rvos.arrays import Image
 from vlp_rvos.errors import UserError
-from vlp_rvos.serving.service_options import MAX_PIXELS
+from vlp_rvos.media.video_source import PIXELS_OF_8K
 
 __all__ = ["MAX_FRAME_BYTES", "end_frames", "put_frame", "read_frames"]
 
@@ -79,8 +79,8 @@ def decode_frame(content: bytes) -> Image:
     """
     try:
         with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UserError(f"a frame has more than {MAX_PIXELS} pixels")
+            if picture.width * picture.height > PIXELS_OF_8K:
+                raise UserError(f"a frame has more than {PIXELS_OF_8K} pixels")
             return np.asarray(picture.convert("RGB"))
     except UserError:
         raise

@@ -19,10 +19,9 @@ from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.inference.shared_reading import segment_together
 from vlp_rvos.media.picture_file import is_picture
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.media.video_source import VideoSource
+from vlp_rvos.media.video_source import PIXELS_OF_8K, VideoSource
 from vlp_rvos.serving.answers import Answer, FileAnswer, LineAnswer, result_line
 from vlp_rvos.serving.live_frames import read_frames
-from vlp_rvos.serving.service_options import MAX_PIXELS
 from vlp_rvos.serving.tasks import LiveTask, Notice, Request, Task, VideoTask
 from vlp_rvos.utils.late_call import called_if_late
 from vlp_rvos.utils.plain_text import one_line
@@ -114,8 +113,8 @@ class SegmentationWorker:
 
     def _check_size(self, source: VideoSource) -> None:
         info = source.info
-        if info.width * info.height > MAX_PIXELS:
-            raise TooLarge(f"frames have more than {MAX_PIXELS} pixels")
+        if info.width * info.height > PIXELS_OF_8K:
+            raise TooLarge(f"frames have more than {PIXELS_OF_8K} pixels")
         if info.duration is not None:
             end = info.duration if source.end is None else min(source.end, info.duration)
             if end - (source.start or 0) > self.max_seconds:

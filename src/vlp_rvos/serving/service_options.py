@@ -8,12 +8,10 @@ from typing import Annotated
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.ranges import Range, check_ranges
 
-__all__ = ["MAX_PIXELS", "ServiceOptions", "checked_expressions"]
+__all__ = ["ServiceOptions", "checked_expressions"]
 
 #: Expressions of one request, and characters of one of them.
 MAX_EXPRESSIONS, MAX_CHARACTERS = 32, 500
-#: Pixels of a frame: those of a video of 8K.
-MAX_PIXELS = 7680 * 4320
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ class ChosenVideo:
         self.path = path
         source = open_video(path)
         self.info = source.info
+        limits.check_frame(self.info.width, self.info.height)
         self.seconds = source.info.duration or _measure(source, limits)
         self.last = max(0.0, self.seconds - 1 / self.info.fps)
         self._kept: OrderedDict[float, VideoFrame] = OrderedDict()

@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from vlp_rvos.arrays import Floats, Image, Size
+from vlp_rvos.errors import UserError
 from vlp_rvos.media.rle import decode_mask, encode_mask
 from vlp_rvos.results import FrameResult
 
@@ -81,8 +82,13 @@ class FoundMasks:
             number: number of the frame among those that were processed.
             image: (H, W, 3) uint8 RGB image of the frame, if what is done with the result needs it.
             yuv_frame: the frame as it was decoded, if it is there.
+
+        Raises:
+            UserError: the masks were removed meanwhile.
         """
         with self._lock:
+            if self._file.closed:
+                raise UserError("these masks are gone: something else was found meanwhile")
             begin, end = self._offsets[number], self._offsets[number + 1]
             self._file.seek(begin)
             index, name, encoded = json.loads(self._file.read(end - begin))

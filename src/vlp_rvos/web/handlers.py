@@ -21,6 +21,8 @@ from vlp_rvos.web.visitor import Visitor
 
 __all__ = ["Answer", "Handlers"]
 
+#: Largest number that a browser has a reason to send.
+MAX_NUMBER = 1e9
 #: Values of the player, and of the beginning and the end of the part, when no video is chosen.
 NO_VIDEO = (None, 0, None)
 
@@ -93,7 +95,7 @@ class Handlers:
         self, visitor: Visitor, _: Any, words: str | None, start: float | None, end: float | None, every: float
     ) -> Answer:
         """Start the job."""
-        job = visitor.start(words or "", start, end, int(every))
+        job = visitor.start(words or "", start, end, int(_number({"every": every}, "every")))
         visitor.view = "frame"
         return Answer(["frame"], job)
 
@@ -169,8 +171,8 @@ class Handlers:
     # --- the style and the files -------------------------------------------------------------------------------------
     def colour(self, visitor: Visitor, event: Any) -> Answer:
         """Draw a thing in another colour."""
-        with suppress(ValueError, TypeError, KeyError):
-            visitor.set_colour(int(event["thing"]), str(event["colour"]))
+        with suppress(UserError):
+            visitor.set_colour(int(_number(event, "thing")), str(event.get("colour")))
         return Answer()
 
     def set_style(self, visitor: Visitor, _: Any, drawing: Drawing, names: bool) -> Answer:
@@ -190,6 +192,7 @@ def _number(event: Any, key: str) -> float:
         UserError: there is none.
     """
     value = event.get(key) if isinstance(event, dict) else None
-    if not isinstance(value, int | float):
+    # Not for what is not a number or infinite, either.
+    if not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
         raise UserError("the browser sent something that this page does not understand: load the page again")
     return float(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.media.video_source import PIXELS_OF_8K
 from vlp_rvos.utils.plain_text import shorten
 from vlp_rvos.utils.ranges import Range, check_ranges
 
@@ -42,6 +43,11 @@ class Limits:
             raise UserError(
                 f"the file has {size / 1e6:.1f} MB, and this page takes {self.max_megabytes:g} MB: use a shorter video"
             )
+
+    def check_frame(self, width: int, height: int) -> None:
+        """Refuse frames of too many pixels with a `UserError`: a small file can hold pictures that fill the memory."""
+        if width * height > PIXELS_OF_8K:
+            raise UserError(f"the frames are {width} x {height}, and this page takes those of 8K: make them smaller")
 
     def check_part(self, start: float, end: float) -> None:
         """Refuse a part of a video, from `start` to `end` in seconds, that is empty or too long with a `UserError`."""

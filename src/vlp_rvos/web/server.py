@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.escaped_stream import escaped_output
 from vlp_rvos.utils.extras import require_installed
 from vlp_rvos.utils.staging import Staging, remove_stale
 from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.visitor import SegmenterLike
 
-__all__ = ["is_loopback", "serve"]
+__all__ = ["check_address", "is_loopback", "serve"]
 
 #: What the browser may load, and from where: from this server alone, whatever a part of the page asks for.
 POLICY = (
@@ -25,6 +27,11 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
+
+#: Seconds after which an upload that nobody has taken is removed.
+ABANDONED = 600.0
+#: Seconds after which a visit ends in which nothing is done.
+IDLE = 6 * 3600.0
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -38,6 +45,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def check_address(host: str, port: int) -> None:
+    """Check that a server can listen at an address.
+
+    Raises:
+        UserError: it cannot: the port is taken or kept for others, or the host is not one of this computer.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name != "nt":
+                # As servers do: connections that have just ended do not keep the port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else "it is no name of a host"
+        raise UserError(f"cannot listen at {host}, port {port} ({reason}); choose another --host or --port") from error
 
 
 def serve(
@@ -66,6 +91,7 @@ def serve(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     require_installed("gradio", extra="web")
+    check_address(host, port)
     parent = Path(tempfile.gettempdir())
     remove_stale(parent)
     staging = Staging.create(parent)
@@ -73,7 +99,8 @@ def serve(
         # Gradio reads these when it is imported and when parts of the page are made.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
         os.environ["GRADIO_TEMP_DIR"] = str(staging.new)
-        _serve(segmenter, host, port, password, limits or Limits(), examples, ready, staging.new)
+        with escaped_output():
+            _serve(segmenter, host, port, password, limits or Limits(), examples, ready, staging.new)
     finally:
         staging.remove()
 
@@ -121,7 +148,9 @@ def _serve(
             raise UserError(f"cannot listen at {host}, port {port} ({error}); choose another with --port") from error
         ready(f"http://{host}:{port}/")
         while True:
-            time.sleep(3600)
+            time.sleep(ABANDONED)
+            visitors.remove_abandoned(ABANDONED)
+            visitors.end_idle(IDLE)
     finally:
         visitors.close()
         page.close(verbose=False)

@@ -212,7 +212,7 @@ class Visitor:
         if preview is not None and abs(preview.time - frame.time) < TIME_TOLERANCE:
             return preview
         if finished is not None:
-            with suppress(ValueError, OSError):
+            with suppress(UserError, OSError):
                 number = finished.found.number_at(frame.time)
                 if number is not None:
                     return finished.found.result(number, frame.image)
