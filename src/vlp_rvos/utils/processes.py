@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from vlp_rvos.errors import VLPRVOSError, VLPRVOSWarning
@@ -64,6 +65,8 @@ def ordered_map(
     with _interruptions_held():
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function,))
     waiting: deque[tuple[list[Job], Future[tuple[list[Result], list[str]]]]] = deque()
+    # A signal that raises in the wait of a future itself can leave its lock in a state that ends in another error.
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
     remaining = iter(jobs)
     try:
         while True:
@@ -71,9 +74,12 @@ def ordered_map(
                 # The pool starts its processes in here.
                 with _interruptions_held():
                     waiting.append((taken, pool.submit(_apply, taken)))
+                    waiting[-1][1].add_done_callback(ended.put)
             if not waiting:
                 return
             done, future = waiting.popleft()
+            while not future.done():
+                ended.get()
             results, messages = future.result()
             for message in messages:
                 warnings.warn(message, VLPRVOSWarning, stacklevel=2)
