@@ -156,6 +156,19 @@ def test_a_signal_during_the_measurement_keeps_all_cycles(tmp_path: Path, monkey
     assert calibration(again) == calibration(whole)
 
 
+def test_a_checkpoint_of_before_there_were_cycles_goes_on(tmp_path: Path) -> None:
+    whole = Toy(context(tmp_path / "whole"))
+    run_stage(whole, StopRequest())
+    first = Toy(context(tmp_path / "parts"), stop_at=2)
+    run_stage(first, first.stop_request)
+    saved = torch.load(first.checkpoint, weights_only=True)
+    del saved["ended"]
+    torch.save(saved, first.checkpoint)
+    second = Toy(context(tmp_path / "parts"))
+    assert run_stage(second, StopRequest()).finished
+    assert calibration(second) == calibration(whole)
+
+
 def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
     one = Toy(context(tmp_path))
     run_stage(one, StopRequest())

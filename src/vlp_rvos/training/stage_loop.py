@@ -145,11 +145,11 @@ class _Run:
         parameters = [(name, p) for name, p in self.model.named_trained_parameters() if name.startswith(stage.parts)]
         self.parameters = [parameter for _, parameter in parameters]
         self.schedule = Schedule("cosine", warmup_steps=self.budget.warmup_steps, floor=self.budget.floor)
-        # What the stage begins with, and what the cycles that have ended came to.
-        self.start = {name: tensor.clone() for name, tensor in self._tensors().items()}
-        self.ended: list[dict[str, Tensor]] = []
         self.result = StageResult()
         self._begin_cycle()
+        # What the stage begins with, and what the cycles that have ended came to.
+        self.start = {name: tensor.clone() for name, tensor in self.ema.state.items()}
+        self.ended: list[dict[str, Tensor]] = []
         if stage.checkpoint.exists():
             self._load()
 
@@ -279,9 +279,6 @@ class _Run:
             )
 
     # --- what is kept ----------------------------------------------------------------------------------------------
-    def _tensors(self) -> dict[str, Tensor]:
-        return {n: t for n, t in self.model.trained_state_dict().items() if n.startswith(self.stage.parts)}
-
     def _average_cycles(self) -> None:
         """Let the mean of all cycles, and of the start as far as it counts, take the place of the average."""
         for name, tensor in self.ema.state.items():
@@ -295,7 +292,7 @@ class _Run:
         saved = {
             "stage": self.stage.name,
             "model_config": json.dumps(self.model.config.to_dict()),
-            "trained": {} if self.result.finished else self._tensors(),
+            "trained": {} if self.result.finished else self.ema.tensors(),
             "average": self.ema.state_dict(),
             "ended": [] if self.result.finished else self.ended,
             "optimizer": {} if self.result.finished else self.optimizer.state_dict(),
@@ -309,7 +306,9 @@ class _Run:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             config = ModelConfig.from_dict(json.loads(saved["model_config"]))
             found = StageResult(**{**saved["result"], "progress": Progress(**saved["result"]["progress"])})
-            stage, average, trained, ended = (saved[name] for name in ("stage", "average", "trained", "ended"))
+            stage, average, trained = saved["stage"], saved["average"], saved["trained"]
+            # Checkpoints of before there were cycles have none.
+            ended = saved.get("ended", [])
         except Exception as error:
             raise UserError(
                 f"{path}: cannot be resumed (not a readable checkpoint of a stage); remove it to begin the stage again"

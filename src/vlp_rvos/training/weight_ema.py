@@ -35,14 +35,14 @@ class WeightEMA:
 
     def __init__(self, model: VLPRVOS, decay: float, parts: tuple[str, ...] = ("",)) -> None:
         self.model, self.decay, self.parts, self.updates = model, decay, parts, 0
-        self.state = {name: tensor.clone() for name, tensor in self._tensors().items()}
+        self.state = {name: tensor.clone() for name, tensor in self.tensors().items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Include the model's current tensors in the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for name, tensor in self._tensors().items():
+        for name, tensor in self.tensors().items():
             self.state[name].lerp_(tensor, 1 - decay)
 
     @contextmanager
@@ -57,7 +57,7 @@ class WeightEMA:
 
     def replace(self) -> None:
         """Let the model's current tensors take the place of the average."""
-        for name, tensor in self._tensors().items():
+        for name, tensor in self.tensors().items():
             self.state[name].copy_(tensor)
 
     def state_dict(self) -> dict[str, Any]:
@@ -70,6 +70,7 @@ class WeightEMA:
         for name, tensor in self.state.items():
             tensor.copy_(saved["state"][name])
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """The model's own tensors of those that are averaged, in the model's memory, as far as they lie here."""
         tensors = self.model.trained_state_dict().items()
         return {name: own_part(tensor) for name, tensor in tensors if name.startswith(self.parts)}
