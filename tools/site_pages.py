@@ -196,12 +196,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if file.src_uri.endswith(".ipynb"):
             waiting.append(f"docs/{file.src_uri}")
             files.append(File.generated(config, place(f"docs/{file.src_uri}"), content=notebook(file.content_string)))
-    sources = [path.relative_to(ROOT).as_posix() for folder in REFERENCE for path in public_modules(folder)]
+    # The reference links to every module, the pages to some of them.
+    found = [path.relative_to(ROOT).as_posix() for folder in REFERENCE for path in public_modules(folder)]
     seen = set(waiting)
-    while waiting or sources:
-        path = waiting.pop() if waiting else None
-        found = [target for _, target in targets(text_of(path), path)] if path else sources
-        sources = []
+    while found or waiting:
+        if not found:
+            path = waiting.pop()
+            found = [target for _, target in targets(text_of(path), path)]
         for target in found:
             if target.startswith("docs/") or target in seen or not (ROOT / target).exists():
                 continue
@@ -215,6 +216,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             else:
                 waiting.append(target)
             files.append(File.generated(config, place(target), content=text, inclusion=InclusionLevel.NOT_IN_NAV))
+        found = []
     return files
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from processors import needs_int8
 from stubs import TinyBackbone, tiny_model
 from torch import nn
 
@@ -11,18 +12,9 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Block
 from vlp_rvos.models.prompts import TemporalCapture
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.runtimes import int8 as quantization
 from vlp_rvos.runtimes import number_formats
 from vlp_rvos.runtimes.int8 import QuantizedLinear, companion_dtype, quantize
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
-
-try:
-    quantization.check_kernel()
-except UserError:
-    HERE = False
-else:
-    HERE = True
-needs_kernel = pytest.mark.skipif(not HERE, reason="this processor has no exact 8-bit products")
 
 
 def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -41,7 +33,7 @@ def model() -> VLPRVOS:
 
 
 # --- one layer -----------------------------------------------------------------------------------------------------
-@needs_kernel
+@needs_int8
 def test_a_layer_equals_its_own_integers() -> None:
     linear = nn.Linear(40, 24).requires_grad_(False)
     x = torch.randn(2, 5, 40)
@@ -51,7 +43,7 @@ def test_a_layer_equals_its_own_integers() -> None:
     torch.testing.assert_close(QuantizedLinear(linear)(x), rounded + linear.bias, rtol=1e-4, atol=1e-4)
 
 
-@needs_kernel
+@needs_int8
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_layer_is_near_the_exact_one(bias: bool) -> None:
     linear = nn.Linear(64, 48, bias=bias)
@@ -73,7 +65,7 @@ def test_a_layer_is_near_the_exact_one(bias: bool) -> None:
     assert layer.bias is linear.bias
 
 
-@needs_kernel
+@needs_int8
 def test_the_number_format_is_that_of_a_linear_layer() -> None:
     linear = nn.Linear(16, 8)
     layer, x = QuantizedLinear(linear), torch.randn(4, 16)
@@ -86,7 +78,7 @@ def test_the_number_format_is_that_of_a_linear_layer() -> None:
 
 
 # --- a model -------------------------------------------------------------------------------------------------------
-@needs_kernel
+@needs_int8
 def test_the_vision_tower_and_the_reasoning_are_in_integers_and_nothing_else(model: VLPRVOS) -> None:
     kinds = {name: type(module) for name, module in model.named_modules()}
     twin = quantize(model)
@@ -98,7 +90,7 @@ def test_the_vision_tower_and_the_reasoning_are_in_integers_and_nothing_else(mod
         assert f"backbone.vision_blocks.0.{layer}" in changed
 
 
-@needs_kernel
+@needs_int8
 def test_the_candidate_path_stays_as_it_is() -> None:
     model = tiny_model(TinyBackbone(named=True), candidates=4).eval()
     twin = quantize(model)
@@ -110,7 +102,7 @@ def test_the_candidate_path_stays_as_it_is() -> None:
     assert prediction.mask_logits.isfinite().all()
 
 
-@needs_kernel
+@needs_int8
 def test_slices_of_a_quantized_layer_are_exact(model: VLPRVOS) -> None:
     block, twin = model.backbone.vision_blocks[0], quantize(model).backbone.vision_blocks[0]
     assert isinstance(block, Block)
@@ -125,7 +117,7 @@ def test_slices_of_a_quantized_layer_are_exact(model: VLPRVOS) -> None:
     assert relative(found, expected) < 0.03
 
 
-@needs_kernel
+@needs_int8
 def test_a_model_finds_the_same_masks(model: VLPRVOS) -> None:
     frames, words = torch.rand(1, 3, 3, 64, 48), ["a red car", "it"]
     outputs = []
