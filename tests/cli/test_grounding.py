@@ -23,7 +23,7 @@ def test_it_prints_and_writes_the_scores(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Any] = []
-    for folder in ("davis16/train", "stills"):
+    for folder in ("davis16/train", "clips/train", "stills"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setattr("vlp_rvos.data.mixture.build_mixture", lambda data, split: (data.root, split))
     monkeypatch.setattr(Segmenter, "from_pretrained", lambda model, options: SimpleNamespace(segment=(model, options)))

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 from data_checks import edit_json
+from described_folder import write_described
 from training_data import write_parts
 
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.mixture_sources import BenchmarkSource, StillSource, VideoSource, open_sources
+from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.sources.holdout import hash_share
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
@@ -103,3 +106,34 @@ def test_benchmarks_hold_out_their_own_validation_split(benchmarks: MixtureConfi
 def test_what_a_wrong_configuration_gets(config: MixtureConfig, change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_mixture(replace(config, **change))  # type: ignore[arg-type]
+
+
+def test_described_pictures_are_drawn_beside_the_sources(config: MixtureConfig, tmp_path: Path) -> None:
+    write_described(tmp_path)
+    described = (PictureSource(str(tmp_path), weight=1e6, hold_out_share=0.0), PictureSource("nowhere"))
+    mixture = build_mixture(replace(config, described=described))
+    (source,) = mixture.sources.described
+    assert [picture.name for picture in source.pictures] == ["picture1.png", "picture2.png"]
+    said = {text for index in range(12) for text in mixture.sample(index).expressions}
+    assert "the dog" in said
+
+
+def test_described_pictures_are_held_out_by_their_names(config: MixtureConfig, tmp_path: Path) -> None:
+    write_described(tmp_path)
+    shares = sorted((hash_share(f"picture{k}.png"), f"picture{k}.png") for k in (1, 2))
+    described = (PictureSource(str(tmp_path), hold_out_share=(shares[0][0] + shares[1][0]) / 2),)
+    names = [
+        [picture.name for source in build_mixture(replace(config, described=described), split).sources.described
+         for picture in source.pictures]
+        for split in ("train", "holdout")
+    ]  # fmt: skip
+    assert names == [[shares[1][1]], [shares[0][1]]]
+
+
+def test_videos_are_held_out_by_their_names_too(config: MixtureConfig) -> None:
+    videos = config.sources[0]
+    shares = {name: hash_share(name) for name in ("duck", "boat")}
+    first = min(shares, key=shares.__getitem__)
+    source = replace(videos, hold_out_share=sum(shares.values()) / 2)
+    chosen = open_sources(replace(config, sources=(source,), hold_out=()), "holdout")
+    assert [video.name for video in chosen.videos[0].videos] == [first]

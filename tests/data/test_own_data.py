@@ -13,6 +13,7 @@ from training_data import forget_video, write_mixture, write_videos
 from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.own_data import use_own_data
+from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.data.sources.holdout import hash_share
 from vlp_rvos.errors import UserError
 
@@ -152,3 +153,9 @@ def test_the_summary_names_what_is_left_out(tmp_path: Path) -> None:
     summary = use_own_data(at(tmp_path)).summary
     assert summary.endswith(f"; left out: {tmp_path}/val, which is not for training by its name")
     assert "2 videos in train" in summary
+
+
+def test_the_recipe_s_described_pictures_are_not_mixed_with_other_data(tmp_path: Path) -> None:
+    write_videos(tmp_path)
+    recipe = replace(at(tmp_path), described=(PictureSource("pictures"),))
+    assert use_own_data(recipe).config.described == ()

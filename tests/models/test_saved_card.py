@@ -40,6 +40,13 @@ def test_a_trained_model_says_its_data_and_numbers() -> None:
     assert "\n# x" not in text
 
 
+def test_the_data_of_all_stages_are_said_once_each() -> None:
+    pictures = {"folder": "pictures", "kind": "pictures"}
+    data = {"sources": [{"folder": "clips", "kind": "videos"}], "described": [pictures]}
+    text = card({"config": {"data": data, "candidates": None, "choice": {"sources": [pictures, pictures]}}})
+    assert text.count("- pictures (pictures)") == text.count("- clips (videos)") == 1
+
+
 def test_what_is_not_recorded_is_not_claimed() -> None:
     for training in ({}, {"config": 3, "validation": []}, {"config": {"data": {"sources": ["x"]}}}):
         assert "does not say what the model was trained on" in card(training)

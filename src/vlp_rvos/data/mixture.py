@@ -11,8 +11,16 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
+from vlp_rvos.data.described_clips import draw_described_clip
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.data.mixture_sources import BenchmarkSource, Split, StillSource, VideoSource, open_sources
+from vlp_rvos.data.mixture_sources import (
+    BenchmarkSource,
+    DescribedSource,
+    Split,
+    StillSource,
+    VideoSource,
+    open_sources,
+)
 from vlp_rvos.data.synthesis.absent_nouns import AbsentNouns
 from vlp_rvos.data.synthesis.cutouts import CutoutBank
 from vlp_rvos.data.synthesis.moving_cutouts import MovingCutoutBank
@@ -129,3 +137,6 @@ class Mixture(IterableDataset[Sample]):
                 return self._composer.compose_from_still(bank, size, rng)
             case BenchmarkSource(clips):
                 return clips.draw(self.config.frames, size, rng)
+            case DescribedSource(pictures):
+                config = self.config
+                return draw_described_clip(pictures, config.frames, size, config.expressions, config.absent, rng)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from vlp_rvos.data.benchmarks import benchmark_names
+from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.utils.ranges import MAX_SEED, SHARE, Range, check_ranges
 
 __all__ = ["MAX_FRAMES", "MAX_SIDE", "MIN_SIDE", "MixtureConfig", "Source", "check_pixels"]
@@ -46,6 +47,8 @@ class Source:
         split: Split of the benchmark that is trained on.
         images: Folder with the pictures, relative to `MixtureConfig.root` unless absolute, for annotations of another
             data set's pictures; only for the kind "videos". None: they are in `folder`.
+        hold_out_share: Share of the videos that is kept for validation, chosen by the hash of their names, beside those
+            of `MixtureConfig.hold_out`; only for the kind "videos".
     """
 
     kind: Literal["videos", "stills", "benchmark"]
@@ -54,11 +57,14 @@ class Source:
     name: str | None = None
     split: str = "train"
     images: str | None = None
+    hold_out_share: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.images is not None and self.kind != "videos":
             raise ValueError(f"images of {self.folder}: only sources of the kind videos take pictures from elsewhere")
+        if self.hold_out_share and self.kind != "videos":
+            raise ValueError(f"hold_out_share of {self.folder}: only sources of the kind videos have one of their own")
         if self.kind == "benchmark" and self.name not in benchmark_names():
             raise ValueError(f"name of a benchmark must be one of {', '.join(benchmark_names())}, not {self.name}")
 
@@ -70,6 +76,8 @@ class MixtureConfig:
     Attributes:
         root: Folder that the folders of the sources are relative to. It is itself relative to the working directory.
         sources: The data sets.
+        described: Pictures with what people say of them, drawn beside the sources, with weights on the same scale.
+            Those that are not there are passed over.
         clip_length: Number of frames T of each clip.
         clips: Number of consecutive clips of a sample. One clip of one frame is a still picture; its expressions do
             not mention motion.
@@ -95,6 +103,7 @@ class MixtureConfig:
 
     root: str = "data"
     sources: tuple[Source, ...] = (Source("videos", "davis16/train", 0.45), Source("stills", "stills", 0.55))
+    described: tuple[PictureSource, ...] = ()
     clip_length: Annotated[int, Range(1, MAX_FRAMES)] = 4
     clips: Annotated[int, Range(1, MAX_FRAMES)] = 2
     height: Annotated[int, Range(0, MAX_SIDE)] = 224

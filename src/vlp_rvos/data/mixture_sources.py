@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
+from vlp_rvos.data.outlined_pictures import OutlinedPicture, open_available
 from vlp_rvos.data.sources.coco import CocoFolder
 from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset
@@ -15,7 +16,15 @@ from vlp_rvos.data.synthesis.benchmark_clips import BenchmarkClips, open_benchma
 from vlp_rvos.data.synthesis.stills import StillBank
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
-__all__ = ["BenchmarkSource", "MixtureSources", "Split", "StillSource", "VideoSource", "open_sources"]
+__all__ = [
+    "BenchmarkSource",
+    "DescribedSource",
+    "MixtureSources",
+    "Split",
+    "StillSource",
+    "VideoSource",
+    "open_sources",
+]
 
 Split = Literal["train", "holdout"]
 
@@ -62,17 +71,31 @@ class BenchmarkSource:
 
 
 @dataclass(frozen=True)
+class DescribedSource:
+    """Pictures with what people say of them.
+
+    Attributes:
+        pictures: The pictures of this split, each with an expression that is true of something.
+        weight: How often samples come from it, relative to the other sources.
+    """
+
+    pictures: tuple[OutlinedPicture, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
 class MixtureSources:
     """The sources of one split that are not empty, by kind."""
 
     videos: tuple[VideoSource, ...]
     stills: tuple[StillSource, ...]
     benchmarks: tuple[BenchmarkSource, ...]
+    described: tuple[DescribedSource, ...] = ()
 
     @property
-    def all(self) -> tuple[VideoSource | StillSource | BenchmarkSource, ...]:
-        """All sources: videos, stills, benchmarks."""
-        return (*self.videos, *self.stills, *self.benchmarks)
+    def all(self) -> tuple[VideoSource | StillSource | BenchmarkSource | DescribedSource, ...]:
+        """All sources: videos, stills, benchmarks, described pictures."""
+        return (*self.videos, *self.stills, *self.benchmarks, *self.described)
 
 
 def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
@@ -109,7 +132,9 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
                 )
                 warnings.warn(message, VLPRVOSWarning, stacklevel=2)
             unknown -= {video.name for video in usable}
-            chosen = tuple(v for v in usable if (v.name in config.hold_out) == (split == "holdout"))
+            share = source.hold_out_share
+            held = {v.name for v in usable if v.name in config.hold_out or is_held_out(v.name, share)}
+            chosen = tuple(v for v in usable if (v.name in held) == (split == "holdout"))
             if chosen:
                 videos.append(VideoSource(dataset, chosen, source.weight))
         elif source.kind == "stills":
@@ -124,9 +149,20 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
         raise UserError(
             f"hold_out names {', '.join(sorted(unknown))}, but no source has such a video: correct the name"
         )
-    if not videos and not stills and not benchmarks:
+    described = _open_described(config, split)
+    if not videos and not stills and not benchmarks and not described:
         raise UserError(f"no data is left for the split '{split}': change hold_out or hold_out_share")
-    return MixtureSources(tuple(videos), tuple(stills), tuple(benchmarks))
+    return MixtureSources(tuple(videos), tuple(stills), tuple(benchmarks), described)
+
+
+def _open_described(config: MixtureConfig, split: Split) -> tuple[DescribedSource, ...]:
+    found = []
+    for opened in open_available(config.described, config):
+        of_split = opened.training if split == "train" else opened.held_out
+        pictures = tuple(picture for picture in of_split if any(x.thing_ids for x in picture.expressions))
+        if pictures:
+            found.append(DescribedSource(pictures, opened.source.weight))
+    return tuple(found)
 
 
 def _open_stills(folder: Path, hold_out_share: float, split: Split) -> StillBank:

@@ -37,6 +37,7 @@ __all__ = [
     "VideoClip",
     "mirrored_text",
     "missing_folders",
+    "open_available",
     "open_pictures",
 ]
 
@@ -229,14 +230,23 @@ def open_pictures(sources: Sequence[PictureSource], data: MixtureConfig) -> tupl
     Raises:
         UserError: A list is broken, or nothing is left to train on.
     """
-    folders = _Folders()
     for chosen in (sources, _of_mixture(data)):
-        opened = [found for source in chosen if (found := folders.open(source, data)) is not None]
+        opened = open_available(chosen, data)
         if any(source.training for source in opened):
-            return tuple(opened)
+            return opened
     tried = [source.folder for source in sources] + [source.folder for source in data.sources]
     names = ", ".join(sorted({str(Path(data.root) / folder) for folder in tried}))
     raise UserError(f"no picture with an outlined thing is left to train on; looked in: {names}")
+
+
+def open_available(sources: Sequence[PictureSource], data: MixtureConfig) -> tuple[OpenedSource, ...]:
+    """Open those of the data sets of pictures that are there; see `open_pictures`.
+
+    Raises:
+        UserError: A list is broken.
+    """
+    folders = _Folders()
+    return tuple(found for source in sources if (found := folders.open(source, data)) is not None)
 
 
 def missing_folders(sources: Sequence[PictureSource], data: MixtureConfig) -> list[Path]:

@@ -65,7 +65,8 @@ def use_own_data(config: MixtureConfig) -> OwnData:
         hold_out = list(config.hold_out)
     share = _share_that_holds_out(pictures, config.hold_out_share)
     held_pictures = [name for name in pictures if hash_share(name) < share]
-    chosen = replace(config, sources=_weighted(usable, config.sources), hold_out=tuple(hold_out), hold_out_share=share)
+    sources = _weighted(usable, config.sources)
+    chosen = replace(config, sources=sources, described=(), hold_out=tuple(hold_out), hold_out_share=share)
     return OwnData(chosen, _summary(root, sets, usable, hold_out, held_pictures), bool(hold_out or held_pictures))
 
 

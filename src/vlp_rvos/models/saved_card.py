@@ -103,11 +103,16 @@ def _settings(backbone: str, config: ModelConfig) -> str:
 def _data(training: Mapping[str, Any]) -> str:
     """The data sets that a training run has recorded."""
     config = training.get("config")
-    data = config.get("data") if isinstance(config, Mapping) else None
-    sources = data.get("sources") if isinstance(data, Mapping) else None
-    entries = [one for one in sources if isinstance(one, Mapping)] if isinstance(sources, list) else []
-    lines = [f"- {_plain(one.get('folder'))} ({_plain(one.get('kind'))})" for one in entries]
+    parts = [_part(config, part) for part in ("data", "candidates", "choice")]
+    lists = [part.get(key) for part in parts for key in ("sources", "described")]
+    entries = [one for sources in lists if isinstance(sources, list) for one in sources if isinstance(one, Mapping)]
+    lines = list(dict.fromkeys(f"- {_plain(one.get('folder'))} ({_plain(one.get('kind'))})" for one in entries))
     return "\n".join(["## Data", "", *(lines or ["The checkpoint does not say what the model was trained on."]), ""])
+
+
+def _part(config: object, name: str) -> Mapping[str, Any]:
+    part = config.get(name) if isinstance(config, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
 def _numbers(training: Mapping[str, Any]) -> str:

@@ -21,17 +21,18 @@ STAGE_CHECKPOINTS = tuple(f"{kind.name}.ckpt" for kind in (CandidateTraining, Ch
 
 
 def check_pictures(config: TrainConfig) -> None:
-    """Find out early whether there are pictures for the later stages, and say which data sets are passed over.
+    """Find out early whether there are pictures for the later stages, and say which described pictures are passed over.
 
     Raises:
         UserError: a list is broken, or nothing is left to train on.
     """
     stages = [stage for stage in (config.candidates, config.choice) if stage is not None]
-    for folder in missing_folders([source for stage in stages for source in stage.sources], config.data):
+    sources = [*config.data.described, *(source for stage in stages for source in stage.sources)]
+    for folder in missing_folders(sources, config.data):
         announce(f"passed over, because it is not there: {folder}")
     with announced("reading the lists of pictures"):
-        for sources in dict.fromkeys(stage.sources for stage in stages):
-            open_pictures(sources, config.data)
+        for of_stage in dict.fromkeys(stage.sources for stage in stages):
+            open_pictures(of_stage, config.data)
 
 
 def run_later_stages(context: StageContext, stop_request: StopRequest) -> dict[str, StageResult]:

@@ -147,10 +147,10 @@ class Trainer:
             UserError: the data cannot be used.
             VLPRVOSError: many steps in a row had a loss or gradient that was not finite.
         """
-        if self.complete is None:
-            return self._train_dense_together()
         if self.fabric.is_global_zero:
             check_pictures(self.config)
+        if self.complete is None:
+            return self._train_dense_together()
         begun = [name for name in STAGE_CHECKPOINTS if (self.output / name).exists()]
         is_done = self._done() == 1
         if begun and not is_done:
@@ -211,7 +211,9 @@ class Trainer:
         progress, config, first_process = self.progress, self.config, self.fabric.is_global_zero
         done = self._done()
         stage = config.stage(done)
-        names = ", ".join(str(Path(self.data.root) / source.folder) for source in self.data.sources)
+        described = [source.folder for source in self.data.described if (Path(self.data.root) / source.folder).is_dir()]
+        folders = dict.fromkeys([*(source.folder for source in self.data.sources), *described])
+        names = ", ".join(str(Path(self.data.root) / folder) for folder in folders)
         with announced(f"reading {names}"):
             loader = self._loader(stage)
         held_out: HeldOutValidation | None = None
