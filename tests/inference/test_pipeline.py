@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ class EmbeddingRuntime(CountingRuntime):
         self.embedded: list[tuple[str, tuple[int, ...]]] = []
         self.threads: list[int] = []
 
-    def embed(self, frames: Tensor) -> EmbeddedFrames:
+    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> EmbeddedFrames:
         self.embedded.append((threading.current_thread().name, tuple(frames.shape)))
-        return super().embed(frames)
+        return super().embed(frames, proposed)
 
     def step(self, frames: Any, text: object, state: object = None, *pointed: Any) -> ClipPrediction:
         assert not isinstance(frames, Tensor)

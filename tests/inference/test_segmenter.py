@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from clips import cut, frames, noise, write_folder, write_video
 from PIL import Image as PillowImage
+from processors import needs_int8
 from segmenters import WORDS, CountingRuntime, ScriptedSegmenter, same_results
 from stubs import TinyBackbone, tiny_model
 
@@ -97,6 +98,38 @@ def test_candidates_of_frames_that_are_embedded_ahead(monkeypatch: pytest.Monkey
     for a, b in zip(ahead, plain, strict=True):
         assert np.mean(a.masks != b.masks) < 1e-2
         assert np.allclose(a.presences, b.presences, atol=1e-3)
+
+
+def test_candidates_of_key_frames_serve_the_frames_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a calm video every other frame has candidates of its own, embedded ahead or not, and all where much moves."""
+    model = tiny_model(TinyBackbone(named=True), candidates=4, propose_every=2)
+    assert model.candidate_path is not None
+    torch.nn.init.normal_(model.candidate_path.choice.score[-1].weight)  # type: ignore[arg-type]
+    calm = [np.clip(noise(1, (96, 64))[0].astype(int) + t, 0, 255).astype(np.uint8) for t in range(5)]
+    other = np.ascontiguousarray(calm[0][:, ::-1])
+    wild = [other if t % 2 else calm[0] for t in range(5)]
+    segmenter = Segmenter(model)
+    clip_length = segmenter.config.clip_length
+    propose, counted = type(model.candidate_path).propose, list[int]()
+
+    def recorded(path: Any, frames: torch.Tensor, pyramid: Any, named: Any, wanted: Any = None) -> Any:
+        if wanted is None or all(wanted):
+            counted.append(len(frames[0]))
+        return propose(path, frames, pyramid, named, wanted)
+
+    monkeypatch.setattr(type(model.candidate_path), "propose", recorded)
+    plain = segmenter.start(WORDS).step(calm)
+    expected = sum((min(clip_length, 5 - first) + 1) // 2 for first in range(0, 5, clip_length))
+    assert sum(counted) == expected < 5
+    counted.clear()
+    monkeypatch.setattr(segmenter, "_embedding_workers", lambda _: 1)
+    ahead = list(segmenter.segment(calm, WORDS))
+    assert sum(counted) == expected
+    for a, b in zip(ahead, plain, strict=True):
+        assert np.mean(a.masks != b.masks) < 1e-2
+    counted.clear()
+    segmenter.start(WORDS).step(wild)
+    assert sum(counted) == 5
 
 
 def test_text_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +374,7 @@ def test_overrides_are_saved_and_options_of_a_run_are_not(tmp_path: Path) -> Non
     assert saved.options.threshold == 0.5
 
 
+@needs_int8
 def test_a_quantized_model_is_saved_as_it_was_trained(tmp_path: Path) -> None:
     Segmenter.from_pretrained("mini", runtime="torch", precision="int8").save_pretrained(tmp_path)
     saved, whole = (checkpoint.load_model(name).trained_state_dict() for name in (tmp_path, "mini"))
@@ -353,5 +387,9 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="vlp-rvos did not write it"):
         segmenter.save_pretrained(tmp_path)
     assert (tmp_path / "model.safetensors").read_text() == "mine"
+
+
+@needs_int8
+def test_a_quantized_model_without_its_file_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be saved, since only its export is there"):
         Segmenter(TorchRuntime(tiny_model(), precision="int8")).save_pretrained(tmp_path / "new")

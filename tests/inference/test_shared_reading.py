@@ -38,10 +38,10 @@ def test_frames_are_embedded_once(video: Path, monkeypatch: pytest.MonkeyPatch) 
     segmenter, count = Segmenter(tiny_model()), 0
     embed = segmenter.runtime.embed
 
-    def counted(frames: object) -> object:
+    def counted(frames: object, *proposed: object) -> object:
         nonlocal count
         count += 1
-        return embed(frames)  # type: ignore[arg-type]
+        return embed(frames, *proposed)  # type: ignore[arg-type]
 
     segmenter.runtime.embedding_cost = 1.0
     monkeypatch.setattr(segmenter.runtime, "embed", counted)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from stubs import TinyBackbone, tiny_config
@@ -36,12 +38,12 @@ def path(backbone: TinyBackbone) -> CandidatePath:
     return path
 
 
-def propose(path: CandidatePath, backbone: TinyBackbone, frames: Tensor) -> list[list[FrameThings]]:
+def propose(path: CandidatePath, backbone: TinyBackbone, frames: Tensor, wanted: Any = None) -> Any:
     embedded = backbone.embed_frames(backbone.normalize(frames.flatten(0, 1)))
     assert embedded.named is not None
     shape = frames.shape[:2]
     pyramid = {stride: level.unflatten(0, shape) for stride, level in embedded.pyramid.items()}
-    return path.propose(frames, pyramid, embedded.named.unflatten(0, shape))
+    return path.propose(frames, pyramid, embedded.named.unflatten(0, shape), wanted)
 
 
 def make_text(backbone: TinyBackbone, *expressions: str) -> PlainText:
@@ -80,6 +82,19 @@ def test_shapes(path: CandidatePath, backbone: TinyBackbone, videos: int, length
     assert chosen.scores.shape == (2, count)
     assert count <= COUNT
     assert all(value.isfinite().all() for value in vars(chosen).values() if isinstance(value, Tensor))
+
+
+def test_nothing_is_proposed_in_frames_that_are_not_wanted(path: CandidatePath, backbone: TinyBackbone) -> None:
+    frames = torch.rand(2, 3, 3, 64, 96)
+    every, some = propose(path, backbone, frames), propose(path, backbone, frames, [True, False, True])
+    for video, things in enumerate(some):
+        assert things[1] is None
+        for t in (0, 2):
+            found, expected = things[t], every[video][t]
+            assert found is not None
+            assert expected is not None
+            torch.testing.assert_close(found[0].mask_logits, expected[0].mask_logits, rtol=1e-4, atol=1e-4)
+    assert propose(path, backbone, frames, [False] * 3) == [[None] * 3] * 2
 
 
 def test_frames_are_proposed_one_by_one(path: CandidatePath, backbone: TinyBackbone) -> None:

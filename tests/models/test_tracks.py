@@ -144,6 +144,54 @@ def test_similarity() -> None:
     torch.testing.assert_close(found, found.T)
 
 
+def test_masks_move_between_the_frames_with_candidates() -> None:
+    """One square moves by 6 columns, one by 3 rows, and two frames between have no candidates."""
+    tracks = follow([squares((0, 2, 2), (1, 14, 3)), None, None, squares((0, 8, 2), (1, 14, 6))], 24)
+    assert tracks.mask_logits.shape == (4, 2, *SIZE)
+    assert tracks.seen.all()
+    assert lefts(tracks, 0) == [2, 4, 6, 8]
+    tops = [int((masks[1] > 0).any(1).int().argmax()) for masks in tracks.mask_logits]
+    assert tops == [3, 4, 5, 6]
+    areas = (tracks.mask_logits > 0).flatten(2).sum(-1)
+    assert (areas == SIDE * SIDE).all()
+
+
+def test_masks_go_on_moving_after_the_last_frame_with_candidates() -> None:
+    tracks = follow([squares((0, 2, 2)), None, squares((0, 6, 2)), None, None], 24)
+    assert lefts(tracks, 0) == [2, 4, 6, 8, 10]
+    # Known from one frame alone, they stay where they are.
+    assert lefts(follow([squares((0, 2, 2)), None], 24), 0) == [2, 2]
+
+
+def test_a_thing_that_only_one_neighbour_shows_is_taken_from_it() -> None:
+    tracks = follow([squares((0, 2, 2)), None, squares((1, 15, 9)), None], 24)
+    first, second = looks_of(tracks).index(0), looks_of(tracks).index(1)
+    assert lefts(tracks, first) == [2, 2, None, None]
+    assert lefts(tracks, second) == [None, 15, 15, 15]
+    assert tracks.seen[:, first].tolist() == [True, True, False, False]
+    assert (tracks.mask_logits[~tracks.seen] == ABSENT).all()
+
+
+def test_carried_masks_grow_with_the_box() -> None:
+    small, large = squares((0, 8, 4)), squares((0, 7, 3))
+    large[0].mask_logits[0, 3:9, 7:13] = 3
+    large[0].boxes[0] = torch.tensor([7, 3, 13, 9]) * 4.0
+    tracks = follow([small, None, large], 24)
+    areas = [int((masks[0] > 0).sum()) for masks in tracks.mask_logits]
+    # A square of 5 positions a side, but for rounded corners.
+    assert areas == [16, pytest.approx(25, abs=1), 36]
+
+
+def test_frames_without_candidates_do_not_change_what_is_known_of_things() -> None:
+    first, second = squares((0, 2, 2), (1, 14, 3)), squares((0, 8, 2), (1, 14, 6))
+    plain, carried = follow([first, second], 24), follow([first, None, second, None], 24)
+    torch.testing.assert_close(plain.descriptors.looks, carried.descriptors.looks)
+    torch.testing.assert_close(plain.descriptors.motion, carried.descriptors.motion)
+    torch.testing.assert_close(plain.boxes, carried.boxes)
+    torch.testing.assert_close(plain.objectness, carried.objectness)
+    assert torch.equal(plain.mask_logits, carried.mask_logits[::2])
+
+
 def test_look_of_has_length_1_and_forgets_scale() -> None:
     _, described = squares((0, 2, 2), (3, 9, 9))
     found = look_of(described)

@@ -49,7 +49,10 @@ def pipelined_predictions(
 
         def enqueue(clip: list[VideoFrame]) -> _QueuedClip:
             network_size = stream.network_size(clip, size)
-            jobs = [pool.submit(partial(stream.embed, frame.image, network_size)) for frame in clip]
+            jobs = [
+                pool.submit(partial(stream.embed, frame.image, network_size, propose))
+                for frame, propose in zip(clip, stream.key_frames(clip), strict=True)
+            ]
             return _QueuedClip(clip, network_size, jobs)
 
         waiting: deque[_QueuedClip] = deque()

@@ -23,6 +23,7 @@ from torch import Tensor
 from vlp_rvos.arrays import Floats, Image, Size
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.inference.components import remove_small_components
+from vlp_rvos.inference.key_frames import find_key_frames
 from vlp_rvos.inference.mask_memory import MaskMemory
 from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.inference.pointing import DrawnMask, Point, Pointing, Prompt
@@ -219,9 +220,21 @@ class Stream:
         height, width = size or clip[0].image.shape[:2]
         return self.config.frame_size(height, width, self.runtime.size_multiple, self._input_size)
 
-    def embed(self, image: Image, network_size: Size) -> Any:
-        """Embed one frame, independently of all other frames, for `predict`. Any thread may call this."""
-        return self.runtime.embed(self._input([image], network_size))
+    def key_frames(self, clip: Sequence[VideoFrame]) -> list[bool]:
+        """For each frame of a clip, whether candidates are proposed in it."""
+        # Pointed things are looked for in the candidates of every frame.
+        every = self.config.propose_every if self.config.candidates and not self.pointing else 1
+        return find_key_frames([frame.image for frame in clip], every)
+
+    def embed(self, image: Image, network_size: Size, propose: bool = True) -> Any:
+        """Embed one frame, independently of all other frames, for `predict`. Any thread may call this.
+
+        Args:
+            image: the frame.
+            network_size: see `network_size`.
+            propose: what `key_frames` says of the frame.
+        """
+        return self.runtime.embed(self._input([image], network_size), [propose])
 
     def _input(self, images: Iterable[Image], network_size: Size) -> Tensor:
         # The channels stay last, as the convolutions want them.
@@ -244,7 +257,9 @@ class Stream:
             ValueError: an image has another shape or type, or the images differ in size.
         """
         network_size = self.network_size(clip, size)
-        frames = embedded or self._input((frame.image for frame in clip), network_size)
+        frames: Tensor | Sequence[Any] = embedded or self._input((frame.image for frame in clip), network_size)
+        if isinstance(frames, Tensor) and not all(proposed := self.key_frames(clip)):
+            frames = [self.runtime.embed(frames, proposed)]
         marks = self._marks(clip, size or clip[0].image.shape[:2], network_size)
         prediction = self.runtime.step(frames, self._text, self._state, len(self.pointing), marks)
         self._state, self._last_time = prediction.state, clip[-1].time

@@ -145,21 +145,33 @@ class CandidatePath(nn.Module):
             self.class_names.copy_(F.normalize(sentences, dim=-1))
 
     # --- without words ---------------------------------------------------------------------------------------------
-    def propose(self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor) -> list[list[FrameThings]]:
+    def propose(
+        self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, wanted: Sequence[bool] | None = None
+    ) -> list[list[FrameThings | None]]:
         """The candidates of every frame, and what is known of them.
 
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1].
             pyramid: the stem's frozen maps, stride -> (V, T, C, H/stride, W/stride), strides 4 to 32.
             named: (V, T, d_s, H/32, W/32) names of the classes that the stem sees.
+            wanted: for each of the T frames, whether candidates are proposed in it; None for all.
 
         Returns:
-            For each video a list of T frames.
+            For each video a list of T frames, with None for those in which nothing is proposed.
         """
+        if wanted is not None and not all(wanted):
+            chosen = [t for t, is_wanted in enumerate(wanted) if is_wanted]
+            if not chosen:
+                return [[None] * len(wanted) for _ in frames]
+            levels = {stride: level[:, chosen] for stride, level in pyramid.items()}
+            found_there = self.propose(frames[:, chosen], levels, named[:, chosen])
+            return [
+                [things[chosen.index(t)] if t in chosen else None for t in range(len(wanted))] for things in found_there
+            ]
         videos, length = frames.shape[:2]
         seen = self.read(frames, pyramid, named)
         proposals = self.head(seen.maps, seen.distances, all_weights=False)
-        found = []
+        found: list[FrameThings | None] = []
         # Counts of pixels and means of colours need all digits.
         with _without_autocast(frames.device):
             for n in range(videos * length):
@@ -195,7 +207,7 @@ class CandidatePath(nn.Module):
     # --- with words ------------------------------------------------------------------------------------------------
     def choose(
         self,
-        things: Sequence[FrameThings],
+        things: Sequence[FrameThings | None],
         text: PlainText,
         mask_logits: Tensor,
         score_logits: Tensor,
@@ -207,7 +219,7 @@ class CandidatePath(nn.Module):
         """Choose for the B expressions about one video.
 
         Args:
-            things: the candidates of the T frames of a clip.
+            things: the candidates of the T frames of a clip; None in frames that have none of their own.
             text: the words.
             mask_logits: (B, T, H, W) of the dense head.
             score_logits: (B, T, h', w') logits of the text-pixel score map.

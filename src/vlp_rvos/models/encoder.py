@@ -109,7 +109,8 @@ class EmbeddedFrames:
         pyramid: frozen feature maps, stride -> (V, T, C, H/stride, W/stride); see `FrameTokens`.
         named: (V, T, d_s, H/32, W/32) names of the classes that the backbone sees, see `FrameTokens`; None where it has
             no classes.
-        things: for each video, the candidates of each of its T frames; None where the model proposes none.
+        things: for each video, the candidates of each of its T frames, None for a frame in which nothing is proposed;
+            None where the model proposes nothing.
     """
 
     tokens: Tensor
@@ -118,7 +119,7 @@ class EmbeddedFrames:
     correspondence_features: Tensor
     pyramid: dict[int, Tensor]
     named: Tensor | None = None
-    things: list[list[FrameThings]] | None = None
+    things: list[list[FrameThings | None]] | None = None
 
     @classmethod
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:

@@ -81,6 +81,9 @@ class ModelConfig:
         candidates: largest number of separate things that are proposed in a frame, among which the words choose; 0
             leaves out the candidate path, and the dense head alone decides. It needs `score_map`, `presence` and a
             backbone that names classes (`mini`). [D]
+        propose_every: largest distance between two frames of a clip in which candidates are proposed, at inference
+            only. Where little moves, the frames between them take theirs from the frames beside them. 1 proposes in all
+            frames. [D]
         tune_backbone: whether the layers of both towers, which the method keeps frozen, are trained as well.
         memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
         memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame.
@@ -126,6 +129,7 @@ class ModelConfig:
     presence: bool = True
     presence_width: Annotated[int, Range(0, 4096)] = 0
     candidates: Annotated[int, Range(0, 100)] = 0
+    propose_every: Annotated[int, Range(1, 1000)] = 2
     tune_backbone: bool = False
     memory_frames: Annotated[int, Range(0, 1000)] = 0
     memory_weight: Annotated[float, Range(0, 10**6, above_low=True)] = 2.0

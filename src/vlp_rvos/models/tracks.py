@@ -30,6 +30,10 @@ BOX_SCALE = 1000
 MOVEMENT_SCALE = 4
 #: Largest factor by which a thing is said to have grown or shrunk.
 LARGEST_GROWTH = 20
+#: Smallest movement of a side of a box, in positions of the masks, that moves a carried mask.
+LEAST_MOVEMENT = 0.25
+#: Largest factor by which a carried mask grows or shrinks.
+LARGEST_ZOOM = 1.25
 
 
 @dataclass
@@ -98,13 +102,27 @@ def match(similar: Tensor, least: float = LEAST_SIMILARITY) -> list[tuple[int, i
     return pairs
 
 
-def follow(frames: Sequence[FrameThings], count: int) -> Tracks:
+def follow(frames: Sequence[FrameThings | None], count: int) -> Tracks:
     """Join the candidates of consecutive frames into tracks. No gradients go through boxes and probabilities.
 
+    In a frame without candidates of its own, masks are carried from the frames beside it: moved and resized as a
+    track's box does between them, or goes on doing after the last of them.
+
     Args:
-        frames: candidates of each of the T frames, at least one, and what is known of them.
+        frames: candidates of each of the T frames, and what is known of them; None in a frame without. The first frame
+            has some.
         count: largest number of tracks N; the surest stay.
     """
+    known = [t for t, frame in enumerate(frames) if frame is not None]
+    tracks, places = _follow([frame for frame in frames if frame is not None], count)
+    if len(known) < len(frames):
+        carried = [_carry(tracks.mask_logits, tracks.seen, places, known, t) for t in range(len(frames))]
+        tracks.mask_logits, tracks.seen = (torch.stack(parts) for parts in zip(*carried, strict=True))
+    return tracks
+
+
+def _follow(frames: Sequence[FrameThings], count: int) -> tuple[Tracks, Tensor]:
+    """`follow` where all frames have candidates; and the (T, N, 4) boxes, any where a track is not seen."""
     candidates, descriptors = [frame[0] for frame in frames], [frame[1] for frame in frames]
     height, width = candidates[0].mask_logits.shape[-2:]
     size = torch.tensor([width, height, width, height], device=candidates[0].boxes.device) * float(MASK_STRIDE)
@@ -122,7 +140,58 @@ def follow(frames: Sequence[FrameThings], count: int) -> Tracks:
         for field in fields(Descriptors)
         if field.name != "motion"
     }
-    return Tracks(mask_logits, seen, objectness[:count], Descriptors(**means, motion=_motion(first, last, seen)), last)
+    described = Descriptors(**means, motion=_motion(first, last, seen))
+    return Tracks(mask_logits, seen, objectness[:count], described, last), places
+
+
+def _carry(mask_logits: Tensor, seen: Tensor, places: Tensor, known: Sequence[int], t: int) -> tuple[Tensor, Tensor]:
+    """The masks (N, h, w) of frame t, and which are seen (N,), from those of the S known frames.
+
+    Args:
+        mask_logits: (S, N, h, w) masks of the known frames.
+        seen: (S, N) bool.
+        places: (S, N, 4) boxes as shares of the frame.
+        known: the S frames that are known, ascending; the first one is 0.
+        t: the frame.
+    """
+    before = max(s for s, frame in enumerate(known) if frame <= t)
+    if known[before] == t:
+        return mask_logits[before], seen[before]
+    inside = before + 1 < len(known)
+    # The other frame from which the movement is known; for the last frames one further back, if there is one.
+    other = before + 1 if inside else max(before - 1, 0)
+    share = (t - known[before]) / (known[other] - known[before]) if other != before else 0.0
+    both = seen[before] & seen[other]
+    nearer_other = inside and share > 0.5
+    from_other = (both if nearer_other else seen[other] & ~seen[before]) if inside else torch.zeros_like(both)
+    masks = torch.where(from_other[:, None, None], mask_logits[other], mask_logits[before])
+    start = torch.where(from_other[:, None], places[other], places[before])
+    end = torch.where(both[:, None], torch.lerp(places[before], places[other], share), start)
+    return _moved(masks, start, end), seen[before] | from_other
+
+
+def _moved(masks: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Masks (N, h, w) moved and resized as boxes (N, 4), shares of the frame, go from `start` to `end`."""
+    height, width = masks.shape[-2:]
+    size = masks.new_tensor([width, height, width, height])
+    moving = ((end - start).abs() * size).amax(1) > LEAST_MOVEMENT
+    if masks.is_meta or not moving.any():
+        return masks
+    (x0, y0, w0, h0), (x1, y1, w1, h1) = (_centre_and_size(boxes[moving]).unbind(1) for boxes in (start, end))
+    zoom_x, zoom_y = (
+        (old / new.clamp(min=1e-6)).clamp(1 / LARGEST_ZOOM, LARGEST_ZOOM) for old, new in ((w0, w1), (h0, h1))
+    )
+    nothing = torch.zeros_like(zoom_x)
+    maps = torch.stack([zoom_x, nothing, x0 - zoom_x * x1, nothing, zoom_y, y0 - zoom_y * y1], 1).view(-1, 2, 3)
+    grid = F.affine_grid(maps, [len(maps), 1, height, width], align_corners=False)
+    moved = F.grid_sample(masks[moving][:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+    return masks.index_copy(0, moving.nonzero()[:, 0], moved)
+
+
+def _centre_and_size(boxes: Tensor) -> Tensor:
+    """Boxes (N, 4) as shares of the frame -> x and y of their centres in [-1, 1], width and height in the same unit."""
+    low, high = boxes[:, :2] * 2 - 1, boxes[:, 2:] * 2 - 1
+    return torch.cat([(low + high) / 2, high - low], 1)
 
 
 def _connect(boxes: Sequence[Tensor], looks: Sequence[Tensor]) -> Tensor:

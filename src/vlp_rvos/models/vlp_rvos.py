@@ -6,7 +6,7 @@ pixels, (h, w) patch grid, C channels of a feature map, d width of the trained m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -138,18 +138,20 @@ class VLPRVOS(nn.Module):
         """`forward` without its checks, for export. With `video_of` None, expression b is about video b."""
         return self.predict_embedded(self.embed(frames), text, history, video_of, identities)
 
-    def embed(self, frames: Tensor) -> EmbeddedFrames:
+    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> EmbeddedFrames:
         """The first part of `predict`. It needs no words and treats each frame by itself, so it can be done ahead.
 
         Candidates are proposed here, so that any number of expressions shares them.
 
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1], as in `forward`.
+            proposed: for each of the T frames, whether candidates are proposed in it; None for all. The first frame of
+                a clip needs them.
         """
         embedded = self.encoder.embed(self.backbone, self.backbone.normalize(frames))
         if self.candidate_path is not None:
             assert embedded.named is not None
-            embedded.things = self.candidate_path.propose(frames, embedded.pyramid, embedded.named)
+            embedded.things = self.candidate_path.propose(frames, embedded.pyramid, embedded.named, proposed)
         return embedded
 
     def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
@@ -215,7 +217,7 @@ class VLPRVOS(nn.Module):
     def choose(
         self,
         dense: ClipOutput,
-        things: list[list[FrameThings]],
+        things: list[list[FrameThings | None]],
         text: TextFeatures,
         video_of: Tensor | None,
         identities: list[Identities] | None,

@@ -86,9 +86,9 @@ class TorchRuntime(Runtime):
         return text.without_redundant_mask()
 
     @torch.inference_mode()
-    def embed(self, frames: Tensor) -> EmbeddedFrames:
+    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> EmbeddedFrames:
         with self.autocast():
-            return self.model.embed(frames)
+            return self.model.embed(frames, proposed)
 
     @torch.inference_mode()
     def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
@@ -118,7 +118,10 @@ class TorchRuntime(Runtime):
             return words
         assert isinstance(embedded, EmbeddedFrames)
         assert embedded.things is not None
-        followed = follow_things(embedded.things[0], marks, state.things or (PointedThing(),) * pointed)
+        things = [frame for frame in embedded.things[0] if frame is not None]
+        if len(things) < len(embedded.things[0]):
+            raise ValueError("pointed things are followed through the candidates of every frame")
+        followed = follow_things(things, marks, state.things or (PointedThing(),) * pointed)
         masks = F.interpolate(followed.mask_logits, embedded.size, mode="bilinear", align_corners=False)
         if words is None:
             features = embedded.correspondence_features[0].unflatten(1, embedded.grid)
