@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image as PillowImage
 
 from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture, mirrored_text
 from vlp_rvos.data.picture_views import draw_variant
@@ -17,6 +16,7 @@ from vlp_rvos.data.sources.described_pictures import PictureExpression
 from vlp_rvos.data.synthesis.camera import Camera, apply_camera, draw_camera
 from vlp_rvos.data.synthesis.label_maps import LabelMap, Pixels, combine_masks, mask_of
 from vlp_rvos.data.synthesis.sample import Sample
+from vlp_rvos.data.synthesis.stills import place_on_ground
 
 __all__ = ["draw_described_clip"]
 
@@ -94,13 +94,8 @@ def _on_ground(
     h, w = picture.masks.shape[1:]
     height, width = (h, round(h * aspect)) if w / h < aspect else (round(w / aspect), w)
     height, width = max(h, height), max(w, width)
-    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    tiny = PillowImage.fromarray(picture.pixels).resize((6, 6), PillowImage.Resampling.BOX)
-    pixels = np.array(tiny.resize((width, height), PillowImage.Resampling.BICUBIC))
-    pixels[top : top + h, left : left + w] = picture.pixels
     inside, sets = combine_masks(list(picture.masks), (h, w))
-    labels = np.zeros((height, width), np.int16)
-    labels[top : top + h, left : left + w] = inside
+    pixels, labels = place_on_ground(picture.pixels, inside, (height, width), rng)
     return pixels, labels, dict(zip(picture.ids, sets, strict=True))
 
 

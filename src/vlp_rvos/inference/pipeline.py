@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -49,10 +48,7 @@ def pipelined_predictions(
 
         def enqueue(clip: list[VideoFrame]) -> _QueuedClip:
             network_size = stream.network_size(clip, size)
-            jobs = [
-                pool.submit(partial(stream.embed, frame.image, network_size, propose))
-                for frame, propose in zip(clip, stream.key_frames(clip), strict=True)
-            ]
+            jobs = [pool.submit(call) for call in stream.embedding_calls(clip, network_size)]
             return _QueuedClip(clip, network_size, jobs)
 
         waiting: deque[_QueuedClip] = deque()

@@ -61,8 +61,5 @@ def _embedded(stream: Stream, clip: Any, size: Size | None, known: dict[Size, li
         return None
     network_size = stream.network_size(clip, size)
     if network_size not in known:
-        known[network_size] = [
-            stream.embed(frame.image, network_size, propose)
-            for frame, propose in zip(clip, stream.key_frames(clip), strict=True)
-        ]
+        known[network_size] = [call() for call in stream.embedding_calls(clip, network_size)]
     return known[network_size]

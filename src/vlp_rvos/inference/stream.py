@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,13 @@ class Stream:
         # Pointed things are looked for in the candidates of every frame.
         every = self.config.propose_every if self.config.candidates and not self.pointing else 1
         return find_key_frames([frame.image for frame in clip], every)
+
+    def embedding_calls(self, clip: Sequence[VideoFrame], network_size: Size) -> list[Callable[[], Any]]:
+        """For each frame of a clip a call of `embed`, which any thread may make."""
+        return [
+            partial(self.embed, frame.image, network_size, propose)
+            for frame, propose in zip(clip, self.key_frames(clip), strict=True)
+        ]
 
     def embed(self, image: Image, network_size: Size, propose: bool = True) -> Any:
         """Embed one frame, independently of all other frames, for `predict`. Any thread may call this.

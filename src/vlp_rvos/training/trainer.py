@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.data.mixture import build_mixture
+from vlp_rvos.data.outlined_pictures import missing_folders
 from vlp_rvos.data.own_data import use_own_data
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import load_backbone
@@ -211,9 +212,10 @@ class Trainer:
         progress, config, first_process = self.progress, self.config, self.fabric.is_global_zero
         done = self._done()
         stage = config.stage(done)
-        described = [source.folder for source in self.data.described if (Path(self.data.root) / source.folder).is_dir()]
-        folders = dict.fromkeys([*(source.folder for source in self.data.sources), *described])
-        names = ", ".join(str(Path(self.data.root) / folder) for folder in folders)
+        given = [source.folder for source in self.data.sources] + [source.folder for source in self.data.described]
+        folders = [Path(self.data.root) / folder for folder in dict.fromkeys(given)]
+        passed_over = missing_folders(self.data.described, self.data)
+        names = ", ".join(str(folder) for folder in folders if folder not in passed_over)
         with announced(f"reading {names}"):
             loader = self._loader(stage)
         held_out: HeldOutValidation | None = None

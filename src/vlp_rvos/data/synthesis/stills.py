@@ -14,7 +14,7 @@ from vlp_rvos.data.sources.coco import CocoFolder, CocoImage
 from vlp_rvos.data.synthesis.label_maps import Bounds, LabelMap, Pixels, combine_masks, find_bounds, mask_of
 from vlp_rvos.data.synthesis.scene_clip import LabelledObject
 
-__all__ = ["CLOTHING", "Still", "StillBank", "draw_focus", "widen_still"]
+__all__ = ["CLOTHING", "Still", "StillBank", "draw_focus", "place_on_ground", "widen_still"]
 
 CLOTHING = "clothing"
 """The supercategory of what people wear."""
@@ -130,13 +130,32 @@ def widen_still(still: Still, aspect: float, rng: np.random.Generator) -> Still:
         new_h, new_w = h, round(w + share * (h * aspect - w))
     else:
         new_h, new_w = round(h + share * (w / aspect - h)), w
-    top, left = int(rng.integers(new_h - h + 1)), int(rng.integers(new_w - w + 1))
-    tiny = Image.fromarray(still.pixels).resize((6, 6), Image.Resampling.BOX)
-    ground = np.array(tiny.resize((new_w, new_h), Image.Resampling.BICUBIC))
-    ground[top : top + h, left : left + w] = still.pixels
-    labels = np.zeros((new_h, new_w), dtype=np.int16)
-    labels[top : top + h, left : left + w] = still.labels
-    return replace(still, pixels=ground, labels=labels)
+    pixels, labels = place_on_ground(still.pixels, still.labels, (new_h, new_w), rng)
+    return replace(still, pixels=pixels, labels=labels)
+
+
+def place_on_ground(
+    pixels: Pixels, labels: LabelMap, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Pixels, LabelMap]:
+    """Places a picture somewhere on a blurred ground of its own colours.
+
+    Args:
+        pixels: The picture (h, w, 3).
+        labels: Its label map (h, w).
+        size: (H, W) of the ground, at least those of the picture.
+        rng: Source of all choices.
+
+    Returns:
+        The larger picture and its label map.
+    """
+    (h, w), (height, width) = labels.shape, size
+    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    tiny = Image.fromarray(pixels).resize((6, 6), Image.Resampling.BOX)
+    ground = np.array(tiny.resize((width, height), Image.Resampling.BICUBIC))
+    ground[top : top + h, left : left + w] = pixels
+    larger = np.zeros(size, dtype=np.int16)
+    larger[top : top + h, left : left + w] = labels
+    return ground, larger
 
 
 def draw_focus(still: Still, rng: np.random.Generator) -> Bounds | None:
