@@ -131,7 +131,7 @@ def test_a_segmenter_has_a_memory_if_its_model_says_so() -> None:
     for setting in ({"memory_frames": -1}, {"memory_weight": 0.0}):
         with pytest.raises(UserError, match="memory_"):
             ModelConfig.from_dict(setting)
-    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4)
+    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4, overrides={"candidates": 0})
     pictures = [np.random.default_rng(0).integers(0, 256, (54, 96, 3), dtype=np.uint8)] * 14
     stream = segmenter.start("the cat")
     stream.step(pictures)
@@ -143,3 +143,9 @@ def test_a_segmenter_has_a_memory_if_its_model_says_so() -> None:
     without = Segmenter(segmenter.runtime, memory_frames=0).start("the cat")
     without.step(pictures)
     assert without._memory is None
+
+
+def test_a_segmenter_with_candidates_has_no_memory_of_masks() -> None:
+    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4)
+    assert segmenter.config.candidates
+    assert segmenter.start("the cat")._memory is None

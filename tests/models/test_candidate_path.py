@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,8 +153,8 @@ def test_identities_go_from_clip_to_clip(path: CandidatePath, backbone: TinyBack
     torch.testing.assert_close(again.scores, first.scores, atol=1e-5, rtol=1e-4)
     assert again.identities.weights.tolist() == [2.0] * count
     # Other scores in the clips before: the weights are 3 before, of which 2 count, and 1 now.
-    earlier = Identities(
-        first.identities.boxes, first.identities.looks, first.identities.scores + 3.0, torch.full((count,), 3.0)
+    earlier = replace(
+        first.identities, scores=first.identities.scores + 3.0, weights=torch.full_like(first.identities.weights, 3.0)
     )
     changed = choose(path, things, text, earlier)
     torch.testing.assert_close(changed.scores, first.scores + 2.0, atol=1e-4, rtol=1e-4)
@@ -164,8 +165,12 @@ def test_things_that_are_new_have_no_memory(path: CandidatePath, backbone: TinyB
     things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
     text = make_text(backbone, "a red car")
     first = choose(path, things, text)
-    looks = torch.zeros_like(first.identities.looks)
-    elsewhere = Identities(first.identities.boxes + 5, looks, first.identities.scores + 9, first.identities.weights)
+    elsewhere = replace(
+        first.identities,
+        boxes=first.identities.boxes + 5,
+        looks=torch.zeros_like(first.identities.looks),
+        scores=first.identities.scores + 9,
+    )
     found = choose(path, things, text, elsewhere)
     assert torch.equal(found.scores, first.scores)
     assert set(found.identities.weights.tolist()) == {1.0}

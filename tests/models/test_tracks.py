@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vlp_rvos.models.candidates import Candidates
 from vlp_rvos.models.descriptors import Descriptors, FrameThings
-from vlp_rvos.models.tracks import ABSENT, Tracks, follow, look_of, match, similarity
+from vlp_rvos.models.tracks import ABSENT, Sightings, Tracks, follow, greedy_pairs, look_of, match, similarity
 
 #: height and width of the masks; frames are four times as large
 SIZE = (16, 24)
@@ -137,11 +137,27 @@ def test_gradients_go_through_masks_and_descriptions_only() -> None:
 def test_similarity() -> None:
     boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.1, 0.1, 0.5, 0.3]])
     looks = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 1]]), dim=-1)
-    found = similarity(boxes, looks, boxes, looks)
-    torch.testing.assert_close(found.diagonal(), torch.ones(2))
-    expected = 0.5 * 0.5 + 0.5 * 0.5**0.5 - 0.4 * 0.1
+    things = Sightings(boxes, looks, torch.ones(2))
+    found = similarity(things, things)
+    torch.testing.assert_close(found.diagonal(), torch.full((2,), 1.2))
+    expected = 0.2 * 0.5 + 0.5**0.5 - 0.2 * 0.1
     assert found[0, 1].item() == pytest.approx(expected, abs=1e-5)
     torch.testing.assert_close(found, found.T)
+
+
+def test_sure_things_are_paired_before_those_that_look_more_alike() -> None:
+    """A thing that has turned looks a little different; a doubtful double of it looks the same."""
+    box = torch.tensor([[0.1, 0.1, 0.5, 0.5]])
+    before = Sightings(box, torch.tensor([[1.0, 0]]), torch.tensor([0.9]))
+    after = Sightings(box.expand(2, 4), torch.tensor([[0.8, 0.6], [1.0, 0]]), torch.tensor([0.9, 0.1]))
+    assert match(before, after) == [(0, 0)]
+    assert match(after, before) == [(0, 0)]
+
+
+def test_nothing_is_paired_with_what_looks_otherwise_however_sure_both_are() -> None:
+    box, sure = torch.tensor([[0.1, 0.1, 0.5, 0.5]]), torch.ones(1)
+    first, second = (Sightings(box, torch.tensor([look]), sure) for look in ([1.0, 0], [0.0, 1]))
+    assert match(first, second) == []
 
 
 def test_masks_move_between_the_frames_with_candidates() -> None:
@@ -201,16 +217,21 @@ def test_look_of_has_length_1_and_forgets_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    ("similar", "pairs"),
+    ("values", "pairs"),
     [
-        (torch.tensor([[0.9, 0.8], [0.85, 0.1]]), [(0, 0)]),
-        (torch.tensor([[0.9, 0.8], [0.85, 0.4]]), [(0, 0), (1, 1)]),
-        (torch.tensor([[0.3, 0.34]]), []),
+        (torch.tensor([[0.9, 0.8], [0.85, -torch.inf]]), [(0, 0)]),
+        (torch.tensor([[0.9, 0.8], [0.85, -0.4]]), [(0, 0), (1, 1)]),
+        (torch.tensor([[-torch.inf, -torch.inf]]), []),
         (torch.tensor([[0.4, 0.5, 0.6]]), [(0, 2)]),
         (torch.zeros(0, 3), []),
         (torch.zeros(3, 0), []),
-        (torch.zeros(2, 3, device="meta"), [(0, 0), (1, 1)]),
     ],
 )
-def test_match_is_greedy(similar: Tensor, pairs: list[tuple[int, int]]) -> None:
-    assert match(similar) == pairs
+def test_pairs_are_greedy(values: Tensor, pairs: list[tuple[int, int]]) -> None:
+    assert greedy_pairs(values) == pairs
+
+
+def test_on_the_meta_device_each_row_is_paired_with_the_same_one() -> None:
+    things = [Sightings(torch.zeros(n, 4), torch.zeros(n, 6), torch.zeros(n)) for n in (2, 3)]
+    first, second = (Sightings(*(value.to("meta") for value in vars(one).values())) for one in things)
+    assert match(first, second) == [(0, 0), (1, 1)]

@@ -21,7 +21,7 @@ from vlp_rvos.inference.stream import Stream, StreamPrediction
 from vlp_rvos.media.video_source import VideoSource
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES
 from vlp_rvos.models.candidate_path import Chosen
-from vlp_rvos.models.tracks import Tracks, look_of, match, similarity
+from vlp_rvos.models.tracks import Sightings, Tracks, match
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
 
@@ -91,23 +91,22 @@ class _Numbering:
     """Numbers the things of a video, so that a thing that is followed from clip to clip keeps its number."""
 
     def __init__(self) -> None:
-        self._earlier: tuple[Tensor, Tensor, list[int]] | None = None
+        self._earlier: tuple[Sightings, list[int]] | None = None
         self._largest = 0
 
     def number(self, tracks: Tracks) -> list[int]:
         """The numbers of the things of the next clip."""
-        looks, found = look_of(tracks.descriptors), dict[int, int]()
+        things, found = tracks.sightings(), dict[int, int]()
         if self._earlier is not None:
-            boxes, earlier_looks, numbers = self._earlier
+            earlier, numbers = self._earlier
             # The scores of a thing are averaged with those of the thing that is matched in the same way.
-            pairs = match(similarity(boxes, earlier_looks, tracks.boxes, looks))
-            found = {new: numbers[old] for old, new in pairs}
-        for index in range(len(looks)):
+            found = {new: numbers[old] for old, new in match(earlier, things)}
+        for index in range(len(things.boxes)):
             if index not in found:
                 self._largest += 1
                 found[index] = self._largest
-        numbers = [found[index] for index in range(len(looks))]
-        self._earlier = tracks.boxes, looks, numbers
+        numbers = [found[index] for index in range(len(things.boxes))]
+        self._earlier = things, numbers
         return numbers
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vlp_rvos.arrays import Image
 
-__all__ = ["find_key_frames", "scene_change"]
+__all__ = ["find_key_frames"]
 
 #: Rows and columns of the small pictures that are compared.
 ROWS, COLUMNS = 14, 24
@@ -47,15 +47,8 @@ def find_key_frames(images: Sequence[Image], every: int) -> list[bool]:
     return chosen
 
 
-def scene_change(first: Image, second: Image) -> float:
-    """How much changes from one frame (H, W, 3) uint8 to another: 0 for nothing, about 1 for another scene.
-
-    It is the mean distance of small grey pictures of both, each with mean 0 and deviation 1.
-    """
-    return _difference(_small(first), _small(second))
-
-
 def _difference(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
+    """Mean distance of two small pictures: 0 for the same, about 1 for another scene."""
     if first.shape != second.shape:
         return float("inf")
     return float(np.abs(first - second).mean())

@@ -132,7 +132,8 @@ class Stream:
 
     def reset(self) -> None:
         """Forget all frames so far: the next frame is the first of a new video."""
-        frames = self.config.memory_frames
+        # With candidates, identities are what is remembered.
+        frames = 0 if self.config.candidates else self.config.memory_frames
         self._state: object = None
         self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
         self._input_size = self.config.input_size

@@ -23,7 +23,7 @@ from vlp_rvos.models.choice import Choice, dense_evidence
 from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descriptor_widths
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.models.tracks import Tracks, follow, look_of, match, similarity
+from vlp_rvos.models.tracks import Sightings, Tracks, follow, look_of, match
 
 __all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "mean_evidence"]
 
@@ -36,14 +36,14 @@ class Identities:
     """What the clips of a video so far said of the M things of the last one, for the next clip. No gradients.
 
     Attributes:
-        boxes: (M, 4) last box of each thing, as shares of the frame.
-        looks: (M, C) what it looks like, of length 1.
+        boxes, looks, objectness: what each thing is known by, see `Sightings`; the box is the last one.
         scores: (B, M) score for each expression, relative to "none".
         weights: (M,) number of clips that the scores are averages of.
     """
 
     boxes: Tensor
     looks: Tensor
+    objectness: Tensor
     scores: Tensor
     weights: Tensor
 
@@ -277,13 +277,13 @@ def mean_evidence(
 def _remember(tracks: Tracks, scores: Tensor, none: Tensor, earlier: Identities | None) -> tuple[Tensor, Identities]:
     """Average the scores (B, N) of things with those of earlier clips, and note them for later ones."""
     relative = scores - none[:, None]
-    looks = look_of(tracks.descriptors).detach()
-    weights = torch.ones(len(looks), device=looks.device)
+    things = tracks.sightings()
+    weights = torch.ones(len(things.looks), device=scores.device)
     if earlier is not None:
-        pairs = match(similarity(earlier.boxes, earlier.looks, tracks.boxes, looks))
+        pairs = match(Sightings(earlier.boxes, earlier.looks, earlier.objectness), things)
         old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         weight = earlier.weights[old].clamp(max=MEMORY)
         averaged = (relative[:, new] + weight * earlier.scores[:, old]) / (1 + weight)
         relative = relative.index_copy(1, torch.tensor(new, dtype=torch.int64, device=relative.device), averaged)
         weights[new] = earlier.weights[old] + 1
-    return relative + none[:, None], Identities(tracks.boxes, looks, relative.detach(), weights)
+    return relative + none[:, None], Identities(**vars(things), scores=relative.detach(), weights=weights)
