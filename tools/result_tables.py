@@ -12,8 +12,8 @@ from vlp_rvos.profiling.measurement_report import Measurement, measurement_table
 Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
-#: end of the names of the rows that measured the shipped weights
-SHIPPED = "further"
+#: ends of the names of the rows that measured what is shipped, on videos and on pictures
+SHIPPED, SHIPPED_PICTURES = "tracks", "further"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -188,7 +188,7 @@ def pictures(results: Results) -> str:
 
 def pictures_now(results: Results) -> str:
     """The same of the first generation and of the present weights."""
-    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED}"]])
+    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED_PICTURES}"]])
 
 
 def _pictures(measured: Sequence[Result]) -> str:

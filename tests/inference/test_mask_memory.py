@@ -131,7 +131,7 @@ def test_a_segmenter_has_a_memory_if_its_model_says_so() -> None:
     for setting in ({"memory_frames": -1}, {"memory_weight": 0.0}):
         with pytest.raises(UserError, match="memory_"):
             ModelConfig.from_dict(setting)
-    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4, overrides={"candidates": 0})
+    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4)
     pictures = [np.random.default_rng(0).integers(0, 256, (54, 96, 3), dtype=np.uint8)] * 14
     stream = segmenter.start("the cat")
     stream.step(pictures)
@@ -145,7 +145,9 @@ def test_a_segmenter_has_a_memory_if_its_model_says_so() -> None:
     assert without._memory is None
 
 
-def test_a_segmenter_with_candidates_has_no_memory_of_masks() -> None:
-    segmenter = Segmenter.from_pretrained("mini", size=96, memory_frames=4)
-    assert segmenter.config.candidates
-    assert segmenter.start("the cat")._memory is None
+@pytest.mark.parametrize(("candidates", "weight"), [(0, 2.0), (32, 0.5)])
+def test_masks_of_candidates_are_steadier_so_that_earlier_ones_count_less(candidates: int, weight: float) -> None:
+    segmenter = Segmenter.from_pretrained("mini", size=96, overrides={"candidates": candidates, "memory_weight": 2.0})
+    memory = segmenter.start("the cat")._memory
+    assert memory is not None
+    assert memory.weight == weight

@@ -105,8 +105,7 @@ def inference_options(
     memory_frames: Annotated[
         int | None,
         typer.Option(
-            help="Number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none. Has "
-            "no effect with candidates.",
+            help="Number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none.",
             show_default="the model's own",
             rich_help_panel=PANEL,
         ),

@@ -31,7 +31,6 @@ class InferenceOptions:
         min_part: share in [0, 1] of a mask's largest connected component below which a component is removed; 0 keeps
             all components.
         memory_frames: number of earlier frames whose masks are carried along, so that masks flicker less; 0 for none.
-            Has no effect with candidates.
         overrides: `ModelConfig` fields in place of the model's own, for example {"history": False}.
 
     Raises:

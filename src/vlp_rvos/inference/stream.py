@@ -49,6 +49,9 @@ MIN_PRESENCE = 0.5
 #: A clip that was seen at the larger size must show this many times `small_area` before the size changes back, so that
 #: sizes do not alternate.
 HYSTERESIS = 1.25
+#: Weight of earlier masks, relative to what the configuration says, where candidates join in: their masks flicker less
+#: than those of the dense head, for which it is meant, and what is wrong in one is carried along too.
+STEADY = 0.25
 
 #: Beginnings of the names of a state's tensors that belong to the runtime and to the memory of masks.
 RUNTIME, MEMORY = "runtime.", "memory."
@@ -132,10 +135,10 @@ class Stream:
 
     def reset(self) -> None:
         """Forget all frames so far: the next frame is the first of a new video."""
-        # With candidates, identities are what is remembered.
-        frames = 0 if self.config.candidates else self.config.memory_frames
+        frames = self.config.memory_frames
+        weight = self.config.memory_weight * (STEADY if self.config.candidates else 1.0)
         self._state: object = None
-        self._memory = MaskMemory(frames, self.config.memory_weight, self.config.clip_length) if frames else None
+        self._memory = MaskMemory(frames, weight, self.config.clip_length) if frames else None
         self._input_size = self.config.input_size
         self._last_time = -math.inf
         self._next_index = 0

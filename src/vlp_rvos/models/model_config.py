@@ -85,9 +85,9 @@ class ModelConfig:
             only. Where little moves, the frames between them take theirs from the frames beside them. 1 proposes in all
             frames. [D]
         tune_backbone: whether the layers of both towers, which the method keeps frozen, are trained as well.
-        memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. Has
-            no effect with candidates, whose identities are carried through the video instead. [D]
-        memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame.
+        memory_frames: number of earlier frames whose masks refine the current ones, at inference only; 0 for none. [D]
+        memory_weight: weight of each remembered frame, relative to the weight 1 of the current frame. With candidates a
+            quarter of it counts.
         small_size: input size, instead of `input_size`, for clips that follow one in which a small object was found, at
             inference only; 0 keeps `input_size`. [D]
         small_area: largest fraction of the frame that a small object covers.
