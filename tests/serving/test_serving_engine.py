@@ -38,6 +38,8 @@ def free_port() -> int:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: Seconds after which something that does not come fails the test.
 PATIENCE = 90.0
+#: fp32, because the masks of two processes are compared, and bf16 rounds differently where frames come one by one
+SETTINGS = ("--size", "64", "--precision", "fp32")
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def running_service(folder: Path, *options: str) -> Iterator[tuple[subprocess.Po
     """The real command and its address, when it takes requests; all its files lie in `folder`."""
     folder.mkdir()
     url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "vlp_rvos", "serve", "--port", url.rpartition(":")[2], "--size", "64", *options]
+    command = [sys.executable, "-m", "vlp_rvos", "serve", "--port", url.rpartition(":")[2], *SETTINGS, *options]
     environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     server = subprocess.Popen(command, env=environment)
 
@@ -81,7 +83,7 @@ def running_service(folder: Path, *options: str) -> Iterator[tuple[subprocess.Po
 def segmented_alone(video: Path, words: list[str], out: Path) -> list[FrameResult]:
     """The right answer, from the command `segment`."""
     expressions = [option for text in words for option in ("--expression", text)]
-    assert main(["segment", str(video), *expressions, "-o", str(out), "--size", "64"]) == 0
+    assert main(["segment", str(video), *expressions, "-o", str(out), *SETTINGS]) == 0
     return list(read_masks(out / "masks.json"))
 
 
@@ -128,7 +130,7 @@ def test_overload_and_sigterm_while_a_request_runs(tmp_path: Path, long_name: Pa
     assert [frame["index"] for frame in frames] == [frame.index for frame in right]
     for frame, expected in zip(frames, right, strict=True):
         masks = [decode_mask(each["segmentation"]) for each in frame["objects"]]
-        # The service embeds frames one by one, and `segment` several at once on one thread: bf16 rounds differently.
+        # The service embeds frames one by one, and `segment` several at once on one thread, which rounds differently.
         assert np.mean(masks != expected.masks) < 0.001
     assert list(long_name.glob(".vlp-rvos-*")) == []
 

@@ -45,7 +45,7 @@ def test_a_stale_number_is_found(
     else:
         page.write_text(text)
         rows = report.read_results()
-        rows["davis16-val-further"].result["J_mean"] += 0.01
+        rows[f"davis16-val-{report.result_tables.SHIPPED}"].result["J_mean"] += 0.01
         monkeypatch.setattr(report, "read_results", lambda: rows)
     monkeypatch.setattr(report, "ROOT", tmp_path)
     monkeypatch.setattr(report, "documents", lambda: [page])
