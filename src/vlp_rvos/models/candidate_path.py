@@ -31,19 +31,17 @@ __all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "mean_evidence
 MEMORY = 2.0
 
 
-@dataclass
-class Identities:
+@dataclass(frozen=True)
+class Identities(Sightings):
     """What the clips of a video so far said of the M things of the last one, for the next clip. No gradients.
 
+    Attributes not listed here are those of `Sightings`; the boxes are those of the last frame that shows each thing.
+
     Attributes:
-        boxes, looks, objectness: what each thing is known by, see `Sightings`; the box is the last one.
         scores: (B, M) score for each expression, relative to "none".
         weights: (M,) number of clips that the scores are averages of.
     """
 
-    boxes: Tensor
-    looks: Tensor
-    objectness: Tensor
     scores: Tensor
     weights: Tensor
 
@@ -280,7 +278,7 @@ def _remember(tracks: Tracks, scores: Tensor, none: Tensor, earlier: Identities 
     things = tracks.sightings()
     weights = torch.ones(len(things.looks), device=scores.device)
     if earlier is not None:
-        pairs = match(Sightings(earlier.boxes, earlier.looks, earlier.objectness), things)
+        pairs = match(earlier, things)
         old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         weight = earlier.weights[old].clamp(max=MEMORY)
         averaged = (relative[:, new] + weight * earlier.scores[:, old]) / (1 + weight)
