@@ -6,7 +6,9 @@ different things from; the first process leaves what it found in a file.
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +20,7 @@ from torch import Tensor
 from training_runs import CONFIG
 
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
-from vlp_rvos.training.distributed import make_fabric
+from vlp_rvos.training.distributed import launch, make_fabric
 from vlp_rvos.training.losses import no_loss
 from vlp_rvos.training.placed_model import place_model
 from vlp_rvos.training.placement import Placement
@@ -71,11 +73,19 @@ def largest_difference(found: dict[str, Tensor], expected: dict[str, Tensor]) ->
     return max((found[name] - expected[name]).abs().max().item() for name in expected)
 
 
+def fail_in_a_group() -> None:
+    if torch.distributed.is_initialized():
+        print("the process group outlives its processes", file=sys.stderr, flush=True)
+        os._exit(3)
+
+
 def main() -> None:
+    # It is called after what is registered later.
+    atexit.register(fail_in_a_group)
     file, tuned = Path(sys.argv[1]), sys.argv[2] == "tuned"
     config = replace(CONFIG, devices=2, lr=1e-2, lr_new=1e-2, lr_backbone=1e-2, weight_decay=0.1)
     fabric = make_fabric(replace(config, distributed="fsdp"), "cpu")
-    fabric.launch()
+    launch(fabric)
     placements, averages = {}, {}
     for how in ("ddp", "fsdp"):
         torch.manual_seed(0)

@@ -350,7 +350,7 @@ def test_identities_change_the_prediction() -> None:
     frames, text = torch.rand(1, 3, 3, 64, 96), model.backbone.tokenize([LONG, SHORT])
     first = model(frames, text)
     assert first.identities is not None
-    first.identities[0].scores += torch.linspace(-4, 4, first.identities[0].scores.shape[1])
+    first.identities[0].scores.add_(torch.linspace(-4, 4, first.identities[0].scores.shape[1]))
     with_them = model(frames, text, first.history, identities=first.identities)
     without = model(frames, text, first.history)
     assert not torch.allclose(with_them.mask_logits, without.mask_logits, atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
@@ -18,7 +19,7 @@ from vlp_rvos.runtimes.devices import find_device
 from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.training.train_config import TrainConfig
 
-__all__ = ["average_counts", "average_gradients", "clip_factors", "lost_process_as_error", "make_fabric"]
+__all__ = ["average_counts", "average_gradients", "clip_factors", "launch", "lost_process_as_error", "make_fabric"]
 
 #: logger of the thread that ends the run where a process that Fabric started has died
 CHILD_OBSERVER = "lightning_fabric.strategies.launchers.subprocess_script"
@@ -65,6 +66,22 @@ def make_fabric(config: TrainConfig, device: str) -> Fabric:
         strategy="ddp" if processes * machines > 1 else "auto",
         precision="bf16-mixed" if is_mixed else "32-true",
     )
+
+
+def launch(fabric: Fabric) -> None:
+    """Start and connect the processes of a run, from `make_fabric`.
+
+    Each process leaves the group when its interpreter ends. Otherwise PyTorch's threads for gloo abort the process now
+    and then (pytorch/pytorch#190489); Fabric itself only sees to those for NCCL.
+    """
+    fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _can_share_out() -> bool:

@@ -34,7 +34,7 @@ from vlp_rvos.models.checkpoint import inherited_overrides, load_trained, peek
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
-from vlp_rvos.training.distributed import average_counts, clip_factors, lost_process_as_error, make_fabric
+from vlp_rvos.training.distributed import average_counts, clip_factors, launch, lost_process_as_error, make_fabric
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses, no_loss
 from vlp_rvos.training.optimization import set_learning_rates
@@ -118,7 +118,7 @@ class Trainer:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.fabric = make_fabric(config, device)
-        self.fabric.launch()
+        launch(self.fabric)
         if own.summary and self.fabric.is_global_zero:
             announce(own.summary)
         torch.manual_seed(config.seed)
