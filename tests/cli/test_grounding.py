@@ -44,6 +44,27 @@ def test_it_prints_and_writes_the_scores(
     assert "25.0 % of 8 absent objects stay below that\n" in printed
 
 
+def test_without_time_every_frame_is_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("davis16/train", "clips/train", "stills"):
+        (tmp_path / folder).mkdir(parents=True)
+    videos: list[list[str]] = []
+
+    def segment(frames: list[str], expressions: list[str]) -> list[str]:
+        videos.append(frames)
+        return frames
+
+    monkeypatch.setattr("vlp_rvos.data.mixture.build_mixture", lambda data, split: None)
+    monkeypatch.setattr(Segmenter, "from_pretrained", lambda model, options: SimpleNamespace(segment=segment))
+
+    def probe(predict: Any, *_: Any) -> GroundingScores:
+        assert list(predict(["first", "second"], ["red"])) == ["first", "second"]
+        return SCORES
+
+    monkeypatch.setattr("vlp_rvos.evaluation.grounding_probe.probe_grounding", probe)
+    assert main(["evaluate", "grounding", str(tmp_path), "--no-time"]) == 0
+    assert videos == [["first"], ["second"]]
+
+
 def test_help_shows_the_new_name_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--help"]) == 0
     printed = capsys.readouterr().out

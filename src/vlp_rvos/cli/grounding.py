@@ -30,6 +30,13 @@ def grounding(
     ] = Path("mini"),
     pairs: Annotated[int, typer.Option(min=1, max=10**5, help="Number of clips for each kind of object pair.")] = 100,
     samples: Annotated[int, typer.Option(min=1, max=10**5, help="Number of clips for presence.")] = 200,
+    no_time: Annotated[
+        bool,
+        typer.Option(
+            "--no-time",
+            help="Show the model each frame as a video of its own, so that it knows nothing of motion.",
+        ),
+    ] = False,
     json_file: JsonFile = None,
     model: Model = "mini",
     options: InferenceOptionGroup,
@@ -49,6 +56,7 @@ def grounding(
     from vlp_rvos.data.object_pairs import PAIR_KINDS
     from vlp_rvos.data.own_data import use_own_data
     from vlp_rvos.evaluation.grounding_probe import probe_grounding
+    from vlp_rvos.evaluation.prediction import Predictor, each_frame_alone
     from vlp_rvos.inference.segmenter import Segmenter
     from vlp_rvos.training.train_config import load_config
     from vlp_rvos.utils.progress import announced, counting
@@ -60,7 +68,9 @@ def grounding(
     with announced(f"reading {root}"):
         mixture = build_mixture(own.config, "holdout")
     with announced(f"loading {model}"):
-        predict = Segmenter.from_pretrained(model, options).segment
+        predict: Predictor = Segmenter.from_pretrained(model, options).segment
+    if no_time:
+        predict = each_frame_alone(predict)
     with counting("probing", "clips", len(PAIR_KINDS) * pairs + samples) as count:
         found = probe_grounding(predict, mixture, pairs, samples, count)
     if json_file is not None:
