@@ -13,7 +13,7 @@ Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 #: ends of the names of the rows that measured what is shipped, on videos and on pictures
-SHIPPED, SHIPPED_PICTURES = "tracks", "further"
+SHIPPED, SHIPPED_PICTURES = "votes", "further"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -130,18 +130,14 @@ def grounding(results: Results) -> str:
     return "\n".join(rows)
 
 
-def ablation(results: Results) -> str:
-    """One training for each part and seed, with that part changed (`vlp-rvos ablate`)."""
+def ablation(results: Results, name: str = "ablation") -> str:
+    """One training for each part and seed, with that part changed, of the model or of the choice among candidates.
+
+    `vlp-rvos ablate` and `benchmarks/choice_ablation.py` make such results.
+    """
     from vlp_rvos.training.ablation_table import ablation_table
 
-    return ablation_table(results["ablation"].result)
-
-
-def choice_ablation(results: Results) -> str:
-    """The choice among candidates, trained briefly with a part left out (`benchmarks/choice_ablation.py`)."""
-    from vlp_rvos.training.ablation_table import ablation_table
-
-    return ablation_table(results["choice-ablation"].result)
+    return ablation_table(results[name].result)
 
 
 def runtimes(results: Results, model: str) -> str:
@@ -223,7 +219,8 @@ TABLES = {
     "held_out": held_out,
     "grounding": grounding,
     "ablation": ablation,
-    "choice_ablation": choice_ablation,
+    "ablation_described": lambda results: ablation(results, "ablation-described"),
+    "choice_ablation": lambda results: ablation(results, "choice-ablation"),
     "runtimes": lambda results: runtimes(results, "mini"),
     "runtimes_clip_b16": lambda results: runtimes(results, "clip-b16"),
     "loading": loading,

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES
-from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
-from vlp_rvos.models.descriptors import FrameThings
+from vlp_rvos.models.candidate_path import DENSE_VOTE, SURE, CandidatePath, Chosen, Identities, dense_votes
+from vlp_rvos.models.choice import EVIDENCE, OVERLAP
+from vlp_rvos.models.descriptors import MOTION, FrameThings
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.tracks import RELATIVE_WAY
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
 COUNT = 6
@@ -147,7 +149,9 @@ def test_identities_go_from_clip_to_clip(path: CandidatePath, backbone: TinyBack
     first = choose(path, things, text)
     count = len(first.identities.boxes)
     assert first.identities.weights.tolist() == [1.0] * count
-    torch.testing.assert_close(first.identities.scores, first.scores - first.none[:, None])
+    votes = first.scores - first.none[:, None] - first.identities.scores
+    assert (votes > -1e-4).all()
+    assert (votes < DENSE_VOTE).all()
     # The same scores again: their averages are the same.
     again = choose(path, things, text, first.identities)
     torch.testing.assert_close(again.scores, first.scores, atol=1e-5, rtol=1e-4)
@@ -181,9 +185,40 @@ def test_presence_at_first_is_how_much_things_fit_better_than_none(path: Candida
         path.calibration.copy_(torch.tensor([1.0, 0, 0, 0]))
     things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
     chosen = choose(path, things, make_text(backbone, "a red car"))
-    expected = chosen.scores.logsumexp(-1) - chosen.none
+    expected = chosen.identities.scores.logsumexp(-1)
     torch.testing.assert_close(chosen.clip_presence_logits, expected)
     torch.testing.assert_close(chosen.presence_logits, expected[:, None].expand(-1, 2))
+
+
+@pytest.mark.parametrize(("way", "share"), [(0.0, 0.0), (0.1, 0.4), (-0.1, 0.4), (0.25, 1.0), (3.0, 1.0)])
+def test_the_dense_head_votes_where_things_move(way: float, share: float) -> None:
+    motion, evidence = torch.zeros(3, MOTION), torch.rand(2, 3, EVIDENCE)
+    motion[1, RELATIVE_WAY.start + 1] = way
+    # Something that is hardly a thing jumps about.
+    motion[2, RELATIVE_WAY] = 4.0
+    objectness = torch.tensor([0.5, 0.4, 0.2])
+    # All move in the same way, as when the camera turns.
+    motion[:, 0] = 0.8
+    torch.testing.assert_close(dense_votes(motion, objectness, evidence), share * DENSE_VOTE * evidence[..., OVERLAP])
+
+
+def test_votes_change_which_thing_is_meant_but_not_whether_one_is(
+    path: CandidatePath, backbone: TinyBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    text = make_text(backbone, "a red car")
+    found = []
+    for vote in (0.0, 6.0):
+        monkeypatch.setattr("vlp_rvos.models.candidate_path.DENSE_VOTE", vote)
+        found.append(choose(path, things, text))
+    without, with_votes = found
+    assert found[0].tracks.objectness.amax() > SURE
+    assert (with_votes.scores - without.scores).amax() > 0.1
+    assert torch.equal(with_votes.presence_logits, without.presence_logits)
+    assert torch.equal(with_votes.identities.scores, without.identities.scores)
+    # In a single frame nothing moves.
+    alone = choose(path, things[:1], text)
+    torch.testing.assert_close(alone.scores, alone.identities.scores + alone.none[:, None])
 
 
 def test_no_expressions_about_a_video(path: CandidatePath, backbone: TinyBackbone) -> None:

@@ -19,12 +19,14 @@ from vlp_rvos.models.backbones.attention import attention_weights
 from vlp_rvos.models.descriptors import MOTION, PARTS, Descriptors
 from vlp_rvos.models.encoder import PlainText
 
-__all__ = ["EVIDENCE", "RELATIONS", "Choice", "dense_evidence", "relations"]
+__all__ = ["EVIDENCE", "OVERLAP", "RELATIONS", "Choice", "dense_evidence", "relations"]
 
 #: Numbers that say how two candidates lie to each other, see `relations`.
 RELATIONS = 14
 #: Numbers that the dense head says of a candidate, see `dense_evidence`.
 EVIDENCE = 8
+#: Which of them is the intersection over union of the candidate and the dense mask.
+OVERLAP = 2
 #: Hidden width of the networks that turn relations into a bias of the attention.
 RELATION_HIDDEN = 48
 #: Number of layers among the words.

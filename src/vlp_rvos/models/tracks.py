@@ -17,7 +17,7 @@ from torch import Tensor
 from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps
 from vlp_rvos.models.descriptors import MOTION, Descriptors, FrameThings
 
-__all__ = ["Sightings", "Tracks", "follow", "greedy_pairs", "look_of", "match", "similarity"]
+__all__ = ["RELATIVE_WAY", "Sightings", "Tracks", "follow", "greedy_pairs", "look_of", "match", "similarity"]
 
 #: Logit of a mask where a track is not seen.
 ABSENT = -8.0
@@ -35,6 +35,8 @@ BOX_SCALE = 1000
 MOVEMENT_SCALE = 4
 #: Largest factor by which a thing is said to have grown or shrunk.
 LARGEST_GROWTH = 20
+#: Where `_motion` says how far a thing moves right and down relative to the others.
+RELATIVE_WAY = slice(3, 5)
 #: Smallest movement of a side of a box, in positions of the masks, that moves a carried mask.
 LEAST_MOVEMENT = 0.25
 #: Largest factor by which a carried mask grows or shrinks.
