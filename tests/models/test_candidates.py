@@ -217,3 +217,29 @@ def test_there_is_always_a_candidate() -> None:
     found = head.select(proposals_of(head, boxes, torch.full((3,), -40.0), weights), 0, count=2)
     assert len(found.positions) == 2
     assert (found.mask_logits == -5).all()
+
+
+def test_drawing_step_by_step_finds_what_drawing_everything_at_once_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the masks repeat others, so the selection has to go on drawing after the first few."""
+    head, count, overlap = make_head(), 16, 0.9
+    drawn: list[int] = []
+    corners = torch.rand(48, 2) * 40
+    boxes = torch.cat([corners, corners + 8 + torch.rand(48, 2) * 16], 1)
+    weights = torch.randn(1, 48, head.kernel.out_channels)
+    proposals = proposals_of(head, boxes, -torch.arange(48) / 10, weights)
+    with torch.no_grad():
+        logits = head.draw(proposals.mask_features[0], weights[0], boxes)
+        kept = distinct(box_overlaps(boxes), overlap)[: 2 * count]
+        expected = kept[distinct(mask_overlaps(logits[kept] > 0), overlap)[:count]]
+        draw = head.draw
+
+        def counted(*given: Tensor) -> Tensor:
+            drawn.append(len(given[1]))
+            return draw(*given)
+
+        monkeypatch.setattr(head, "draw", counted)
+        found = head.select(proposals, 0, count, overlap)
+    assert torch.equal(found.positions, expected)
+    torch.testing.assert_close(found.mask_logits, logits[expected], atol=1e-5, rtol=1e-4)
+    assert len(drawn) > 1
+    assert sum(drawn) < len(kept)

@@ -140,3 +140,29 @@ def test_soft_masks_weigh_positions() -> None:
     torch.testing.assert_close(found.colours[0, :3], 0.75 * maps.pixels[:, 0, 0] + 0.25 * maps.pixels[:, 0, 1])
     assert found.geometry[0, 4].item() == pytest.approx(2 / 24)
     assert found.motion.shape[1] == MOTION
+
+
+def test_classes_are_the_strongest_and_the_mean_inside_the_mask() -> None:
+    maps = make_maps()
+    masks = torch.cat([mask_of(slice(0, 8), slice(8, 24)), mask_of(slice(5, 6), slice(3, 4)), torch.ones(1, *MASKS)])
+    strongest, mean = [], []
+    for stride, values in maps.classes.items():
+        shares = torch.nn.functional.interpolate(masks[None], values.shape[-2:], mode="area")[0]
+        inside = shares > shares.amax((1, 2), keepdim=True) / 2
+        strongest.append((values * inside[:, None]).amax((2, 3)))
+        mean.append((values * shares[:, None]).sum((2, 3)) / shares.sum((1, 2))[:, None])
+        assert len(inside[1].nonzero()) == 1, stride
+    expected = (torch.stack(strongest).amax(0) + torch.stack(mean).mean(0)) / 2
+    torch.testing.assert_close(describe(maps, NAMES, masks).classes, expected)
+
+
+def test_other_devices_take_the_strongest_values_in_another_way() -> None:
+    found = describe(make_maps(), NAMES, torch.ones(2, *MASKS))
+    maps = make_maps()
+    on_meta = FrameMaps(
+        maps.pixels.to("meta"),
+        *({s: x.to("meta") for s, x in maps.stem.items()}, maps.named.to("meta")),
+        *({s: x.to("meta") for s, x in levels.items()} for levels in (maps.hidden, maps.classes)),
+    )
+    shapes = describe(on_meta, NAMES.to("meta"), torch.ones(2, *MASKS, device="meta"))
+    assert {n: x.shape for n, x in vars(shapes).items()} == {n: x.shape for n, x in vars(found).items()}

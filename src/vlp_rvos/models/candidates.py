@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -198,9 +199,12 @@ class CandidateHead(nn.Module):
         """Weights (K, D) of the networks of some positions of a frame."""
         if proposals.weights is not None:
             return proposals.weights[frame, positions]
-        levels = [F.pad(level[frame].float(), (1, 1, 1, 1)) for level in proposals.kernel_levels]
-        neighbours = torch.cat([level.flatten(1) for level in levels], 1)[:, _neighbourhoods(levels)[positions]]
-        return F.linear(neighbours.transpose(0, 1).flatten(1), self.kernel.weight.flatten(1), self.kernel.bias)
+        levels = [level[frame] for level in proposals.kernel_levels]
+        # A row for each position, and one of zeros for what lies outside.
+        rows = torch.cat([level.flatten(1).T for level in levels])
+        rows = F.pad(rows, (0, 0, 0, 1))
+        neighbours = rows[_neighbourhoods(levels)[positions]].float()
+        return F.linear(neighbours.transpose(1, 2).flatten(1), self.kernel.weight.flatten(1), self.kernel.bias)
 
     # --- masks -----------------------------------------------------------------------------------------------------
     def draw(self, mask_features: Tensor, weights: Tensor, boxes: Tensor) -> Tensor:
@@ -230,7 +234,8 @@ class CandidateHead(nn.Module):
         x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(*first_bias.shape[:2], height, width)
         x = x.add_((of_x * columns + first_bias)[:, :, None]).add_((of_y * rows)[..., None]).flatten(2)
         for weight, bias in others:
-            x = torch.baddbmm(bias, weight, F.relu(x, inplace=True))
+            # Adding afterwards takes less time than `baddbmm`, which first fills its result with the bias.
+            x = torch.bmm(weight, F.relu(x, inplace=True)).add_(bias)
         return x[:, 0].view(count, height, width).float()  # type: ignore[no-any-return]
 
     def _layers(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -251,17 +256,20 @@ class CandidateHead(nn.Module):
         scores = proposals.objectness[frame].sigmoid()
         surest = scores.topk(min(4 * count, len(scores))).indices
         kept = distinct(box_overlaps(proposals.boxes[frame, surest]), overlap)[: 2 * count]
-        drawn: list[Tensor] = []
-        # The less sure half is drawn only if too many of the others repeat each other.
-        for positions in surest[kept].split(count):
-            weights, boxes = self._weights(proposals, frame, positions), proposals.boxes[frame, positions]
-            drawn.append(self.draw(proposals.mask_features[frame], weights, boxes))
-            logits = torch.cat(drawn)
-            chosen = distinct(mask_overlaps(logits > 0), overlap)[:count]
+        positions = surest[kept]
+        weights, boxes = self._weights(proposals, frame, positions), proposals.boxes[frame, positions]
+        # The less sure half is drawn only as far as others repeat each other.
+        borders = [0, *range(count, len(positions), DRAWN_AT_ONCE), len(positions)]
+        chosen, logits = kept[:0], weights.new_zeros(0, *proposals.mask_features.shape[-2:], dtype=torch.float32)
+        for start, end in pairwise(borders):
+            drawn = self.draw(proposals.mask_features[frame], weights[start:end], boxes[start:end])
+            chosen = torch.cat([chosen, torch.arange(start, end, device=chosen.device)])
+            logits = torch.cat([logits, drawn]) if start else drawn
+            stays = distinct(mask_overlaps(logits > 0), overlap)[:count]
+            chosen, logits = chosen[stays], logits[stays]
             if len(chosen) == count:
                 break
-        positions = surest[kept][chosen]
-        return Candidates(positions, scores[positions], proposals.boxes[frame, positions], logits[chosen])
+        return Candidates(positions[chosen], scores[positions[chosen]], boxes[chosen], logits)
 
 
 def _rows(level: Tensor) -> Tensor:
@@ -281,17 +289,18 @@ def _centres(stride: int, level: Tensor) -> Tensor:
 
 
 def _neighbourhoods(levels: Sequence[Tensor]) -> Tensor:
-    """Indices (P, 9) of the 3 x 3 neighbourhoods of all positions.
+    """Indices (P, 9) of the 3 x 3 neighbourhoods of all positions of levels (C, h', w').
 
-    Positions are counted level by level and row by row; so are the places that the indices name, of levels
-    (C, h' + 2, w' + 2) with a margin of 1.
+    Positions are counted level by level and row by row; P stands for what lies outside of a level.
     """
+    sizes = [level.shape[-2:] for level in levels]
+    outside = sum(size.numel() for size in sizes)
     start, found = 0, []
-    for level in levels:
-        height, width = level.shape[-2:]
-        index = torch.arange(start, start + height * width, device=level.device).view(height, width)
-        found.append(index.unfold(0, 3, 1).unfold(1, 3, 1).flatten(0, 1).flatten(1))
-        start += height * width
+    for size in sizes:
+        index = torch.arange(start, start + size.numel(), device=levels[0].device).view(size)
+        padded = F.pad(index, (1, 1, 1, 1), value=outside)
+        found.append(padded.unfold(0, 3, 1).unfold(1, 3, 1).flatten(2).flatten(0, 1))
+        start += size.numel()
     return torch.cat(found)
 
 
