@@ -20,8 +20,10 @@ import pytest
 from candidate_runs import staged_config, use_seeing_backbone, write_pictures
 from training_runs import CONFIG, stop_after, use_tiny_model_and_squares
 
+from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.errors import VLPRVOSError
 from vlp_rvos.training import trainer
+from vlp_rvos.training.train_config import Forks
 from vlp_rvos.training.trainer import Trainer
 
 
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--stop", type=int, help="stop after this number of steps")
     parser.add_argument("--kill", type=int, help="kill the second process in this step")
+    parser.add_argument("--forks", action="store_true", help="fork after half of the steps")
     parser.add_argument("--stages", action="store_true", help="train the later stages too")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
@@ -72,6 +75,9 @@ def main() -> None:
         config = replace(staged_config(write_pictures(data)), steps=2)
     mixtures = use_tiny_model_and_squares(patch) if not arguments.stages else {"train": []}
     devices = 2 if arguments.launcher == "devices" else 1
+    if arguments.forks:
+        described = (PictureSource("described"),)
+        config = replace(config, data=replace(config.data, described=described), forks=Forks(begin=0.5))
     config = replace(config, batch=1, checkpoint_every=1, devices=devices, distributed=arguments.distributed)
     one = Trainer(config, folder, device=arguments.device, resume=arguments.resume)
     steady(one)

@@ -13,7 +13,7 @@ Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 #: ends of the names of the rows that measured what is shipped, on videos and on pictures
-SHIPPED, SHIPPED_PICTURES = "votes", "further"
+SHIPPED, SHIPPED_PICTURES = "forks", "forks"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 

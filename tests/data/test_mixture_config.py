@@ -41,3 +41,11 @@ def test_the_size_may_be_left_to_the_model() -> None:
         _ = left_open.size
     assert left_open.with_input_size(32).size == (32, 32)
     assert MixtureConfig(height=48, width=64).with_input_size(32).size == (48, 64)
+
+
+def test_folds_are_numbered_from_0() -> None:
+    assert MixtureConfig(folds=2, left_out=(0, 1)).left_out == (0, 1)
+    with pytest.raises(ValueError, match=r"left_out must be folds from 0 to 1, not \[2\]"):
+        MixtureConfig(folds=2, left_out=(2,))
+    with pytest.raises(ValueError, match="folded of stills: only sources of the kind videos"):
+        Source("stills", "stills", folded=True)

@@ -17,7 +17,7 @@ from vlp_rvos.data.mixture import build_mixture
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.mixture_sources import BenchmarkSource, StillSource, VideoSource, open_sources
 from vlp_rvos.data.picture_config import PictureSource
-from vlp_rvos.data.sources.holdout import hash_share
+from vlp_rvos.data.sources.holdout import fold_of, hash_share
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
@@ -137,3 +137,25 @@ def test_videos_are_held_out_by_their_names_too(config: MixtureConfig) -> None:
     source = replace(videos, hold_out_share=sum(shares.values()) / 2)
     chosen = open_sources(replace(config, sources=(source,), hold_out=()), "holdout")
     assert [video.name for video in chosen.videos[0].videos] == [first]
+
+
+def test_folds_that_are_left_out_are_not_trained_on(config: MixtureConfig, tmp_path: Path) -> None:
+    write_described(tmp_path)
+    videos = replace(config.sources[0], folded=True)
+    described = (PictureSource(str(tmp_path), hold_out_share=0.0),)
+    config = replace(config, sources=(videos,), hold_out=(), described=described, folds=16)
+    names = {"duck", "boat", "picture1.png", "picture2.png"}
+    folds = {name: fold_of(name, 16) for name in names}
+    assert len(set(folds.values())) > 1
+
+    def trained_on(**changes: Any) -> set[str]:
+        sources = open_sources(replace(config, **changes), "train")
+        pictures = {picture.name for source in sources.described for picture in source.pictures}
+        return pictures | {video.name for source in sources.videos for video in source.videos}
+
+    assert trained_on() == names
+    for fold in set(folds.values()):
+        assert trained_on(left_out=(fold,)) == {name for name in names if folds[name] != fold}
+    left_out = (folds["duck"], folds["boat"])
+    plain = replace(videos, folded=False)
+    assert {"duck", "boat"} <= trained_on(sources=(plain,), left_out=left_out)

@@ -232,6 +232,21 @@ def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(
 
 @pytest.mark.slow
 @SHARED_OUT
+def test_two_processes_fork(distributed: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = two_processes("torchrun", folder, "--distributed", distributed, "--forks")
+    assert done.returncode == 0, done.stderr
+    mean, *forks = (load_file(path / "model.safetensors") for path in (folder, folder / "fork-0", folder / "fork-1"))
+    assert mean.keys() == forks[0].keys() == forks[1].keys()
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (forks[0][name] + forks[1][name]) / 2)
+    # Two steps of the trunk, and the same two again in each fork.
+    shards = [json.loads((tmp_path / f"requested{rank}.json").read_text()) for rank in range(2)]
+    assert shards == [[0, 2, 4, 6, 4, 6], [1, 3, 5, 7, 5, 7]]
+
+
+@pytest.mark.slow
+@SHARED_OUT
 def test_the_later_stages_need_one_process_alone(distributed: str, tmp_path: Path) -> None:
     """The script's first process begins the later stages only after the other one has ended."""
     folder = tmp_path / "run"

@@ -122,7 +122,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
     ModelConfig.preset(config.model.preset).replace(**config.model.overrides)
 
 
-PROTOCOLS = sorted(shipped_recipes().keys() - {"mini", "mini-candidates", "mini-further", "mini-parts"})
+PROTOCOLS = sorted(shipped_recipes().keys() - {"mini", "mini-candidates", "mini-further", "mini-parts", "mini-renewed"})
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from vlp_rvos.data.benchmarks import benchmark_names
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.sources.holdout import fold_of
 from vlp_rvos.utils.ranges import MAX_SEED, SHARE, Range, check_ranges
 
 __all__ = ["MAX_FRAMES", "MAX_SIDE", "MIN_SIDE", "MixtureConfig", "Source", "check_pixels"]
@@ -49,6 +50,7 @@ class Source:
             data set's pictures; only for the kind "videos". None: they are in `folder`.
         hold_out_share: Share of the videos that is kept for validation, chosen by the hash of their names, beside those
             of `MixtureConfig.hold_out`; only for the kind "videos".
+        folded: Whether its videos belong to folds (`MixtureConfig.left_out`); only for the kind "videos".
     """
 
     kind: Literal["videos", "stills", "benchmark"]
@@ -58,9 +60,12 @@ class Source:
     split: str = "train"
     images: str | None = None
     hold_out_share: Annotated[float, SHARE] = 0.0
+    folded: bool = False
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.folded and self.kind != "videos":
+            raise ValueError(f"folded of {self.folder}: only sources of the kind videos belong to folds if they are to")
         if self.images is not None and self.kind != "videos":
             raise ValueError(f"images of {self.folder}: only sources of the kind videos take pictures from elsewhere")
         if self.hold_out_share and self.kind != "videos":
@@ -98,6 +103,9 @@ class MixtureConfig:
             videos of a benchmark, unless that has its own validation split with public masks.
         find_sources: Whether other data sets in `root` are taken where not all of `sources` are there; see
             `vlp_rvos.data.own_data`.
+        folds: Number of folds that the described pictures and the videos of folded sources are divided into, by the
+            hash of their names.
+        left_out: Numbers of the folds that are not trained on. A training that forks sets it (`training.forks`).
         seed: Seed of all samples.
     """
 
@@ -119,6 +127,8 @@ class MixtureConfig:
     hold_out: tuple[str, ...] = ()
     hold_out_share: Annotated[float, SHARE] = 0.08
     find_sources: bool = False
+    folds: Annotated[int, Range(1, 100)] = 1
+    left_out: tuple[Annotated[int, Range(0, 99)], ...] = ()
     seed: Annotated[int, Range(0, MAX_SEED)] = 0
 
     def __post_init__(self) -> None:
@@ -127,7 +137,13 @@ class MixtureConfig:
             raise ValueError("sources must name at least one data set")
         if any(0 < side < MIN_SIDE for side in (self.height, self.width)):
             raise ValueError(f"height and width must be at least {MIN_SIDE}, or 0 for the model's input size")
+        if any(fold >= self.folds for fold in self.left_out):
+            raise ValueError(f"left_out must be folds from 0 to {self.folds - 1}, not {list(self.left_out)}")
         check_pixels(self.height, self.width, self.frames)
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether the picture or video of this name, if it belongs to a fold, is in one that is left out."""
+        return bool(self.left_out) and fold_of(name, self.folds) in self.left_out
 
     @property
     def frames(self) -> int:

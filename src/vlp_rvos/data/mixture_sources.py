@@ -135,6 +135,8 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
             share = source.hold_out_share
             held = {v.name for v in usable if v.name in config.hold_out or is_held_out(v.name, share)}
             chosen = tuple(v for v in usable if (v.name in held) == (split == "holdout"))
+            if source.folded and split == "train":
+                chosen = tuple(video for video in chosen if not config.leaves_out(video.name))
             if chosen:
                 videos.append(VideoSource(dataset, chosen, source.weight))
         elif source.kind == "stills":
@@ -158,7 +160,9 @@ def open_sources(config: MixtureConfig, split: Split) -> MixtureSources:
 def _open_described(config: MixtureConfig, split: Split) -> tuple[DescribedSource, ...]:
     found = []
     for opened in open_available(config.described, config):
-        of_split = opened.training if split == "train" else opened.held_out
+        of_split = opened.held_out
+        if split == "train":
+            of_split = tuple(picture for picture in opened.training if not config.leaves_out(picture.name))
         pictures = tuple(picture for picture in of_split if any(x.thing_ids for x in picture.expressions))
         if pictures:
             found.append(DescribedSource(pictures, opened.source.weight))

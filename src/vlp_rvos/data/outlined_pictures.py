@@ -88,10 +88,11 @@ class OutlinedPicture(ABC):
     Attributes:
         name: Name of the picture, unique in its source.
         expressions: What people say of it; may be empty.
+        unit: Name of what is held out, or left out with a fold, as a whole: of the picture, or of its video.
     """
 
-    def __init__(self, name: str, expressions: Sequence[PictureExpression]) -> None:
-        self.name, self.expressions = name, tuple(expressions)
+    def __init__(self, name: str, expressions: Sequence[PictureExpression], unit: str | None = None) -> None:
+        self.name, self.expressions, self.unit = name, tuple(expressions), unit or name
 
     @abstractmethod
     def load(self) -> LoadedPicture:
@@ -140,7 +141,7 @@ class _VideoFrame(OutlinedPicture):
     def __init__(
         self, dataset: YTVOSDataset, video: VideoEntry, frame: str, expressions: Sequence[PictureExpression]
     ) -> None:
-        super().__init__(f"{video.name}/{frame}", expressions)
+        super().__init__(f"{video.name}/{frame}", expressions, video.name)
         self.dataset, self.video, self.frame = dataset, video.name, frame
 
     def load(self) -> LoadedPicture:
@@ -168,6 +169,11 @@ class VideoClip:
     video: str
     frames: tuple[str, ...]
     expressions: tuple[PictureExpression, ...]
+
+    @property
+    def unit(self) -> str:
+        """See `OutlinedPicture.unit`."""
+        return self.video
 
     def load(self, fit: Callable[[int, int], tuple[int, int]]) -> Sample:
         """Read the frames and masks.
@@ -265,11 +271,9 @@ def _of_mixture(data: MixtureConfig) -> list[PictureSource]:
     return found
 
 
-def _is_held_out(name: str, source: PictureSource, data: MixtureConfig) -> bool:
-    if source.kind == "pictures":
-        return is_held_out(name, source.hold_out_share)
-    video = name.partition("/")[0]
-    return video in data.hold_out or is_held_out(video, source.hold_out_share)
+def _is_held_out(what: OutlinedPicture | VideoClip, source: PictureSource, data: MixtureConfig) -> bool:
+    named = source.kind == "videos" and what.unit in data.hold_out
+    return named or is_held_out(what.unit, source.hold_out_share)
 
 
 class _Folders:
@@ -290,9 +294,9 @@ class _Folders:
             found = self._open_pictures(source, folder)
         else:
             found, clips = _open_videos(source, folder)
-        held = [(_is_held_out(picture.name, source, data), picture) for picture in found]
+        held = [(_is_held_out(picture, source, data), picture) for picture in found]
         training, held_out = (tuple(p for is_held, p in held if is_held == wanted) for wanted in (False, True))
-        seen = tuple(clip for clip in clips if not _is_held_out(clip.name, source, data))
+        seen = tuple(clip for clip in clips if not _is_held_out(clip, source, data))
         return OpenedSource(source, training, held_out, seen) if found else None
 
     def _open_pictures(self, source: PictureSource, folder: Path) -> list[OutlinedPicture]:

@@ -6,9 +6,8 @@ image once (`choice_features.py`); then only the choice runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from itertools import count
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 from vlp_rvos.data.mixture import Mixture, build_mixture
 from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, VideoClip, open_pictures
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.sources.holdout import fold_of
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.picture_scores import KEPT_SHARE
 from vlp_rvos.models.candidate_path import CandidatePath
@@ -79,6 +79,12 @@ class _Job:
     held_out: bool = False
     mirrored: bool = False
     view: int = 0
+
+    def fold(self, count: int) -> int | None:
+        """Which of `count` folds it belongs to; None if there are none, or it is held out."""
+        if self.held_out or not count:
+            return None
+        return fold_of(self.what.unit, count)
 
     def description(self) -> list[object]:
         """What the features follow from, as JSON can hold it."""
@@ -143,7 +149,14 @@ class FeatureSource:
             context.config.seed,
             [stage.clips, stage.clip_expressions, asdict(context.config.data) if stage.clips else None],
         ]
-        key = features_key(context.model, AFTER, settings)
+        key = features_key(context.model, AFTER, settings, context.forks)
+        #: what the dense head is without a fold, by the number of the fold; None for the dense head as it stays
+        self.states: dict[int | None, Mapping[str, Tensor]] = {
+            None: {name: tensor.clone() for name, tensor in context.model.trained_state_dict().items()},
+            **dict(enumerate(context.forks)),
+        }
+        self.in_use: int | None = None
+        self.mixtures: dict[int | None, Mixture] = {}
         self.cache = FeatureCache(context.folder / FEATURES, key, len(self.jobs) + stage.clips)
 
     def _takes_generated(self, source: PictureSource) -> bool:
@@ -157,7 +170,10 @@ class FeatureSource:
             UserError: a file of the data is missing or broken.
         """
         self.context.model.eval()
-        return self.cache.fill(self._compute, stop_request)
+        try:
+            return self.cache.fill(self._compute, stop_request)
+        finally:
+            self._leave_out(None)
 
     def phrases(self, pictures: Sequence[PictureFeatures]) -> Phrases:
         """What is said of the pictures, as the frozen text tower sees it."""
@@ -165,21 +181,36 @@ class FeatureSource:
         with announced(f"encoding {len(texts)} expressions"):
             return encode_phrases(self.context.model, texts)
 
-    @cached_property
-    def mixture(self) -> Mixture:
-        """The clips that are learned from beside the pictures."""
+    def _leave_out(self, fold: int | None) -> None:
+        """Let the model have the dense head that has not seen a fold."""
+        if fold != self.in_use and self.context.forks:
+            self.context.model.load_trained({**self.states[None], **self.states[fold]})
+            self.in_use = fold
+
+    def _mixture(self, fold: int | None) -> Mixture:
+        """The clips that are learned from beside the pictures; of what is divided into folds, those of one fold."""
+        if fold in self.mixtures:
+            return self.mixtures[fold]
         config, model = self.context.config, self.context.model.config
         data = config.data.with_input_size(model.input_size)
+        if fold is not None:
+            folds = len(self.context.forks)
+            data = replace(data, folds=folds, left_out=tuple(other for other in range(folds) if other != fold))
         length, expressions = model.clip_length, self.stage.clip_expressions
-        return build_mixture(replace(data, clips=1, clip_length=length, expressions=expressions, portrait=0.0), "train")
+        data = replace(data, clips=1, clip_length=length, expressions=expressions, portrait=0.0)
+        self.mixtures[fold] = build_mixture(data, "train")
+        return self.mixtures[fold]
 
     def _compute(self, index: int) -> PictureFeatures:
         if index >= len(self.jobs):
-            number = index - len(self.jobs)
-            sample, source = self.mixture.sample(number), len(self.configured) - 1
+            number, source = index - len(self.jobs), len(self.configured) - 1
+            fold = number % len(self.context.forks) if self.context.forks else None
+            self._leave_out(fold)
+            sample = self._mixture(fold).sample(number)
             model, autocast = self.context.model, self.context.fabric.autocast
             return clip_features(model, sample, f"clip {number}", source, autocast=autocast)
         job, model, autocast = self.jobs[index], self.context.model, self.context.fabric.autocast
+        self._leave_out(job.fold(len(self.context.forks)))
         if isinstance(job.what, VideoClip):
             sample = job.what.load(
                 lambda height, width: model.config.frame_size(height, width, model.backbone.size_multiple)

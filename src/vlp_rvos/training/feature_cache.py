@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.checkpoint import backbone_fingerprint
@@ -28,19 +29,23 @@ __all__ = ["FeatureCache", "features_key"]
 PICTURES_IN_FILE = 16
 
 
-def features_key(model: VLPRVOS, parts: tuple[str, ...], settings: Any) -> str:
+def features_key(
+    model: VLPRVOS, parts: tuple[str, ...], settings: Any, others: Sequence[Mapping[str, Tensor]] = ()
+) -> str:
     """A name for features: a hash of what they follow from.
 
     Args:
         model: model that computes them.
         parts: beginnings of the names of the trained parameters that do not matter.
         settings: whatever else matters, as JSON can hold it.
+        others: trained parameters that take the place of the model's for some of the pictures.
     """
     digest = hashlib.sha256(f"{backbone_fingerprint(model.backbone)} {json.dumps(settings)}".encode())
-    for name, tensor in sorted(model.trained_state_dict().items()):
-        if not name.startswith(parts):
-            digest.update(name.encode())
-            digest.update(tensor.float().cpu().contiguous().numpy().data)
+    for state in (model.trained_state_dict(), *others):
+        for name, tensor in sorted(state.items()):
+            if not name.startswith(parts):
+                digest.update(name.encode())
+                digest.update(tensor.float().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 

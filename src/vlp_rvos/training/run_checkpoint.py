@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint
@@ -77,15 +78,31 @@ class RunCheckpoint:
             "validation": validation,
         }
         replace_file(self.resumable, lambda path: torch.save(saved, path))
+        self._write(trained if average is None else average["state"], progress, validation, finished=finished)
+
+    def _write(
+        self, trained: Mapping[str, Tensor], progress: Progress, validation: dict[str, float], *, finished: bool
+    ) -> None:
         save_trained(
             self.usable,
-            model,
+            self.placement.model,
             self._record(progress, validation, finished),
-            state=trained if average is None else average["state"],
+            state=trained,
             inference_overrides=self.inference_overrides,
             backbone_weights=self.config.model.backbone_weights,
             half=self.config.half_weights,
         )
+
+    def save_trained(self, trained: Mapping[str, Tensor], progress: Progress, validation: dict[str, float]) -> None:
+        """Replace `model.safetensors` by a model without a candidate path, in the first process.
+
+        Args:
+            trained: the whole trained tensors, by their names.
+            progress: how far the run has come.
+            validation: numbers of the last validation.
+        """
+        if self.placement.fabric.is_global_zero:
+            self._write(trained, progress, validation, finished=True)
 
     def save_complete(
         self,

@@ -51,12 +51,15 @@ class StageContext:
         folder: folder of the run.
         model: the whole model, on its device.
         fabric: device and number format.
+        forks: what each fork came to without its fold, by the names of the trained parameters; none if the training did
+            not fork.
     """
 
     config: TrainConfig
     folder: Path
     model: VLPRVOS
     fabric: Fabric
+    forks: tuple[Mapping[str, Tensor], ...] = ()
 
 
 @dataclass

@@ -21,7 +21,7 @@ from vlp_rvos.utils.ranges import ANY_COUNT, MAX_SEED, SHARE, Range, check_range
 from vlp_rvos.utils.settings import read_settings
 from vlp_rvos.utils.special_files import refuse_special_file
 
-__all__ = ["ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "shipped_recipes"]
+__all__ = ["Forks", "ModelChoice", "Schedule", "Stage", "TrainConfig", "load_config", "shipped_recipes"]
 
 MAX_BATCH = 4096
 RATE = Range(0, 100, above_low=True)
@@ -105,6 +105,28 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Forks:
+    """How the training of the dense head forks, so that what it has learned by heart does not mislead the choice.
+
+    Up to `begin` nothing is learned from what is divided into folds: the described pictures, and the videos of sources
+    that are `folded`. From there on the training goes on once for each fold, without this fold. The model keeps the
+    mean of all forks; the choice learns of each picture from the fork that has not seen it.
+
+    Attributes:
+        count: number of folds, and of forks.
+        begin: where the forks begin, as a share of the schedule.
+        start_share: share of what the forks began with in the mean, for a model that was trained before.
+    """
+
+    count: Annotated[int, Range(2, 16)] = 2
+    begin: Annotated[float, Range(0, 1, below_high=True)] = 0.5
+    start_share: Annotated[float, SHARE] = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
@@ -147,6 +169,7 @@ class TrainConfig:
         val_samples: number of held-out samples of a validation; 0 for none.
         half_weights: whether `model.safetensors` is stored in half precision.
         stages: phases of the run with clip sizes of their own; empty for the size of `data` throughout.
+        forks: how the training of everything but the candidate path forks; None if it does not. [D]
         candidates: stage that trains the proposals of the candidate path, after everything above has trained the model
             without that path; None leaves them as `init_from` has them. This and the next two need a model with
             `ModelConfig.candidates`. [D]
@@ -185,6 +208,7 @@ class TrainConfig:
     val_samples: Annotated[int, Range(0, 10**6)] = 64
     half_weights: bool = False
     stages: tuple[Stage, ...] = ()
+    forks: Forks | None = None
     candidates: CandidateStage | None = None
     choice: ChoiceStage | None = None
     agreement: AgreementStage | None = None
@@ -194,6 +218,11 @@ class TrainConfig:
         _check(
             self.agreement is None or self.choice is not None, "agreement needs choice, with whose pictures it works"
         )
+        if self.forks is not None:
+            folded = any(source.folded for source in self.data.sources)
+            _check(bool(self.data.described) or folded, "forks need data.described, or sources that are folded")
+            _check(not self.data.left_out, "data.left_out and forks exclude each other: each fork leaves out its own")
+            _check(self.forks.begin > 0 or self.init_from is not None, "forks that begin at 0 need init_from")
         if self.steps == 0:
             follows = self.candidates is not None or self.choice is not None
             _check(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.distributed import average_counts, clip_factors, launch, lost_process_as_error, make_fabric
+from vlp_rvos.training.forks import begin_fork, forks_of, mean_of, trunk
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses, no_loss
 from vlp_rvos.training.optimization import set_learning_rates
@@ -106,11 +107,14 @@ class Trainer:
             raise UserError(f"{self.output}: holds a run already; use --resume to go on or choose another --output")
         if not begun:
             _refuse_foreign_files(self.output)
+            for branch in forks_of(config, config.data, self.output):
+                _refuse_foreign_files(branch.folder)
         own = use_own_data(config.data)
         if own.config != config.data:
             # The user's data sets take the place of those of the recipe in the later stages too.
             config = replace(
                 config,
+                forks=None,
                 candidates=config.candidates and replace(config.candidates, sources=()),
                 choice=config.choice and replace(config.choice, sources=()),
             )
@@ -129,9 +133,11 @@ class Trainer:
             #: the same with the candidate path, which the later stages train; None where the model has none
             self.complete = built.complete
         self.data = config.data.with_input_size(self.model.config.input_size)
+        self.branch = trunk(config, self.data, self.output)
         self.optimizer = self.placement.optimizer
         self.ema = None if config.ema is None else WeightEMA(self.model, config.ema)
-        self.checkpoint = RunCheckpoint(self.output, config, self.placement, self.ema, built.overrides)
+        self.overrides = built.overrides
+        self.checkpoint = self._checkpoint(self.output)
         self.progress = Progress()
         self.validation: dict[str, float] = {}
         if self.fabric.broadcast(begun) != begun:
@@ -150,36 +156,84 @@ class Trainer:
         """
         if self.fabric.is_global_zero:
             check_pictures(self.config)
-        if self.complete is None:
-            return self._train_dense_together()
         begun = [name for name in STAGE_CHECKPOINTS if (self.output / name).exists()]
-        is_done = self._done() == 1
+        is_done = self._done() >= self.branch.end
         if begun and not is_done:
             raise UserError(
                 f"{self.output}: {begun[0]} was made after more steps; keep them, or choose another --output"
             )
-        if begun or (is_done and self.config.steps == 0):
-            if self.fabric.is_global_zero:
-                self._write_config()
-            if self.fabric.broadcast(not (self.output / CHECKPOINT).exists()):
-                self._save()
-            progress = self.progress
-            result = TrainResult(True, progress.step, progress.elapsed, self.validation, self.output / MODEL)
-        else:
-            result = self._train_dense_together()
-        if not result.finished:
-            return result
         with lost_process_as_error(self.fabric):
-            dense = self.placement.shipped(self.ema)
+            if begun or (is_done and self.config.steps == 0):
+                self._keep_beginning()
+                result = self._result()
+            else:
+                result = self._train_branch()
+            forks: list[dict[str, Tensor]] = []
+            dense = self._shipped()
+            if result.finished and self.config.forks is not None and self.config.steps:
+                result, forks = self._train_forks(over=bool(begun))
+            if not result.finished:
+                return result
+            if forks:
+                assert self.config.forks is not None
+                dense = mean_of(forks, dense, self.config.forks.start_share)
+        if self.complete is None:
+            if forks:
+                self.checkpoint.save_trained(dense, self.progress, self.validation)
+            return result
         # The later stages train in the first process. The others end here: waiting for hours would end in a time-out.
-        return self._train_later(result, dense) if self.fabric.is_global_zero else result
+        return self._train_later(result, dense, forks) if self.fabric.is_global_zero else result
 
-    def _train_later(self, result: TrainResult, dense: Mapping[str, Tensor]) -> TrainResult:
+    def _train_forks(self, *, over: bool) -> tuple[TrainResult, list[dict[str, Tensor]]]:
+        """Train the forks, one after the other.
+
+        Args:
+            over: whether all of them have ended before.
+
+        Returns:
+            How the last one that trained ended, and what each of them came to, if all have ended.
+        """
+        states: list[dict[str, Tensor]] = []
+        for branch in forks_of(self.config, self.data, self.output):
+            if self.fabric.is_global_zero:
+                begin_fork(branch.folder, self.output)
+            self.fabric.barrier()
+            self.branch, self.checkpoint = branch, self._checkpoint(branch.folder)
+            self.progress, self.validation = self.checkpoint.load()
+            result = self._result() if over else self._train_branch()
+            if not result.finished:
+                break
+            states.append(self._shipped())
+        self.checkpoint = self._checkpoint(self.output)
+        return replace(result, stage="" if result.finished else self.branch.folder.name), states
+
+    def _shipped(self) -> dict[str, Tensor]:
+        """A copy of the trained tensors that are used after training: a fork trains in those of the one before."""
+        return {name: tensor.clone() for name, tensor in self.placement.shipped(self.ema).items()}
+
+    def _checkpoint(self, folder: Path) -> RunCheckpoint:
+        return RunCheckpoint(folder, self.config, self.placement, self.ema, self.overrides)
+
+    def _keep_beginning(self) -> None:
+        """Write what a run begins with, unless that is there."""
+        if self.fabric.is_global_zero:
+            self._write_config()
+        if self.fabric.broadcast(not (self.output / CHECKPOINT).exists()):
+            self._save()
+
+    def _result(self) -> TrainResult:
+        """The result of a branch that has ended."""
+        progress = self.progress
+        return TrainResult(True, progress.step, progress.elapsed, self.validation, self.output / MODEL)
+
+    def _train_later(
+        self, result: TrainResult, dense: Mapping[str, Tensor], forks: Sequence[Mapping[str, Tensor]]
+    ) -> TrainResult:
         """Run the later stages on a trained dense head, and write the whole model after the last one."""
         assert self.complete is not None
         complete = self.complete.to(self.fabric.device)
         complete.load_trained({**complete.trained_state_dict(), **dense})
-        context = StageContext(self.config, self.output, complete, self.fabric)
+        context = StageContext(self.config, self.output, complete, self.fabric, tuple(forks))
         with catch_stop_signals() as stop_request:
             stages = run_later_stages(context, stop_request)
         seconds = result.seconds + sum(stage.progress.elapsed for stage in stages.values())
@@ -203,18 +257,18 @@ class Trainer:
     def _write_config(self) -> None:
         replace_file(self.output / CONFIG, lambda path: path.write_text(self.config.to_json(indent=2)))
 
-    def _train_dense_together(self) -> TrainResult:
-        with lost_process_as_error(self.fabric):
-            return self._train_dense()
-
-    def _train_dense(self) -> TrainResult:
-        """Train everything but the candidate path."""
+    def _train_branch(self) -> TrainResult:
+        """Train everything but the candidate path to the end of the present branch."""
+        if self.branch.end < 1 and self._done() >= self.branch.end:
+            self._keep_beginning()
+            return self._result()
         progress, config, first_process = self.progress, self.config, self.fabric.is_global_zero
+        branch, data = self.branch, self.branch.data
         done = self._done()
         stage = config.stage(done)
-        given = [source.folder for source in self.data.sources] + [source.folder for source in self.data.described]
-        folders = [Path(self.data.root) / folder for folder in dict.fromkeys(given)]
-        passed_over = missing_folders(self.data.described, self.data)
+        given = [source.folder for source in data.sources] + [source.folder for source in data.described]
+        folders = [Path(data.root) / folder for folder in dict.fromkeys(given)]
+        passed_over = missing_folders(data.described, data)
         names = ", ".join(str(folder) for folder in folders if folder not in passed_over)
         with announced(f"reading {names}"):
             loader = self._loader(stage)
@@ -223,18 +277,19 @@ class Trainer:
             if config.val_samples:
                 # Held-out data that is missing or of no use is found out here, not at the first validation hours later.
                 with announced("reading what is held out for validation"):
-                    mixture = build_mixture(self.data, "holdout")
+                    mixture = build_mixture(data, "holdout")
                     mixture.sample(0)
-                held_out = HeldOutValidation(mixture, config.val_samples, self.data.clips)
+                held_out = HeldOutValidation(mixture, config.val_samples, data.clips)
             self._write_config()
-        log = RunLog(self.output, config.name, progress.step, enabled=first_process)
+        log = RunLog(branch.folder, branch.name, progress.step, enabled=first_process)
         means = RunningMeans()
         clock = Clock(progress.elapsed)
         begun_at = progress.step
         if first_process:
-            announce(f"{config.name}: training on {names}, {config.steps} steps")
+            until = f", up to {branch.end:.0%} of them" if branch.end < 1 else ""
+            announce(f"{branch.name}: training on {names}, {config.steps} steps{until}")
         with catch_stop_signals() as stop_request, log:
-            while done < 1:
+            while done < branch.end:
                 if config.stage(done) != stage:
                     stage = config.stage(done)
                     loader = self._loader(stage)
@@ -256,19 +311,20 @@ class Trainer:
                 progress.elapsed, overdue, stop = self.fabric.broadcast(decided)
                 done = self._done()
                 if first_process and progress.step == begun_at + 1:
-                    announce(f"{config.name}: the first step is done after {progress.elapsed:.0f} s")
+                    announce(f"{branch.name}: the first step is done after {progress.elapsed:.0f} s")
                 log.advance(progress.step, done, means.means("loss", "iou"))
                 if progress.step % config.log_every == 0:
                     log.record(progress.step, done, "train", means.take(progress.elapsed))
-                if done == 1 or stop:
+                if done >= branch.end or stop:
                     break
                 if _due(progress.step, config.val_every) and not self._validate(held_out, log, stop_request):
                     break
                 if overdue or _due(progress.step, config.checkpoint_every):
                     self._save()
                     clock.mark_saved()
-            finished = done == 1 and self._validate(held_out, log, stop_request)
-            self._save(finished=finished)
+            # The end of a trunk is not the end of its schedule: what comes to it is not used alone.
+            finished = done >= branch.end and (branch.end < 1 or self._validate(held_out, log, stop_request))
+            self._save(finished=finished and branch.end == 1)
         return TrainResult(
             finished, progress.step, progress.elapsed, self.validation, self.output / MODEL, stop_request.signal_number
         )
@@ -285,7 +341,7 @@ class Trainer:
         videos = self._batch_size(stage) * self.fabric.world_size
         self.progress.position = math.ceil(self.progress.position / videos) * videos
         return load_batches(
-            mixture_at_stage(self.data, stage),
+            mixture_at_stage(self.branch.data, stage),
             batch=self._batch_size(stage),
             position=self.progress.position,
             rank=self.fabric.global_rank,
@@ -328,7 +384,7 @@ class Trainer:
         if progress.skipped_in_row >= MAX_SKIPPED_IN_ROW:
             raise VLPRVOSError(
                 f"training stopped at step {progress.step}: the loss or its gradient was not finite "
-                f"{MAX_SKIPPED_IN_ROW} times in a row; the last good state is {self.output / CHECKPOINT}"
+                f"{MAX_SKIPPED_IN_ROW} times in a row; the last good state is {self.branch.folder / CHECKPOINT}"
             )
 
     def _backward(self, batch: Batch, means: RunningMeans) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlp_rvos.data.sources.holdout import DESCRIBED_SHARE, is_held_out, is_in_part
+from vlp_rvos.data.sources.holdout import DESCRIBED_SHARE, fold_of, is_held_out, is_in_part
 
 NAMES = [f"picture_{index}.jpg" for index in range(2000)]
 
@@ -37,3 +37,14 @@ def test_parts_of_the_described_pictures() -> None:
     assert 0.18 < len(held_out) / len(NAMES) < 0.22
     assert held_out == [name for name in NAMES if is_held_out(name, DESCRIBED_SHARE)]
     assert sorted(held_out + training) == sorted(both) == sorted(NAMES)
+
+
+def test_folds_are_of_one_size_and_do_not_follow_what_is_held_out() -> None:
+    counts = [sum(fold_of(name, 3) == fold for name in NAMES) for fold in range(3)]
+    assert sum(counts) == len(NAMES)
+    assert min(counts) > 0.29 * len(NAMES)
+    held = [name for name in NAMES if is_held_out(name, 0.2)]
+    assert 0.4 < sum(fold_of(name, 2) for name in held) / len(held) < 0.6
+    assert [fold_of(name, 2) for name in ("duck", "boat", "picture1.png")] == [
+        int(fold_of(n, 4) / 2) for n in ("duck", "boat", "picture1.png")
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-__all__ = ["DESCRIBED_SHARE", "Part", "hash_share", "is_held_out", "is_in_part"]
+__all__ = ["DESCRIBED_SHARE", "Part", "fold_of", "hash_share", "is_held_out", "is_in_part"]
 
 #: Part of the data: what is held out for validation, the rest, or both.
 Part = Literal["held-out", "training", "all"]
@@ -29,6 +29,14 @@ def is_held_out(name: str, share: float = 0.08) -> bool:
 def is_in_part(name: str, part: Part, share: float = DESCRIBED_SHARE) -> bool:
     """Whether the image or video of this name belongs to a part of the data; see `is_held_out`."""
     return part == "all" or is_held_out(name, share) == (part == "held-out")
+
+
+def fold_of(name: str, count: int) -> int:
+    """Which fold the image or video of this name belongs to, from 0 to `count` - 1; see `MixtureConfig.left_out`.
+
+    It does not depend on whether the name is held out.
+    """
+    return int(hash_share(f"fold {name}") * count)
 
 
 def hash_share(name: str) -> float:
