@@ -2,7 +2,7 @@
 
     python tools/explained_picture.py
 
-The two expressions show a choice that is right and a mask that is wrong.
+The two expressions show things that are painted together, and something that is not there.
 """
 
 from __future__ import annotations
