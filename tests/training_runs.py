@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from stubs import TinyBackbone
 from torch import Tensor
 
@@ -115,6 +116,13 @@ def stop_after(one: Trainer, steps: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     one._step = counted  # type: ignore[method-assign]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether the models of two runs have equal weights; they must have the same names."""
+    weights: list[dict[str, Tensor]] = [load_file(folder / "model.safetensors") for folder in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    return all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def records(folder: Path, event: str) -> list[dict[str, float]]:

@@ -12,8 +12,8 @@ from vlp_rvos.profiling.measurement_report import Measurement, measurement_table
 Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
-#: ends of the names of the rows that measured what is shipped, on videos and on pictures
-SHIPPED, SHIPPED_PICTURES = "forks", "forks"
+#: end of the names of the rows that measured what is shipped
+SHIPPED = "forks"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -184,7 +184,7 @@ def pictures(results: Results) -> str:
 
 def pictures_now(results: Results) -> str:
     """The same of the first generation and of the present weights."""
-    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED_PICTURES}"]])
+    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED}"]])
 
 
 def _pictures(measured: Sequence[Result]) -> str:

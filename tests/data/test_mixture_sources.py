@@ -159,3 +159,17 @@ def test_folds_that_are_left_out_are_not_trained_on(config: MixtureConfig, tmp_p
     left_out = (folds["duck"], folds["boat"])
     plain = replace(videos, folded=False)
     assert {"duck", "boat"} <= trained_on(sources=(plain,), left_out=left_out)
+
+
+def test_described_frames_are_left_out_with_their_video(config: MixtureConfig) -> None:
+    videos = config.sources[0]
+    described = (PictureSource(videos.folder, "videos", hold_out_share=0.0),)
+    config = replace(config, described=described, hold_out=(), folds=16)
+    assert fold_of("duck", 16) != fold_of("boat", 16)
+
+    def described_videos(**changes: Any) -> set[str]:
+        sources = open_sources(replace(config, **changes), "train")
+        return {picture.unit for source in sources.described for picture in source.pictures}
+
+    assert described_videos() == {"duck", "boat"}
+    assert described_videos(left_out=(fold_of("duck", 16),)) == {"boat"}

@@ -158,6 +158,11 @@ def two_processes(launcher: str, folder: Path, *options: object) -> subprocess.C
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
+def requested(folder: Path) -> list[list[int]]:
+    """The indices of the samples that each of the two processes asked for."""
+    return [json.loads((folder / f"requested{rank}.json").read_text()) for rank in range(2)]
+
+
 def train_alone(folder: Path, steps: int | None = None, *, resume: bool = False) -> Trainer:
     """Train in this process, to the end or for a number of steps."""
     one = Trainer(ONE, folder, device="cpu", resume=resume)
@@ -205,8 +210,7 @@ def test_two_processes_train_as_one_does(launcher: str, distributed: str, refere
         done = two_processes(launcher, folder, "--distributed", distributed, "--stop", 2)
         expected = [[0, 2], [1, 3]]
     assert done.returncode == 0, done.stderr
-    shards = [json.loads((tmp_path / f"requested{rank}.json").read_text()) for rank in range(2)]
-    assert shards == expected, "every sample once, shared between the processes"
+    assert requested(tmp_path) == expected, "every sample once, shared between the processes"
     if launcher == "devices":
         train_alone(folder, resume=True)
     found, expected_run = (peek(path / "model.safetensors").training for path in (folder, reference))
@@ -241,8 +245,7 @@ def test_two_processes_fork(distributed: str, tmp_path: Path) -> None:
     for name, value in mean.items():
         torch.testing.assert_close(value, (forks[0][name] + forks[1][name]) / 2)
     # Two steps of the trunk, and the same two again in each fork.
-    shards = [json.loads((tmp_path / f"requested{rank}.json").read_text()) for rank in range(2)]
-    assert shards == [[0, 2, 4, 6, 4, 6], [1, 3, 5, 7, 5, 7]]
+    assert requested(tmp_path) == [[0, 2, 4, 6, 4, 6], [1, 3, 5, 7, 5, 7]]
 
 
 @pytest.mark.slow

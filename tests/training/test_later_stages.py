@@ -11,8 +11,7 @@ import pytest
 import torch
 from candidate_runs import PICTURES, staged_config, use_seeing_backbone, write_pictures
 from safetensors.torch import load_file
-from torch import Tensor
-from training_runs import records
+from training_runs import records, same
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.checkpoint import load_model, peek
@@ -60,12 +59,6 @@ def stop_in(stage: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(stage_loop._Run, "_step", stopped)
-
-
-def same(one: Path, other: Path) -> bool:
-    weights: list[dict[str, Tensor]] = [load_file(folder / "model.safetensors") for folder in (one, other)]
-    assert weights[0].keys() == weights[1].keys()
-    return all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def test_one_run_trains_everything(finished: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from stubs import TinyBackbone, tiny_config
 
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.training.weight_ema import WeightEMA
+from vlp_rvos.training.weight_ema import WeightEMA, mean_weights
 
 
 def small_model() -> VLPRVOS:
@@ -80,3 +80,10 @@ def test_only_the_named_parts_are_averaged_and_replaced() -> None:
         values = {name.startswith("mask_head."): x.mean().item() for name, x in model.trained_state_dict().items()}
         assert values == {True: pytest.approx(3.0), False: pytest.approx(5.0)}
     assert mean_of(model.trained_state_dict()) == 5.0
+
+
+def test_the_mean_keeps_the_number_format() -> None:
+    states = [{"a": torch.tensor([1.0, 2.0]).half()}, {"a": torch.tensor([3.0, 2.0]).half()}]
+    start = {"a": torch.tensor([4.0, 0.0]).half()}
+    assert torch.equal(mean_weights(states, start)["a"], torch.tensor([2.0, 2.0]).half())
+    assert torch.equal(mean_weights(states, start, 0.25)["a"], torch.tensor([2.5, 1.5]).half())

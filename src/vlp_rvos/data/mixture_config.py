@@ -65,7 +65,7 @@ class Source:
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.folded and self.kind != "videos":
-            raise ValueError(f"folded of {self.folder}: only sources of the kind videos belong to folds if they are to")
+            raise ValueError(f"folded of {self.folder}: only sources of the kind videos can be folded")
         if self.images is not None and self.kind != "videos":
             raise ValueError(f"images of {self.folder}: only sources of the kind videos take pictures from elsewhere")
         if self.hold_out_share and self.kind != "videos":

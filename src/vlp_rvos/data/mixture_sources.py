@@ -162,7 +162,7 @@ def _open_described(config: MixtureConfig, split: Split) -> tuple[DescribedSourc
     for opened in open_available(config.described, config):
         of_split = opened.held_out
         if split == "train":
-            of_split = tuple(picture for picture in opened.training if not config.leaves_out(picture.name))
+            of_split = tuple(picture for picture in opened.training if not config.leaves_out(picture.unit))
         pictures = tuple(picture for picture in of_split if any(x.thing_ids for x in picture.expressions))
         if pictures:
             found.append(DescribedSource(pictures, opened.source.weight))

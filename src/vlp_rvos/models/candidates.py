@@ -201,8 +201,7 @@ class CandidateHead(nn.Module):
             return proposals.weights[frame, positions]
         levels = [level[frame] for level in proposals.kernel_levels]
         # A row for each position, and one of zeros for what lies outside.
-        rows = torch.cat([level.flatten(1).T for level in levels])
-        rows = F.pad(rows, (0, 0, 0, 1))
+        rows = F.pad(torch.cat([level.flatten(1).T for level in levels]), (0, 0, 0, 1))
         neighbours = rows[_neighbourhoods(levels)[positions]].float()
         return F.linear(neighbours.transpose(1, 2).flatten(1), self.kernel.weight.flatten(1), self.kernel.bias)
 

@@ -151,10 +151,10 @@ class FeatureSource:
         ]
         key = features_key(context.model, AFTER, settings, context.forks)
         #: what the dense head is without a fold, by the number of the fold; None for the dense head as it stays
-        self.states: dict[int | None, Mapping[str, Tensor]] = {
-            None: {name: tensor.clone() for name, tensor in context.model.trained_state_dict().items()},
-            **dict(enumerate(context.forks)),
-        }
+        self.states: dict[int | None, Mapping[str, Tensor]] = {}
+        if context.forks:
+            whole = {name: tensor.clone() for name, tensor in context.model.trained_state_dict().items()}
+            self.states = {None: whole, **dict(enumerate(context.forks))}
         self.in_use: int | None = None
         self.mixtures: dict[int | None, Mixture] = {}
         self.cache = FeatureCache(context.folder / FEATURES, key, len(self.jobs) + stage.clips)
@@ -183,7 +183,7 @@ class FeatureSource:
 
     def _leave_out(self, fold: int | None) -> None:
         """Let the model have the dense head that has not seen a fold."""
-        if fold != self.in_use and self.context.forks:
+        if fold != self.in_use:
             self.context.model.load_trained({**self.states[None], **self.states[fold]})
             self.in_use = fold
 

@@ -7,19 +7,15 @@ beginning is as good as any of them or better (model soups, arXiv 2203.05482).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.training.run_checkpoint import CHECKPOINT
 from vlp_rvos.training.train_config import TrainConfig
 from vlp_rvos.utils.atomic import replace_file
 
-__all__ = ["Branch", "begin_fork", "forks_of", "mean_of", "trunk"]
+__all__ = ["Branch", "begin_fork", "forks_of", "trunk"]
 
 
 @dataclass(frozen=True)
@@ -69,17 +65,3 @@ def begin_fork(folder: Path, trunk_folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     if not (folder / CHECKPOINT).exists():
         replace_file(folder / CHECKPOINT, lambda path: shutil.copyfile(trunk_folder / CHECKPOINT, path))
-
-
-def mean_of(
-    states: Sequence[Mapping[str, Tensor]], start: Mapping[str, Tensor], start_share: float = 0.0
-) -> dict[str, Tensor]:
-    """The mean of trained parameters, by their names.
-
-    Args:
-        states: what the forks came to.
-        start: what they began with.
-        start_share: share of `start` in the mean.
-    """
-    means = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in start}
-    return {name: mean.lerp(start[name].float(), start_share).to(start[name]) for name, mean in means.items()}

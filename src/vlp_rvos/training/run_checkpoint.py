@@ -78,22 +78,10 @@ class RunCheckpoint:
             "validation": validation,
         }
         replace_file(self.resumable, lambda path: torch.save(saved, path))
-        self._write(trained if average is None else average["state"], progress, validation, finished=finished)
+        shipped = trained if average is None else average["state"]
+        self._write(model, self._record(progress, validation, finished), shipped, self.inference_overrides)
 
-    def _write(
-        self, trained: Mapping[str, Tensor], progress: Progress, validation: dict[str, float], *, finished: bool
-    ) -> None:
-        save_trained(
-            self.usable,
-            self.placement.model,
-            self._record(progress, validation, finished),
-            state=trained,
-            inference_overrides=self.inference_overrides,
-            backbone_weights=self.config.model.backbone_weights,
-            half=self.config.half_weights,
-        )
-
-    def save_trained(self, trained: Mapping[str, Tensor], progress: Progress, validation: dict[str, float]) -> None:
+    def save_dense(self, trained: Mapping[str, Tensor], progress: Progress, validation: dict[str, float]) -> None:
         """Replace `model.safetensors` by a model without a candidate path, in the first process.
 
         Args:
@@ -102,7 +90,8 @@ class RunCheckpoint:
             validation: numbers of the last validation.
         """
         if self.placement.fabric.is_global_zero:
-            self._write(trained, progress, validation, finished=True)
+            record = self._record(progress, validation, True)
+            self._write(self.placement.model, record, trained, self.inference_overrides)
 
     def save_complete(
         self,
@@ -121,10 +110,21 @@ class RunCheckpoint:
             stages: name of each later stage -> what to record of it.
             inference_overrides: fields of the model's config that change at inference.
         """
+        record = {**self._record(progress, validation, True), "stages": stages}
+        self._write(model, record, None, inference_overrides)
+
+    def _write(
+        self,
+        model: VLPRVOS,
+        record: Mapping[str, object],
+        state: Mapping[str, Tensor] | None,
+        inference_overrides: Mapping[str, object] | None,
+    ) -> None:
         save_trained(
             self.usable,
             model,
-            {**self._record(progress, validation, True), "stages": stages},
+            record,
+            state=state,
             inference_overrides=inference_overrides,
             backbone_weights=self.config.model.backbone_weights,
             half=self.config.half_weights,

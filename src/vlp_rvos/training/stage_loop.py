@@ -31,7 +31,7 @@ from vlp_rvos.training.run_state import Clock, Progress
 from vlp_rvos.training.running_means import RunningMeans
 from vlp_rvos.training.stage_config import StageBudget
 from vlp_rvos.training.train_config import Schedule, TrainConfig
-from vlp_rvos.training.weight_ema import WeightEMA
+from vlp_rvos.training.weight_ema import WeightEMA, mean_weights
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.progress import announce
 from vlp_rvos.utils.signals import StopRequest
@@ -284,9 +284,8 @@ class _Run:
     # --- what is kept ----------------------------------------------------------------------------------------------
     def _average_cycles(self) -> None:
         """Let the mean of all cycles, and of the start as far as it counts, take the place of the average."""
-        for name, tensor in self.ema.state.items():
-            mean = torch.stack([state[name] for state in self.ended]).mean(0)
-            tensor.copy_(mean.lerp(self.start[name], self.budget.start_share))
+        for name, mean in mean_weights(self.ended, self.start, self.budget.start_share).items():
+            self.ema.state[name].copy_(mean)
 
     def _use_average(self) -> None:
         self.model.load_trained({**self.model.trained_state_dict(), **self.ema.state})

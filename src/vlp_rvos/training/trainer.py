@@ -35,7 +35,7 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.training.batches import Batch, LoaderDiedError, load_batches, mixture_at_stage
 from vlp_rvos.training.distributed import average_counts, clip_factors, launch, lost_process_as_error, make_fabric
-from vlp_rvos.training.forks import begin_fork, forks_of, mean_of, trunk
+from vlp_rvos.training.forks import begin_fork, forks_of, trunk
 from vlp_rvos.training.later_stages import STAGE_CHECKPOINTS, check_pictures, run_later_stages
 from vlp_rvos.training.losses import clip_losses, no_loss
 from vlp_rvos.training.optimization import set_learning_rates
@@ -47,7 +47,7 @@ from vlp_rvos.training.running_means import RunningMeans
 from vlp_rvos.training.stage_loop import MAX_SKIPPED_IN_ROW, StageContext
 from vlp_rvos.training.train_config import Stage, TrainConfig
 from vlp_rvos.training.validation import HeldOutValidation, frame_iou
-from vlp_rvos.training.weight_ema import WeightEMA
+from vlp_rvos.training.weight_ema import WeightEMA, mean_weights
 from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.output_files import refuse_foreign
 from vlp_rvos.utils.progress import announce, announced
@@ -70,7 +70,7 @@ class TrainResult:
             the name of its stage in front.
         model: file of the trained model.
         signal_number: number of the signal that stopped the run; None if none did, or another process got it.
-        stage: name of the later stage that was stopped; "" if none was.
+        stage: name of the later stage or of the fork that was stopped; "" if neither was.
     """
 
     finished: bool
@@ -168,18 +168,17 @@ class Trainer:
                 result = self._result()
             else:
                 result = self._train_branch()
-            forks: list[dict[str, Tensor]] = []
-            dense = self._shipped()
-            if result.finished and self.config.forks is not None and self.config.steps:
-                result, forks = self._train_forks(over=bool(begun))
             if not result.finished:
                 return result
-            if forks:
-                assert self.config.forks is not None
-                dense = mean_of(forks, dense, self.config.forks.start_share)
+            dense, forks = self._shipped(), list[dict[str, Tensor]]()
+            if self.config.forks is not None and self.config.steps:
+                result, forks = self._train_forks(over=bool(begun))
+                if not result.finished:
+                    return result
+                dense = mean_weights(forks, dense, self.config.forks.start_share)
         if self.complete is None:
             if forks:
-                self.checkpoint.save_trained(dense, self.progress, self.validation)
+                self.checkpoint.save_dense(dense, self.progress, self.validation)
             return result
         # The later stages train in the first process. The others end here: waiting for hours would end in a time-out.
         return self._train_later(result, dense, forks) if self.fabric.is_global_zero else result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
-__all__ = ["WeightEMA", "own_part"]
+__all__ = ["WeightEMA", "mean_weights", "own_part"]
 
 
 def own_part(tensor: Tensor) -> Tensor:
@@ -74,3 +74,17 @@ class WeightEMA:
         """The model's own tensors of those that are averaged, in the model's memory, as far as they lie here."""
         tensors = self.model.trained_state_dict().items()
         return {name: own_part(tensor) for name, tensor in tensors if name.startswith(self.parts)}
+
+
+def mean_weights(
+    states: Sequence[Mapping[str, Tensor]], start: Mapping[str, Tensor], start_share: float = 0.0
+) -> dict[str, Tensor]:
+    """The mean of trained parameters, by their names.
+
+    Args:
+        states: what several trainings came to.
+        start: what they began with, with the same names.
+        start_share: share of `start` in the mean.
+    """
+    means = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in start}
+    return {name: mean.lerp(start[name].float(), start_share).to(start[name]) for name, mean in means.items()}
