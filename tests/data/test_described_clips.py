@@ -10,8 +10,9 @@ from described_folder import BLUE, EXPRESSIONS, RED, write_described
 
 from vlp_rvos.data.described_clips import draw_described_clip
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.data.outlined_pictures import OutlinedPicture, open_available
+from vlp_rvos.data.outlined_pictures import OutlinedPicture
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.picture_sources import open_available
 
 FIRST = EXPRESSIONS["images"]["picture1.png"]
 SAID = {text for texts in FIRST["objects"].values() for text in texts} | {"second car from the left", "both cars"}

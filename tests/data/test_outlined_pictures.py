@@ -1,6 +1,7 @@
+"""Pictures, frames and clips with outlines and what is said of them."""
+
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 from candidate_runs import PICTURES, VIDEOS, write_pictures
 
-from vlp_rvos.data.mixture_config import MixtureConfig, Source
-from vlp_rvos.data.outlined_pictures import GENERATED, OpenedSource, mirrored_text, missing_folders, open_pictures
+from vlp_rvos.data.mixture_config import MixtureConfig
+from vlp_rvos.data.outlined_pictures import GENERATED, mirrored_text
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.data.sources.described_pictures import PictureExpression
-from vlp_rvos.errors import UserError
 
 
 @pytest.fixture
@@ -78,39 +79,3 @@ def test_clips_of_videos_have_a_mask_for_each_expression(root: Path) -> None:
     assert sample.masks.flatten(2).sum(2)[:, 0].tolist() == [225, 225, 0]
     assert sample.supervised is not None
     assert sample.supervised[0].tolist() == [True, False, True, True, True, True]
-
-
-def test_names_decide_what_is_held_out(root: Path) -> None:
-    pictures, videos = opened(root, PICTURES, VIDEOS, hold_out=("boat",))
-    assert pictures.training
-    assert pictures.held_out
-    assert len(pictures.training) + len(pictures.held_out) == 8
-    assert {picture.name.partition("/")[0] for picture in videos.held_out} == {"boat"}
-    assert [clip.video for clip in videos.clips] == ["duck"]
-
-
-def test_what_is_not_there_is_passed_over(root: Path) -> None:
-    sources = (PICTURES, PictureSource("nowhere"), PictureSource("nowhere", "videos"))
-    (found,) = opened(root, *sources)
-    assert found.source == PICTURES
-    assert missing_folders(sources, MixtureConfig(root=str(root))) == [root / "nowhere"]
-
-
-def test_without_any_source_those_of_the_mixture_are_taken(root: Path) -> None:
-    sources = (Source("stills", "described", 2.0), Source("videos", "videos", 1.0))
-    pictures, videos = opened(root, PictureSource("nowhere"), sources=sources, hold_out_share=0.0, hold_out=("duck",))
-    assert (pictures.source.folder, pictures.source.weight, len(pictures.training)) == ("described", 2.0, 8)
-    assert {picture.name.partition("/")[0] for picture in videos.held_out} == {"duck"}
-
-
-def test_collections_choose_among_the_pictures(root: Path) -> None:
-    (found,) = opened(root, replace(PICTURES, collections=("shapes",)), replace(PICTURES, collections=("others",)))
-    assert len(found.training) + len(found.held_out) == 8
-    with pytest.raises(UserError, match="no picture with an outlined thing is left"):
-        opened(root, replace(PICTURES, collections=("others",)))
-
-
-def test_false_expressions_of_another_form_are_one_line(root: Path) -> None:
-    (root / "videos" / "absent_expressions.json").write_text(json.dumps({"videos": {"duck": "the swan"}}))
-    with pytest.raises(UserError, match=r"absent_expressions.json is not of the form"):
-        opened(root, VIDEOS)

@@ -10,3 +10,5 @@ def test_values_out_of_range_and_collections_of_videos_are_refused() -> None:
         PictureSource("pictures", foreign=1.5)
     with pytest.raises(ValueError, match="collections of clips"):
         PictureSource("clips", "videos", collections=("COCO",))
+    with pytest.raises(ValueError, match="line_ups of clips"):
+        PictureSource("clips", "videos", line_ups=3)

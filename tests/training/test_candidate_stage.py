@@ -10,7 +10,7 @@ from candidate_runs import CANDIDATES, PICTURES, VIDEOS, small_model, staged_con
 from lightning_fabric import Fabric
 
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.data.outlined_pictures import open_pictures
+from vlp_rvos.data.picture_sources import open_pictures
 from vlp_rvos.training.candidate_stage import (
     CandidateTraining,
     ViewBatches,

@@ -11,7 +11,8 @@ from candidate_runs import PICTURES, small_model, write_pictures
 from training_runs import CONFIG, Squares
 
 from vlp_rvos.data.mixture_config import MixtureConfig
-from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, open_pictures
+from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture
+from vlp_rvos.data.picture_sources import open_pictures
 from vlp_rvos.models.descriptors import describe
 from vlp_rvos.training.candidate_stage import path_of, picture_frames, read_frozen
 from vlp_rvos.training.choice_features import (

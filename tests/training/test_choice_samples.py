@@ -127,6 +127,12 @@ def test_foreign_expressions_are_true_of_nothing() -> None:
     assert 5 < counts[False] < 35
 
 
+def test_what_may_be_true_of_a_picture_is_not_said_of_it_as_foreign() -> None:
+    pictures = [picture("a", [("a brown bird", ["1"])]), picture("b", [("two white birds on a wire", ["1"])])]
+    samples = ChoiceSamples(pictures, [PictureSource("p", foreign=1.0)], STAGE, phrases(*pictures), 2, seed=0)
+    assert all(samples.draw(step).targets.any(1).all() for step in range(10))
+
+
 def test_something_must_be_said_of_candidates() -> None:
     missed = picture("a", [("the bird", ["3"])], [("the birds", ["3", "4"])])
     with pytest.raises(ValueError, match="no candidate is what is said of any picture"):

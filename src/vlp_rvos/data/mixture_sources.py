@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
-from vlp_rvos.data.outlined_pictures import OutlinedPicture, open_available
+from vlp_rvos.data.outlined_pictures import OutlinedPicture
+from vlp_rvos.data.picture_sources import open_available
 from vlp_rvos.data.sources.coco import CocoFolder
 from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.data.sources.ytvos import VideoEntry, YTVOSDataset

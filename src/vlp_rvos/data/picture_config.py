@@ -30,6 +30,10 @@ class PictureSource:
         stride: Distance between two frames of such a clip.
         views: Number of further views of each picture of which people say something, with other margins and colours,
             every other one mirrored; see `vlp_rvos.data.picture_views.draw_variant`. Only the choice uses them.
+        line_ups: Number of further pictures in which two to four pictures of the source stand side by side, so that
+            things can be told apart by their looks; see `vlp_rvos.data.line_ups`. What people say of one of
+            them is said of it there too, unless the others may fit. For collections whose pictures show one thing, or
+            one person. Only the choice uses them.
         foreign: Probability that a drawn picture gets an expression of another picture, which is then taken to be true
             of nothing in it. Only for data sets in which hardly two pictures show the same.
     """
@@ -45,9 +49,12 @@ class PictureSource:
     clips: Annotated[int, Range(0, 1000)] = 0
     stride: Annotated[int, Range(1, 1000)] = 1
     views: Annotated[int, Range(0, 1000)] = 0
+    line_ups: Annotated[int, Range(0, 10**6)] = 0
     foreign: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.collections and self.kind == "videos":
             raise ValueError(f"collections of {self.folder}: only sources of the kind pictures have them")
+        if self.line_ups and self.kind == "videos":
+            raise ValueError(f"line_ups of {self.folder}: only sources of the kind pictures have them")

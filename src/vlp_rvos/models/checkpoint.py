@@ -26,6 +26,7 @@ from vlp_rvos._version import __version__
 from vlp_rvos.errors import UserError, VLPRVOSError, VLPRVOSWarning
 from vlp_rvos.models.backbones import Backbone, load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
+from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 from vlp_rvos.models.backbones.weight_values import as_weights
 from vlp_rvos.models.hub import download_model, hub_id
 from vlp_rvos.models.model_config import INFERENCE_FIELDS, PRESETS, ModelConfig
@@ -225,16 +226,16 @@ def load_model(
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     earlier = earlier_weights(info.backbone, info.backbone_fingerprint)
-    backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights or earlier)
     config = _config(info, path)
-    stored = VLPRVOS(backbone, config)
-    _check_backbone(info, backbone, path)
-    _fill(stored, state, path)
     changed = config.replace(**info.inference_overrides).replace(**(overrides or {}))
-    if changed == config:
-        return stored.to(device).eval()
-    model = VLPRVOS(backbone, changed)
+    backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights or earlier)
+    with PlaceholderWeights():
+        model = VLPRVOS(backbone, changed)
+    _check_backbone(info, backbone, path)
     wanted = model.trained_state_dict()
+    if wanted.keys() != state.keys():
+        # Only a complete file may lose a part, or be given to a model without it.
+        _fill(VLPRVOS(backbone, config), state, path)
     _fill(model, {name: tensor for name, tensor in state.items() if name in wanted}, path)
     return model.to(device).eval()
 

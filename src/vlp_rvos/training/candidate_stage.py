@@ -18,7 +18,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from vlp_rvos.arrays import Image
-from vlp_rvos.data.outlined_pictures import LoadedPicture, OpenedSource, open_pictures
+from vlp_rvos.data.outlined_pictures import LoadedPicture
+from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.data.picture_views import PictureView, draw_view
 from vlp_rvos.models.candidate_path import CandidatePath, FrozenMaps
 from vlp_rvos.models.candidates import mask_overlaps

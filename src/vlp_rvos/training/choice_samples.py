@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlp_rvos.data.language.nouns import called_kind
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.models.choice import EVIDENCE
@@ -152,7 +153,7 @@ class ChoiceSamples:
         self.shares = np.array([weight for weight in weights if weight])
         self.shares /= self.shares.sum()
         self.foreign = [
-            (picture.name, text)
+            text
             for picture in self.pictures
             for text, ids, origin in picture.expressions
             if sources[picture.source].kind == "pictures" and sources[picture.source].foreign
@@ -181,8 +182,9 @@ class ChoiceSamples:
         chosen = [human[k] for k in rng.permutation(len(human))[:kept]]
         chosen += [generated[k] for k in rng.permutation(len(generated))[: most - len(chosen)]]
         if self.foreign and rng.random() < self.sources[picture.source].foreign:
-            name, text = self.foreign[int(rng.integers(len(self.foreign)))]
-            if name != picture.name and all(text != own for own, _, _ in picture.expressions):
+            text = self.foreign[int(rng.integers(len(self.foreign)))]
+            # Another bird is a bird too.
+            if called_kind(text) not in {called_kind(own) for own, _, _ in picture.expressions}:
                 chosen.append((text, []))
         return [(text, ids) for text, ids in chosen if not ids or picture.means(ids)]
 

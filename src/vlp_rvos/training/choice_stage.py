@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.data.mixture import Mixture, build_mixture
-from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, VideoClip, open_pictures
+from vlp_rvos.data.outlined_pictures import GENERATED, OutlinedPicture, VideoClip
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.picture_sources import open_pictures
 from vlp_rvos.data.sources.holdout import fold_of
 from vlp_rvos.errors import UserError
 from vlp_rvos.evaluation.picture_scores import KEPT_SHARE
@@ -120,6 +121,7 @@ class FeatureSource:
             if stage.generated and source.source.generated and (stage.undescribed or not described):
                 others = [picture for picture in source.training if not picture.expressions]
                 self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
+            self.jobs += [_Job(k, line_up) for line_up in source.line_ups]
             self.jobs += [_Job(k, clip) for clip in source.clips]
         composed = PictureSource("clips of the mixture", "videos", stage.clip_weight)
         #: sources of the features; the last one is that of the clips

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vlp_rvos.data.outlined_pictures import missing_folders, open_pictures
+from vlp_rvos.data.picture_sources import missing_folders, open_pictures
 from vlp_rvos.training.agreement_stage import AgreementTraining
 from vlp_rvos.training.candidate_stage import CandidateTraining
 from vlp_rvos.training.choice_stage import ChoiceTraining

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.data.mixture import build_mixture
-from vlp_rvos.data.outlined_pictures import missing_folders
 from vlp_rvos.data.own_data import use_own_data
+from vlp_rvos.data.picture_sources import missing_folders
 from vlp_rvos.errors import UserError, VLPRVOSError
 from vlp_rvos.models.backbones import load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import earlier_weights

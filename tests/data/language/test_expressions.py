@@ -39,13 +39,28 @@ def test_what_only_motion_distinguishes_is_described_by_motion() -> None:
         return Scene([moving, make_object("dog", make_track(0.8, to=(0.5, 0.5)), Motion(dx=-0.3), "blue")])
 
     free = draw_texts(lambda rng: describe_object(pair(), 0, rng))
-    bound = draw_texts(lambda rng: describe_object(pair(motion_only=True), 0, rng))
+    bound = draw_texts(lambda rng: describe_object(pair(told_by="motion"), 0, rng))
     assert any("red" in text for text in free)
     assert bound
     assert all(mentions_motion(text) for text in bound)
     assert not any(re.search("red|left", text) for text in bound)
-    alone = Scene([make_object("dog", make_track(0.2), Motion(dx=0.3), motion_only=True)])
+    alone = Scene([make_object("dog", make_track(0.2), Motion(dx=0.3), told_by="motion")])
     assert {"dog", "the dog", "a dog"} & set(draw_texts(lambda rng: describe_object(alone, 0, rng)))
+
+
+def test_what_only_clothes_distinguish_is_described_by_clothes() -> None:
+    def people(**more: object) -> Scene:
+        first = make_object("person", make_track(0.2), clothes_known=True, **more)
+        second = make_object("person", make_track(0.8), clothes_known=True)
+        coat = make_object("coat", make_track(0.2), colour="red", owner=0)
+        return Scene([first, second, coat])
+
+    free = draw_texts(lambda rng: describe_object(people(), 0, rng))
+    bound = draw_texts(lambda rng: describe_object(people(told_by="clothing"), 0, rng))
+    assert any("left" in text for text in free)
+    assert bound
+    assert all(re.search("coat|red", text) for text in bound)
+    assert not any("left" in text for text in bound)
 
 
 def test_unclear_rivals_need_a_difference() -> None:

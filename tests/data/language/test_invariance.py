@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlp_rvos.data.language.invariance import is_portable, mentions_motion, mirror_expression
+from vlp_rvos.data.language.invariance import holds_in_company, is_portable, mentions_motion, mirror_expression
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,22 @@ def test_mentioning_motion() -> None:
 )
 def test_which_expressions_survive_cutting_out(text: str, expected: bool) -> None:
     assert is_portable(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the green lizard on a branch", True),
+        ("the man holding up a fish", True),
+        ("the dog in the forest", True),
+        ("the lizard on the left", False),
+        ("the animal in the middle", False),
+        ("the bird furthest to the right", False),
+        ("the tallest building", False),
+        ("the leftmost cup", False),
+        ("both zebras", False),
+        ("the only animal", False),
+    ],
+)
+def test_which_expressions_survive_company(text: str, expected: bool) -> None:
+    assert holds_in_company(text) is expected

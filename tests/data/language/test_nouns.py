@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlp_rvos.data.language.nouns import (
+    called_kind,
     find_head_noun,
     indefinite_article,
     is_a,
@@ -94,3 +95,23 @@ def test_articles_and_plurals() -> None:
 def test_plurals_differ_unless_the_noun_is_one(noun: str) -> None:
     same = pluralize(noun) == noun
     assert same == (noun in PLURAL_ONLY or noun.startswith("pair of") or noun in ("sheep", "aircraft"))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "word"),
+    [
+        ("the two spotted newts on the moss", "newt"),
+        ("The Komodo dragon walking with something in its mouth", "dragon"),
+        ("both buses", "bus"),
+        ("the glass of water", "glass"),
+        ("someone", "person"),
+        ("the two boys in caps", "person"),
+        ("the woman", "person"),
+        ("people", "person"),
+        ("in the middle", "middle"),
+        ("", ""),
+    ],
+)
+def test_called_kinds(phrase: str, word: str) -> None:
+    """Unlike `find_head_noun`, words that the vocabulary lacks count too."""
+    assert called_kind(phrase) == word

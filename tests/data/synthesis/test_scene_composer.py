@@ -95,6 +95,6 @@ def test_twins_cross_in_opposite_directions(config: MixtureConfig) -> None:
     clips = [compose(build_mixture(stills), seed) for seed in range(20)]
     twins = [[clip.objects[k] for k in clip.priority] for clip in clips]
     assert all(len(pair) == 2 and pair[0].category == pair[1].category for pair in twins)
-    assert all(obj.motion_only for pair in twins for obj in pair)
+    assert all(obj.told_by == "motion" for pair in twins for obj in pair)
     opposite = [a.motion.dx * b.motion.dx < 0 for a, b in twins if a.motion is not None and b.motion is not None]
     assert sum(opposite) > 10

@@ -179,12 +179,12 @@ def _describe_as(scene: Scene, noun: str, index: int, rng: np.random.Generator) 
     if obj.owner is not None:
         return _describe_belonging(scene, noun, index, rivals, rng)
     candidates = candidate_modifiers(scene, noun, index, rivals)
-    needs_motion = noun in GENERIC_NOUNS or (obj.motion_only and bool(rivals))
-    if needs_motion:
-        candidates = [modifier for modifier in candidates if modifier.slot == "motion"]
+    only = "motion" if noun in GENERIC_NOUNS else obj.told_by if rivals else None
+    if only:
+        candidates = [modifier for modifier in candidates if modifier.slot == only]
     true = [modifier for modifier in candidates if modifier.test(index)]
     order = [true[k] for k in rng.permutation(len(true))]
-    wanted = 1 if needs_motion else int(rng.choice([0, 1, 2], p=[0.4, 0.42, 0.18]))
+    wanted = 1 if only else int(rng.choice([0, 1, 2], p=[0.4, 0.42, 0.18]))
     chosen: list[Modifier] = []
     left = set(rivals)
     for modifier in order:
@@ -198,7 +198,7 @@ def _describe_as(scene: Scene, noun: str, index: int, rng: np.random.Generator) 
             left = left - excluded
         if not left and len(chosen) >= wanted:
             break
-    if left or (needs_motion and not chosen):
+    if left or (only and not chosen):
         return None
     article = None if rivals or rng.random() < 0.6 else "a"
     return compose_expression(noun, chosen, rng, article=article or ("the" if rng.random() < 0.75 else None))

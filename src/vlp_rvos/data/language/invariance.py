@@ -1,11 +1,11 @@
-"""Which expressions stay true when their video is mirrored or reversed, or their object is moved elsewhere."""
+"""Which expressions stay true when their video is mirrored or reversed, or their object is moved or gets company."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-__all__ = ["is_portable", "mentions_motion", "mirror_expression"]
+__all__ = ["holds_in_company", "is_portable", "mentions_motion", "mirror_expression"]
 
 _MIRRORED = {"left": "right", "leftmost": "rightmost", "leftwards": "rightwards", "leftward": "rightward"}
 _MIRRORED |= {"clockwise": "counterclockwise"}
@@ -53,3 +53,18 @@ _SURROUNDINGS = re.compile(
 def is_portable(expression: str) -> bool:
     """Whether an expression stays true of an object that is cut out and pasted elsewhere."""
     return not mentions_motion(expression) and _SURROUNDINGS.search(expression.lower()) is None
+
+
+_PLACES_OR_COMPARES = re.compile(
+    r"\b(left|right|middle|cent(er|re)|corner|edge|side|top|bottom|upper|lower|front|back|behind|far|near|close|other|only|"
+    r"first|second|third|last|both|all|two|three|most|more|larger|bigger|smaller|taller|\w+most|\w{3,}(?<!for)est)\b"
+)
+
+
+@lru_cache(maxsize=4096)
+def holds_in_company(expression: str) -> bool:
+    """Whether an expression stays true of an object beside objects of other kinds, which another picture shows.
+
+    It must not say where in the picture the object is, compare it with others, or count.
+    """
+    return _PLACES_OR_COMPARES.search(expression.lower()) is None

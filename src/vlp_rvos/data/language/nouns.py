@@ -22,6 +22,7 @@ from vlp_rvos.data.language.vocabulary import (
 )
 
 __all__ = [
+    "called_kind",
     "find_head_noun",
     "indefinite_article",
     "is_a",
@@ -63,6 +64,7 @@ def possible_categories(terms: frozenset[str]) -> frozenset[str]:
     return frozenset(category for category, own in names.items() if terms & own)
 
 
+_SINGULARS = {plural: noun for noun, plural in PLURALS.items()}
 _AFTER_THE_HEAD = re.compile(
     r"\s(?:in|on|at|with|of|over|past|behind|to|from|by|dressed|that|who|which|(?!fishing)\w+ing)\b"
 )
@@ -77,6 +79,18 @@ def find_head_noun(phrase: str) -> str | None:
     nouns |= {*FEMALE_NAMES, *MALE_NAMES, *RARE_NOUNS, "child", "someone"}
     found = [noun for noun in nouns if re.search(rf"(?<![\w-]){re.escape(noun)}$", head)]
     return max(found, key=len, default=None)
+
+
+@cache
+def called_kind(phrase: str) -> str:
+    """The kind of thing that a phrase speaks of, known or not: "two newts on moss" -> "newt", "a boy" -> "person".
+
+    It is the last word before what follows the noun, in the singular; "person" for all words for people.
+    """
+    words = re.findall(r"[\w-]+", _AFTER_THE_HEAD.split(phrase.lower(), maxsplit=1)[0])
+    word = words[-1] if words else ""
+    word = _SINGULARS.get(word) or (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)
+    return word if is_a(word, "person") is False else "person"
 
 
 def motion_verbs(category: str) -> tuple[str, ...]:

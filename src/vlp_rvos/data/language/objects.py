@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vlp_rvos.data.language.modifiers import Slot
 from vlp_rvos.data.language.nouns import names_of
 from vlp_rvos.data.language.truth import Truth
 
@@ -123,7 +124,7 @@ class SceneObject:
         expressions: Expressions of a data set that are known to be true of it.
         referable: Whether expressions may refer to it. If not, it only counts as a rival of others.
         depth: Drawing order where known: an object covers those of smaller depth.
-        motion_only: Whether nothing but its motion may distinguish it from its rivals.
+        told_by: The kind of modifier that alone may distinguish it from its rivals; None allows all kinds.
         extra_names: Nouns that fit it beyond those of its category, for example "woman".
     """
 
@@ -136,7 +137,7 @@ class SceneObject:
     expressions: tuple[str, ...] = ()
     referable: bool = True
     depth: int | None = None
-    motion_only: bool = False
+    told_by: Slot | None = None
     extra_names: tuple[str, ...] = field(default=())
 
     @cached_property

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.data.language.expressions import Reference, describe_absent, describe_group, describe_object
+from vlp_rvos.data.language.modifiers import Slot
 from vlp_rvos.data.language.objects import Motion, SceneObject
 from vlp_rvos.data.language.scene import Scene
 from vlp_rvos.data.language.vocabulary import STUFF
@@ -46,7 +47,7 @@ class LabelledObject:
     depth: int | None = None
     weight: float = 1.0
     kind: str = "still"
-    motion_only: bool = False
+    told_by: Slot | None = None
 
 
 @dataclass
@@ -102,7 +103,7 @@ class SceneClip:
                 expressions=obj.expressions,
                 referable=obj.referable,
                 depth=obj.depth,
-                motion_only=obj.motion_only,
+                told_by=obj.told_by,
             )
             for k, obj in enumerate(self.objects)
         ]

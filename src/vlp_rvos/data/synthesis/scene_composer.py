@@ -141,7 +141,7 @@ class SceneComposer:
                     break
             clip.priority.append(len(clip.objects))
             paste_cutout(clip, cutout, path, camera, _draw_brightness(rng))
-            clip.objects[clip.priority[-1]].motion_only = True
+            clip.objects[clip.priority[-1]].told_by = "motion"
 
     def _paste_rider(self, clip: SceneClip, rng: np.random.Generator, camera: Camera) -> None:
         """Pastes a person on something that people ride, as two objects.

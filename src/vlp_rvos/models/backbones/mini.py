@@ -8,6 +8,7 @@ of images with words and by distillation of the stem's class head. Now it is fro
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from vlp_rvos.models.backbones.backbone import Backbone, Block, FrameTokens
 from vlp_rvos.models.backbones.efficientnet_lite import EfficientNetLite
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
+from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint, shape_of
 from vlp_rvos.models.backbones.shipped_weights import BERT_VOCABULARY, EFFICIENTNET_LITE2, MINI_TOWER, MINILM
 from vlp_rvos.models.backbones.wordpiece_tokenizer import WordPieceTokenizer
@@ -192,7 +194,8 @@ def load_mini(weights: str | Path | None = None, *, aligned: bool = True) -> Min
     config = MiniConfig()
     if aligned:
         config = replace(config, mlp_width=shape_of(tower, "vision_blocks.0.fc1.weight", str(path), dims=2)[0])
-    backbone = MiniBackbone(config)
+    with PlaceholderWeights() if aligned else nullcontext():
+        backbone = MiniBackbone(config)
     if not aligned:
         tower = backbone.aligned_state_dict()
     state = dict(tower)

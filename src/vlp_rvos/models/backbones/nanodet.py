@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint
 from vlp_rvos.models.backbones.shipped_weights import NANODET
 
@@ -192,7 +193,8 @@ def load_nanodet() -> NanoDet:
     Raises:
         UserError: The shipped file cannot be read, or is damaged.
     """
-    net = NanoDet()
+    with PlaceholderWeights():
+        net = NanoDet()
     load_strictly(net, read_checkpoint(NANODET), lambda name: Source((name,)), str(NANODET), lambda name: False)
     # With channels last, a CPU takes about two thirds of the time.
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
