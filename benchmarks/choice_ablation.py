@@ -22,6 +22,7 @@ import torch
 from benchmark_options import benchmark_parser, parse_options, write_numbers
 from torch import Tensor, nn
 
+from vlp_rvos.data.line_ups import LineUp
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, WIDTH
 from vlp_rvos.models.choice import Choice
@@ -96,6 +97,7 @@ class Row:
         title: what is left out.
         picture: changes a picture, held-out ones too.
         taught: whether a picture is trained on, from its source's folder.
+        lined_up: whether line-ups are trained on.
         spoken: whether what people say of the training pictures is trained on.
         generated: whether generated expressions are trained on.
         change: changes the choice.
@@ -104,6 +106,7 @@ class Row:
     title: str
     picture: Callable[[PictureFeatures], PictureFeatures] = lambda picture: picture
     taught: Callable[[str], bool] = lambda folder: True
+    lined_up: bool = True
     spoken: bool = True
     generated: bool = True
     change: Callable[[Choice], None] = lambda choice: None
@@ -119,6 +122,7 @@ ROWS = {
     "human": Row("without expressions of people", spoken=False),
     "generated": Row("without generated expressions", generated=False),
     "imagenet": Row("without imagenet", taught=lambda folder: folder != "imagenet"),
+    "line_ups": Row("without line-ups", lined_up=False),
     "videos": Row("without videos and composed clips", taught=lambda folder: folder in STILL),
 }
 
@@ -155,6 +159,7 @@ class RowTraining(ChoiceTraining):
             replace(picture, expressions=[x for x in picture.expressions if self._is_taught(x[2])])
             for picture in pictures
             if not picture.held_out and self.row.taught(configured[picture.source].folder)
+            if self.row.lined_up or not picture.name.startswith(LineUp.NAMED)
         ]
         training = [picture for picture in training if picture.expressions]
         self.samples = ChoiceSamples(

@@ -26,6 +26,7 @@ from vlp_rvos.data.outlined_pictures import StillPicture
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.data.picture_sources import open_pictures
 from vlp_rvos.data.sources.described_pictures import PictureExpression
+from vlp_rvos.data.synthesis.label_maps import find_bounds
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.rle import encode_mask
 
@@ -75,9 +76,16 @@ def write(folder: Path, line_ups: Sequence[LineUp]) -> None:
         ids = {}
         for thing, mask in zip(loaded.ids, loaded.masks, strict=True):
             ids[thing] = len(listed["annotations"]) + 1
-            outline = encode_mask(mask)
+            left, top, right, bottom = find_bounds(mask) or (0, 0, 0, 0)
             listed["annotations"].append(
-                {"id": ids[thing], "image_id": number, "category_id": 1, "segmentation": outline, "iscrowd": 0}
+                {
+                    "id": ids[thing],
+                    "image_id": number,
+                    "category_id": 1,
+                    "segmentation": encode_mask(mask),
+                    "bbox": [left, top, right - left, bottom - top],
+                    "iscrowd": 0,
+                }
             )
         if line_up.expressions:
             said["expressions"][name] = entry(line_up.expressions, ids)

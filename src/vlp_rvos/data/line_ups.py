@@ -32,10 +32,13 @@ class LineUp(OutlinedPicture):
         seed: Decides how they are cut and scaled.
     """
 
+    #: how the names of all line-ups begin
+    NAMED = "line-up "
+
     def __init__(self, pictures: Sequence[StillPicture], seed: int) -> None:
         self.pictures, self.seed = pictures, seed
         self.ids = tuple(_id_in_line_up(p.image, a.id) for p in pictures for a in p.bank.coco.annotations_of(p.image))
-        name = f"line-up {seed}: {', '.join(picture.name for picture in pictures)}"
+        name = f"{self.NAMED}{seed}: {', '.join(picture.name for picture in pictures)}"
         super().__init__(name, [x for k in range(len(pictures)) for x in self._said_of(k)])
 
     def load(self) -> LoadedPicture:
