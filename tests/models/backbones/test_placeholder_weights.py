@@ -11,7 +11,9 @@ from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 
 
 @pytest.mark.parametrize(
-    "build", [lambda: nn.Linear(20, 30), lambda: nn.Conv2d(3, 8, 3), lambda: nn.Embedding(9, 4)], ids=str
+    "build",
+    [lambda: nn.Linear(20, 30), lambda: nn.Conv2d(3, 8, 3), lambda: nn.Embedding(9, 4)],
+    ids=["linear", "convolution", "embedding"],
 )
 def test_zeros_stand_where_random_numbers_would_be(build: object) -> None:
     state = torch.get_rng_state()
