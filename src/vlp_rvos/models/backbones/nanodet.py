@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint
 from vlp_rvos.models.backbones.shipped_weights import NANODET
 
@@ -193,8 +192,7 @@ def load_nanodet() -> NanoDet:
     Raises:
         UserError: The shipped file cannot be read, or is damaged.
     """
-    with PlaceholderWeights():
-        net = NanoDet()
+    net = NanoDet()
     load_strictly(net, read_checkpoint(NANODET), lambda name: Source((name,)), str(NANODET), lambda name: False)
     # With channels last, a CPU takes about two thirds of the time.
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
