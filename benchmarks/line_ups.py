@@ -44,13 +44,8 @@ def held_out(data: Path, source: PictureSource) -> list[StillPicture]:
 
 def about_clothes(line_up: LineUp, seed: int) -> list[PictureExpression]:
     """What one of the people wears, and what nobody wears."""
-    categories = {
-        f"{picture.image.id}/{annotation.id}": annotation.category
-        for picture in line_up.pictures
-        for annotation in picture.bank.coco.annotations_of(picture.image)
-    }
     made = [x for x in line_up.generate(np.random.default_rng(seed), GENERATED) if holds_in_company(x.text)]
-    people = [x for x in made if [categories[i] for i in x.thing_ids] == ["person"]]
+    people = [x for x in made if [line_up.annotations[i].category for i in x.thing_ids] == ["person"]]
     return people[:ABOUT_PEOPLE] + [x for x in made if not x.thing_ids][:ABSENT]
 
 

@@ -15,7 +15,9 @@ from training_data import write_videos
 from training_runs import CONFIG, SMALL
 
 import vlp_rvos.models.checkpoint
+from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.picture_config import PictureSource
+from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training import choice_stage, trainer
@@ -84,6 +86,11 @@ def write_pictures(root: Path) -> Path:
     write_videos(root / "videos")
     (root / "videos" / "absent_expressions.json").write_text(json.dumps({"videos": {"duck": ["the swan"]}}))
     return root
+
+
+def opened(root: Path, *sources: PictureSource, **data: object) -> tuple[OpenedSource, ...]:
+    """The data sets in a folder, as the later stages open them."""
+    return open_pictures(sources, replace(MixtureConfig(root=str(root)), **data))  # type: ignore[arg-type]
 
 
 def staged_config(root: Path) -> TrainConfig:

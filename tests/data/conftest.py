@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from candidate_runs import write_pictures
 from image_miniatures import write_a2d, write_refcoco
 from training_data import write_mixture
 from video_miniatures import write_mevis
@@ -32,3 +35,9 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> MixtureConfig:
         width=64,
         hold_out_share=0.3,
     )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of the described pictures and videos of `candidate_runs.write_pictures`."""
+    return write_pictures(tmp_path)

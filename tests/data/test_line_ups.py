@@ -7,23 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-from candidate_runs import PICTURES, write_pictures
+from candidate_runs import PICTURES, opened
 from coco_folder import Shape, write_coco
 
-from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.data.picture_config import PictureSource
-from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_pictures(tmp_path)
-
-
-def opened(root: Path, *sources: PictureSource, **data: object) -> tuple[OpenedSource, ...]:
-    return open_pictures(sources, replace(MixtureConfig(root=str(root)), **data))  # type: ignore[arg-type]
 
 
 def test_line_ups_say_what_people_say_of_one_picture(tmp_path: Path) -> None:

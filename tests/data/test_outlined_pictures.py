@@ -6,23 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-from candidate_runs import PICTURES, VIDEOS, write_pictures
+from candidate_runs import PICTURES, VIDEOS, opened
 
-from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.outlined_pictures import GENERATED, mirrored_text
-from vlp_rvos.data.picture_config import PictureSource
-from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.data.sources.described_pictures import PictureExpression
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_pictures(tmp_path)
-
-
-def opened(root: Path, *sources: PictureSource, **data: object) -> tuple[OpenedSource, ...]:
-    return open_pictures(sources, replace(MixtureConfig(root=str(root)), **data))  # type: ignore[arg-type]
 
 
 def test_pictures_have_outlines_and_what_people_say(root: Path) -> None:

@@ -7,22 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from candidate_runs import PICTURES, VIDEOS, write_pictures
+from candidate_runs import PICTURES, VIDEOS, opened
 from coco_folder import Shape, write_coco
 
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.picture_config import PictureSource
-from vlp_rvos.data.picture_sources import OpenedSource, missing_folders, open_pictures
+from vlp_rvos.data.picture_sources import missing_folders
 from vlp_rvos.errors import UserError
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_pictures(tmp_path)
-
-
-def opened(root: Path, *sources: PictureSource, **data: object) -> tuple[OpenedSource, ...]:
-    return open_pictures(sources, replace(MixtureConfig(root=str(root)), **data))  # type: ignore[arg-type]
 
 
 def test_names_decide_what_is_held_out(root: Path) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlp_rvos.data.language.invariance import holds_in_company
 from vlp_rvos.data.language.nouns import called_kind
 from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture, StillPicture, generated_expressions
 from vlp_rvos.data.sources.coco import CocoImage
 from vlp_rvos.data.sources.described_pictures import PictureExpression
+from vlp_rvos.data.synthesis.label_maps import mask_of
 from vlp_rvos.data.synthesis.side_by_side import join_stills
 from vlp_rvos.data.synthesis.stills import Still
 
@@ -37,17 +37,25 @@ class LineUp(OutlinedPicture):
 
     def __init__(self, pictures: Sequence[StillPicture], seed: int) -> None:
         self.pictures, self.seed = pictures, seed
-        self.ids = tuple(_id_in_line_up(p.image, a.id) for p in pictures for a in p.bank.coco.annotations_of(p.image))
+        #: id of a thing -> its annotation, in the order of the things
+        self.annotations = {
+            _id_in_line_up(picture.image, annotation.id): annotation
+            for picture in pictures
+            for annotation in picture.bank.coco.annotations_of(picture.image)
+        }
         name = f"{self.NAMED}{seed}: {', '.join(picture.name for picture in pictures)}"
         super().__init__(name, [x for k in range(len(pictures)) for x in self._said_of(k)])
 
     def load(self) -> LoadedPicture:
-        still, masks = self._join()
-        crowd = tuple(a.crowd for p in self.pictures for a in p.bank.coco.annotations_of(p.image))
-        return LoadedPicture(still.pixels, masks, self.ids, crowd)
+        still = self._join()
+        masks = np.stack([mask_of(still.labels, obj.labels) for obj in still.objects])
+        crowd = tuple(annotation.crowd for annotation in self.annotations.values())
+        return LoadedPicture(still.pixels, masks, tuple(self.annotations), crowd)
 
     def generate(self, rng: np.random.Generator, count: int, *, mirrored: bool = False) -> list[PictureExpression]:
-        return generated_expressions(self._join()[0], self.ids, rng, count, mirrored=mirrored) if count else []
+        if not count:
+            return []
+        return generated_expressions(self._join(), tuple(self.annotations), rng, count, mirrored=mirrored)
 
     def _said_of(self, k: int) -> list[PictureExpression]:
         """What is said of one of the pictures and is true of its things among those of the others."""
@@ -58,9 +66,9 @@ class LineUp(OutlinedPicture):
             if called_kind(x.text) not in others and holds_in_company(x.text)
         ]
 
-    def _join(self) -> tuple[Still, NDArray[np.bool_]]:
+    def _join(self) -> Still:
         stills = [picture.bank.load(picture.image) for picture in self.pictures]
-        return join_stills(stills, [picture.masks() for picture in self.pictures], np.random.default_rng(self.seed))
+        return join_stills(stills, np.random.default_rng(self.seed))
 
 
 def draw_line_up(pictures: Sequence[StillPicture], seed: int) -> LineUp | None:

@@ -115,19 +115,11 @@ class StillPicture(OutlinedPicture):
         self.bank, self.image = bank, image
 
     def load(self) -> LoadedPicture:
-        annotations = self.bank.coco.annotations_of(self.image)
+        coco, size = self.bank.coco, (self.image.height, self.image.width)
+        annotations = coco.annotations_of(self.image)
+        masks = np.stack([np.zeros(size, bool), *(coco.mask(annotation) for annotation in annotations)])[1:]
         ids, crowd = tuple(a.id for a in annotations), tuple(a.crowd for a in annotations)
-        return LoadedPicture(self.bank.coco.load_image(self.image), self.masks(), ids, crowd)
-
-    def masks(self) -> NDArray[np.bool_]:
-        """The outlines, (N, H, W).
-
-        Raises:
-            UserError: A mask is broken.
-        """
-        coco = self.bank.coco
-        none = np.zeros((0, self.image.height, self.image.width), bool)
-        return np.concatenate([none, *(coco.mask(annotation)[None] for annotation in coco.annotations_of(self.image))])
+        return LoadedPicture(coco.load_image(self.image), masks, ids, crowd)
 
     def generate(self, rng: np.random.Generator, count: int, *, mirrored: bool = False) -> list[PictureExpression]:
         if not count:

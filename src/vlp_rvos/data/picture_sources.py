@@ -110,19 +110,17 @@ class _Folders:
         folder = Path(data.root) / source.folder
         if not folder.is_dir():
             return None
-        pictures: Sequence[StillPicture] = ()
-        frames: Sequence[VideoFrame] = ()
+        found: Sequence[OutlinedPicture]
         clips: Sequence[VideoClip] = ()
         if source.kind == "pictures":
-            pictures = self._open_pictures(source, folder)
+            found = self._open_pictures(source, folder)
         else:
-            frames, clips = _open_videos(source, folder)
-        found: Sequence[OutlinedPicture] = (*pictures, *frames)
-        held_out = tuple(picture for picture in found if _is_held_out(picture, source, data))
-        training = tuple(picture for picture in found if not _is_held_out(picture, source, data))
+            found, clips = _open_videos(source, folder)
+        held = [(_is_held_out(picture, source, data), picture) for picture in found]
+        training, held_out = (tuple(p for is_held, p in held if is_held == wanted) for wanted in (False, True))
         seen = tuple(clip for clip in clips if not _is_held_out(clip, source, data))
-        alone = [picture for picture in pictures if not _is_held_out(picture, source, data)]
-        drawn = (draw_line_up(alone, seed) for seed in range(source.line_ups))
+        stills = [picture for picture in training if isinstance(picture, StillPicture)]
+        drawn = (draw_line_up(stills, seed) for seed in range(source.line_ups))
         line_ups = tuple(line_up for line_up in drawn if line_up is not None)
         return OpenedSource(source, training, held_out, seen, line_ups) if found else None
 

@@ -14,7 +14,7 @@ from vlp_rvos.data.sources.coco import CocoFolder, CocoImage
 from vlp_rvos.data.synthesis.label_maps import Bounds, LabelMap, Pixels, combine_masks, find_bounds, mask_of
 from vlp_rvos.data.synthesis.scene_clip import LabelledObject
 
-__all__ = ["CLOTHING", "Still", "StillBank", "draw_focus", "place_on_ground", "widen_still"]
+__all__ = ["CLOTHING", "Still", "StillBank", "blurred_ground", "draw_focus", "place_on_ground", "widen_still"]
 
 CLOTHING = "clothing"
 """The supercategory of what people wear."""
@@ -150,12 +150,17 @@ def place_on_ground(
     """
     (h, w), (height, width) = labels.shape, size
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    tiny = Image.fromarray(pixels).resize((6, 6), Image.Resampling.BOX)
-    ground = np.array(tiny.resize((width, height), Image.Resampling.BICUBIC))
+    ground = blurred_ground(pixels, size)
     ground[top : top + h, left : left + w] = pixels
     larger = np.zeros(size, dtype=np.int16)
     larger[top : top + h, left : left + w] = labels
     return ground, larger
+
+
+def blurred_ground(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The colours of a picture (h, w, 3), blurred over a size (H, W)."""
+    tiny = Image.fromarray(pixels).resize((6, 6), Image.Resampling.BOX)
+    return np.array(tiny.resize(size[::-1], Image.Resampling.BICUBIC))
 
 
 def draw_focus(still: Still, rng: np.random.Generator) -> Bounds | None:
