@@ -44,6 +44,17 @@ def test_line_ups_say_what_people_say_of_one_picture(tmp_path: Path) -> None:
         assert false == {*(f"the blue {name}" for name in shown), bird}
 
 
+def test_an_animal_never_stands_beside_a_cat(tmp_path: Path) -> None:
+    names = ["animal", "cat", "newt", "bridge"]
+    write_coco(tmp_path / "single", [[Shape(name, (40, 20, 120, 80), (200, 30, 30))] for name in names])
+    said = {f"picture{k}.png": {"objects": {str(k): [f"the small {name}"]}} for k, name in enumerate(names, 1)}
+    (tmp_path / "single" / "expressions.json").write_text(json.dumps({"images": said}))
+    (found,) = opened(tmp_path, PictureSource("single", hold_out_share=0.0, line_ups=40))
+    shown = {frozenset(names[int(i.split("/")[1]) - 1] for i in line_up.load().ids) for line_up in found.line_ups}
+    assert {"cat", "newt", "bridge"} in shown or {"cat", "newt"} in shown
+    assert not any("animal" in one and not one.isdisjoint({"cat", "newt"}) for one in shown)
+
+
 def test_expressions_are_generated_about_line_ups(root: Path) -> None:
     (root / "described" / "expressions.json").unlink()
     (found,) = opened(root, replace(PICTURES, hold_out_share=0.0, line_ups=1))

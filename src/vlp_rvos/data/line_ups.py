@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from vlp_rvos.data.language.invariance import holds_in_company
-from vlp_rvos.data.language.nouns import called_kind
+from vlp_rvos.data.language.nouns import called_kind, may_be_one_kind
 from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture, StillPicture, generated_expressions
 from vlp_rvos.data.sources.coco import CocoImage
 from vlp_rvos.data.sources.described_pictures import PictureExpression
@@ -63,7 +63,7 @@ class LineUp(OutlinedPicture):
         return [
             replace(x, thing_ids=tuple(_id_in_line_up(self.pictures[k].image, i) for i in x.thing_ids))
             for x in self.pictures[k].expressions
-            if called_kind(x.text) not in others and holds_in_company(x.text)
+            if not _clash({called_kind(x.text)}, others) and holds_in_company(x.text)
         ]
 
     def _join(self) -> Still:
@@ -86,7 +86,7 @@ def draw_line_up(pictures: Sequence[StillPicture], seed: int) -> LineUp | None:
         picture = pictures[int(k)]
         own, aspect = _kinds(picture), picture.image.width / picture.image.height
         # What is said of one picture may be true of another of which nothing is said.
-        alike = own & kinds or (chosen and bool(picture.expressions) != bool(chosen[0].expressions))
+        alike = _clash(own, kinds) or (chosen and bool(picture.expressions) != bool(chosen[0].expressions))
         if not alike and (len(chosen) < 2 or width + aspect < WIDEST):
             chosen.append(picture)
             kinds |= own
@@ -103,3 +103,8 @@ def _id_in_line_up(image: CocoImage, annotation: str) -> str:
 def _kinds(picture: OutlinedPicture) -> set[str]:
     """The kinds of things that people speak of in a picture."""
     return {called_kind(x.text) for x in picture.expressions if x.thing_ids}
+
+
+def _clash(kinds: set[str], others: set[str]) -> bool:
+    """Whether what two pictures show may be called by the same word."""
+    return any(may_be_one_kind(kind, other) for kind in kinds for other in others)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.data.language.nouns import called_kind
+from vlp_rvos.data.language.nouns import called_kind, may_be_one_kind
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.models.choice import EVIDENCE
@@ -183,8 +183,9 @@ class ChoiceSamples:
         chosen += [generated[k] for k in rng.permutation(len(generated))[: most - len(chosen)]]
         if self.foreign and rng.random() < self.sources[picture.source].foreign:
             text = self.foreign[int(rng.integers(len(self.foreign)))]
-            # Another bird is a bird too.
-            if called_kind(text) not in {called_kind(own) for own, _, _ in picture.expressions}:
+            # Another bird is a bird too, and so is "the small animal", perhaps.
+            kind = called_kind(text)
+            if not any(may_be_one_kind(kind, called_kind(own)) for own, _, _ in picture.expressions):
                 chosen.append((text, []))
         return [(text, ids) for text, ids in chosen if not ids or picture.means(ids)]
 

@@ -9,6 +9,7 @@ from vlp_rvos.data.language.nouns import (
     find_head_noun,
     indefinite_article,
     is_a,
+    may_be_one_kind,
     motion_verbs,
     names_of,
     pluralize,
@@ -104,9 +105,8 @@ def test_plurals_differ_unless_the_noun_is_one(noun: str) -> None:
         ("The Komodo dragon walking with something in its mouth", "dragon"),
         ("both buses", "bus"),
         ("the glass of water", "glass"),
-        ("someone", "person"),
-        ("the two boys in caps", "person"),
-        ("the woman", "person"),
+        ("someone", "someone"),
+        ("the two boys in caps", "boy"),
         ("people", "person"),
         ("in the middle", "middle"),
         ("", ""),
@@ -115,3 +115,25 @@ def test_plurals_differ_unless_the_noun_is_one(noun: str) -> None:
 def test_called_kinds(phrase: str, word: str) -> None:
     """Unlike `find_head_noun`, words that the vocabulary lacks count too."""
     assert called_kind(phrase) == word
+
+
+@pytest.mark.parametrize(
+    ("noun", "other", "expected"),
+    [
+        ("newt", "newt", True),
+        ("boy", "person", True),
+        ("kid", "woman", True),
+        ("cat", "animal", True),
+        ("cat", "dog", False),
+        ("duck", "bird", True),
+        ("cat", "vehicle", False),
+        ("woman", "car", False),
+        ("newt", "animal", True),
+        ("newt", "dog", False),
+        ("newt", "thing", True),
+        ("dog", "object", True),
+    ],
+)
+def test_nouns_that_may_be_said_of_one_thing(noun: str, other: str, expected: bool) -> None:
+    assert may_be_one_kind(noun, other) is expected
+    assert may_be_one_kind(other, noun) is expected

@@ -19,7 +19,7 @@ from vlp_rvos.data.language.nouns import find_head_noun, is_a, motion_verbs, plu
 from vlp_rvos.data.language.objects import SceneObject
 from vlp_rvos.data.language.paraphrase import paraphrase
 from vlp_rvos.data.language.phrasing import compose_expression
-from vlp_rvos.data.language.scene import GENERIC_NOUNS, Scene
+from vlp_rvos.data.language.scene import Scene
 from vlp_rvos.data.language.scene_modifiers import (
     DIRECTIONS,
     LEFT,
@@ -31,7 +31,7 @@ from vlp_rvos.data.language.scene_modifiers import (
     motion_modifiers,
     place_modifiers,
 )
-from vlp_rvos.data.language.vocabulary import BAGS, HYPERNYMS, PEOPLE, PLURAL_ONLY, STUFF
+from vlp_rvos.data.language.vocabulary import BAGS, GENERIC_NOUNS, HYPERNYMS, PEOPLE, PLURAL_ONLY, STUFF
 
 __all__ = ["Reference", "describe_absent", "describe_group", "describe_object"]
 

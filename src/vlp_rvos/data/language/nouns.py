@@ -7,9 +7,11 @@ from functools import cache
 
 from vlp_rvos.data.language.truth import Truth
 from vlp_rvos.data.language.vocabulary import (
+    AGELESS_NAMES,
     AMBIGUOUS_GROUPS,
     CATEGORY_NAMES,
     FEMALE_NAMES,
+    GENERIC_NOUNS,
     HYPERNYMS,
     HYPONYMS,
     MALE_NAMES,
@@ -26,6 +28,7 @@ __all__ = [
     "find_head_noun",
     "indefinite_article",
     "is_a",
+    "may_be_one_kind",
     "motion_verbs",
     "names_of",
     "pluralize",
@@ -43,7 +46,7 @@ def is_a(noun: str, category: str) -> Truth:
     """Whether an object annotated as `category` may be called `noun`; None where people would disagree."""
     if noun in names_of(category) or noun in HYPERNYMS.get(category, ()):
         return True
-    if category in PEOPLE and noun in (*FEMALE_NAMES, *MALE_NAMES, "child", "someone"):
+    if category in PEOPLE and noun in (*FEMALE_NAMES, *MALE_NAMES, *AGELESS_NAMES):
         return None
     if noun in HYPONYMS.get(category, ()) or category in VAGUE_HYPERNYMS.get(noun, ()):
         return None
@@ -60,7 +63,7 @@ def possible_categories(terms: frozenset[str]) -> frozenset[str]:
         category: {*own, *HYPERNYMS.get(category, ()), *HYPONYMS.get(category, ())}
         for category, own in CATEGORY_NAMES.items()
     }
-    names["person"] |= {*FEMALE_NAMES, *MALE_NAMES, "child", "people"}
+    names["person"] |= {*FEMALE_NAMES, *MALE_NAMES, *AGELESS_NAMES, "people"}
     return frozenset(category for category, own in names.items() if terms & own)
 
 
@@ -76,21 +79,38 @@ def find_head_noun(phrase: str) -> str | None:
     head = _AFTER_THE_HEAD.split(phrase.lower(), maxsplit=1)[0]
     nouns = {name for names in CATEGORY_NAMES.values() for name in names}
     nouns |= {name for names in HYPERNYMS.values() for name in names}
-    nouns |= {*FEMALE_NAMES, *MALE_NAMES, *RARE_NOUNS, "child", "someone"}
+    nouns |= {*FEMALE_NAMES, *MALE_NAMES, *AGELESS_NAMES, *RARE_NOUNS}
     found = [noun for noun in nouns if re.search(rf"(?<![\w-]){re.escape(noun)}$", head)]
     return max(found, key=len, default=None)
 
 
 @cache
 def called_kind(phrase: str) -> str:
-    """The kind of thing that a phrase speaks of, known or not: "two newts on moss" -> "newt", "a boy" -> "person".
+    """The word for the kind of thing that a phrase speaks of, known or not: "two newts on moss" -> "newt".
 
-    It is the last word before what follows the noun, in the singular; "person" for all words for people.
+    It is the last word before what follows the noun, in the singular.
     """
     words = re.findall(r"[\w-]+", _AFTER_THE_HEAD.split(phrase.lower(), maxsplit=1)[0])
     word = words[-1] if words else ""
-    word = _SINGULARS.get(word) or (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)
-    return word if is_a(word, "person") is False else "person"
+    return _SINGULARS.get(word) or (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)
+
+
+# Nouns that are said of kinds of things which have nouns of their own.
+_BROAD_NOUNS = set(VAGUE_HYPERNYMS).union(*HYPERNYMS.values())
+
+
+@cache
+def may_be_one_kind(noun: str, other: str) -> bool:
+    """Whether two nouns may be said of one thing: "cat" and "animal", "boy" and "child", "duck" and "bird".
+
+    A broad noun, such as "animal", may be said of everything that the vocabulary lacks, and "thing" of everything.
+    """
+    if noun == other or not {noun, other}.isdisjoint(GENERIC_NOUNS):
+        return True
+    first, second = possible_categories(frozenset({noun})), possible_categories(frozenset({other}))
+    if first and second:
+        return not first.isdisjoint(second)
+    return not {noun, other}.isdisjoint(_BROAD_NOUNS)
 
 
 def motion_verbs(category: str) -> tuple[str, ...]:

@@ -8,11 +8,9 @@ from dataclasses import replace
 from vlp_rvos.data.language.nouns import is_a, possible_categories
 from vlp_rvos.data.language.objects import SceneObject
 from vlp_rvos.data.language.truth import Truth
-from vlp_rvos.data.language.vocabulary import FEMALE_GARMENTS, FEMALE_NAMES, MALE_NAMES, STUFF
+from vlp_rvos.data.language.vocabulary import FEMALE_GARMENTS, FEMALE_NAMES, GENERIC_NOUNS, MALE_NAMES, STUFF
 
-__all__ = ["GENERIC_NOUNS", "Scene"]
-
-GENERIC_NOUNS = ("object", "thing")
+__all__ = ["Scene"]
 
 
 class Scene:

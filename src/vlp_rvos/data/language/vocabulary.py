@@ -6,11 +6,13 @@ Tables only; `nouns` answers questions about them.
 from __future__ import annotations
 
 __all__ = [
+    "AGELESS_NAMES",
     "AMBIGUOUS_GROUPS",
     "BAGS",
     "CATEGORY_NAMES",
     "FEMALE_GARMENTS",
     "FEMALE_NAMES",
+    "GENERIC_NOUNS",
     "HYPERNYMS",
     "HYPONYMS",
     "MALE_NAMES",
@@ -168,6 +170,10 @@ PEOPLE = frozenset({"person", "cyclist"})
 FEMALE_GARMENTS = frozenset({"dress", "skirt", "blouse", "stockings", "tights", "pumps", "heels"})
 FEMALE_NAMES = ("woman", "lady", "girl")
 MALE_NAMES = ("man", "boy", "guy")
+# Words for people that say nothing of their sex.
+AGELESS_NAMES = ("child", "kid", "toddler", "teenager", "adult", "someone")
+# Words for everything.
+GENERIC_NOUNS = ("object", "thing")
 # What people carry rather than wear.
 BAGS = frozenset({"bag", "purse", "wallet", "handbag"})
 
