@@ -21,12 +21,15 @@ from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training import choice_stage, trainer
-from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage
+from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage, RefinementStage
 from vlp_rvos.training.train_config import ModelChoice, TrainConfig
 
 PICTURES = PictureSource("described", complete=True, hold_out_share=0.3)
 VIDEOS = PictureSource("videos", "videos", hold_out_share=0.0, frames=2, clips=1, stride=2, foreign=0.5)
 CANDIDATES = CandidateStage(
+    steps=3, batch=2, sizes=((64, 96), (96, 64)), sources=(PICTURES, VIDEOS), warmup_steps=0, val_pictures=4
+)
+REFINEMENT = RefinementStage(
     steps=3, batch=2, sizes=((64, 96), (96, 64)), sources=(PICTURES, VIDEOS), warmup_steps=0, val_pictures=4
 )
 CHOICE = ChoiceStage(
@@ -44,7 +47,7 @@ class SeeingBackbone(TinyBackbone):
 
 def small_config(**changes: object) -> ModelConfig:
     """The config of a tiny model with a candidate path."""
-    return ModelConfig.preset("mini").replace(**{**SMALL, "candidates": 5, **changes})
+    return ModelConfig.preset("mini").replace(**{**SMALL, "candidates": 5, "refinement": True, **changes})
 
 
 def small_model() -> VLPRVOS:
@@ -97,10 +100,11 @@ def staged_config(root: Path) -> TrainConfig:
     """A run of two steps of the dense head and three of each later stage."""
     return replace(
         CONFIG,
-        model=ModelChoice("mini", {**SMALL, "candidates": 5}),
+        model=ModelChoice("mini", {**SMALL, "candidates": 5, "refinement": True}),
         data=replace(CONFIG.data, root=str(root), hold_out=(), height=32, width=64),
         steps=2,
         candidates=CANDIDATES,
+        refinement=REFINEMENT,
         choice=CHOICE,
         agreement=AGREEMENT,
     )

@@ -13,7 +13,7 @@ Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 #: end of the names of the rows that measured what is shipped
-SHIPPED = "forks"
+SHIPPED = "redrawn"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -220,6 +220,7 @@ TABLES = {
     "grounding": grounding,
     "ablation": ablation,
     "ablation_described": lambda results: ablation(results, "ablation-described"),
+    "ablation_again": lambda results: ablation(results, "ablation-again"),
     "choice_ablation": lambda results: ablation(results, "choice-ablation"),
     "runtimes": lambda results: runtimes(results, "mini"),
     "runtimes_clip_b16": lambda results: runtimes(results, "clip-b16"),

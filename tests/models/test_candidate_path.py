@@ -16,6 +16,7 @@ from vlp_rvos.models.choice import EVIDENCE, OVERLAP
 from vlp_rvos.models.descriptors import MOTION, FrameThings
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.refinement import Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 
@@ -31,7 +32,7 @@ def backbone() -> TinyBackbone:
 def path(backbone: TinyBackbone) -> CandidatePath:
     """With random weights that make masks and scores vary."""
     torch.manual_seed(0)
-    path = CandidatePath(tiny_config(candidates=COUNT), backbone).eval()
+    path = CandidatePath(tiny_config(candidates=COUNT, refinement=True), backbone).eval()
     path.name_classes(backbone)
     for layer in (path.head.objectness, path.head.box, path.head.kernel):
         nn.init.normal_(layer.weight, std=0.1)
@@ -47,6 +48,16 @@ def propose(path: CandidatePath, backbone: TinyBackbone, frames: Tensor, wanted:
     shape = frames.shape[:2]
     pyramid = {stride: level.unflatten(0, shape) for stride, level in embedded.pyramid.items()}
     return path.propose(frames, pyramid, embedded.named.unflatten(0, shape), wanted)
+
+
+def surroundings(path: CandidatePath, backbone: TinyBackbone, frames: Tensor) -> Surroundings:
+    """Of the first video."""
+    pyramid = backbone.embed_frames(backbone.normalize(frames.flatten(0, 1))).pyramid
+    of_videos = {stride: level.unflatten(0, frames.shape[:2]) for stride, level in pyramid.items()}
+    levels = path.surroundings(frames, of_videos)
+    assert levels is not None
+    fine, middle, coarse = (level[0] for level in levels)
+    return fine, middle, coarse
 
 
 def make_text(backbone: TinyBackbone, *expressions: str) -> PlainText:
@@ -132,12 +143,13 @@ def test_classes_are_named_before_training(backbone: TinyBackbone) -> None:
 
 # --- with words ----------------------------------------------------------------------------------------------------
 def test_expressions_do_not_influence_each_other(path: CandidatePath, backbone: TinyBackbone) -> None:
-    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    frames = torch.rand(1, 2, 3, 64, 96)
+    things, around = propose(path, backbone, frames)[0], surroundings(path, backbone, frames)
     text = make_text(backbone, "a red car", "the small dog that jumps")
     dense = (torch.randn(2, 2, 64, 96), torch.randn(2, 2, 4, 6), torch.randn(2, 2), torch.randn(2))
-    together = path.choose(things, text, *dense)
+    together = path.choose(things, text, *dense, surroundings=around)
     for row in (slice(0, 1), slice(1, 2)):
-        alone = path.choose(things, text.select(row), *(value[row] for value in dense))
+        alone = path.choose(things, text.select(row), *(value[row] for value in dense), surroundings=around)
         for name in ("mask_logits", "presence_logits", "clip_presence_logits", "scores", "none"):
             torch.testing.assert_close(getattr(together, name)[row], getattr(alone, name), atol=1e-4, rtol=1e-4)
 
@@ -223,6 +235,26 @@ def test_votes_change_which_thing_is_meant_but_not_whether_one_is(
     # In a single frame nothing moves.
     alone = choose(path, things[:1], text)
     torch.testing.assert_close(alone.scores, alone.identities.scores + alone.none[:, None])
+
+
+def test_what_is_meant_is_redrawn(path: CandidatePath, backbone: TinyBackbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = torch.rand(1, 2, 3, 64, 96)
+    things, around = propose(path, backbone, frames)[0], surroundings(path, backbone, frames)
+    masks = torch.stack([things[0][0].mask_logits] * 2)
+    count = masks.shape[1]
+    scores = torch.full((2, count), -20.0)
+    scores[0, 1], scores[1, 2] = 5.0, 5.0
+    scores[1, 1] = 4.9
+    found = path._redraw_chosen(masks, scores, around)
+    redrawn = path.redraw(masks, around)
+    for expression, meant in enumerate([{1}, {1, 2}]):
+        for k in range(count):
+            assert torch.equal(found[expression, :, k], (redrawn if k in meant else masks)[:, k])
+    assert not torch.equal(redrawn[:, 1], masks[:, 1])
+    assert path._redraw_chosen(masks, scores, None) is masks
+    monkeypatch.setattr(path, "refinement", None)
+    assert path._redraw_chosen(masks, scores, around) is masks
+    assert path.surroundings(frames, {}) is None
 
 
 def test_no_expressions_about_a_video(path: CandidatePath, backbone: TinyBackbone) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from candidate_runs import small_model
 from stubs import TinyBackbone, tiny_model
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.models.pointed_things import Mark
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.runtimes import number_formats
 from vlp_rvos.runtimes.names import Precision
@@ -112,3 +114,26 @@ def test_identities_are_part_of_the_state() -> None:
     embedded = [runtime.embed(frames[:, t : t + 1]) for t in range(3)]
     ahead = runtime.step(embedded, text)
     torch.testing.assert_close(ahead.mask_logits, first.mask_logits, atol=1e-2, rtol=1e-2)
+
+
+@torch.no_grad()
+def test_pointed_things_are_redrawn_and_drawn_ones_stay() -> None:
+    model = small_model()
+    assert model.candidate_path is not None
+    refinement = model.candidate_path.refinement
+    assert refinement is not None
+    assert refinement.correction.bias is not None
+    refinement.correction.bias.fill_(30.0)
+    runtime, frames = TorchRuntime(model), torch.rand(1, 2, 3, 64, 96)
+    drawn = torch.zeros(16, 24, dtype=torch.bool)
+    drawn[4:8, 4:8] = True
+    look = model.describe_drawn(frames[:, :1], drawn[None])[0]
+    marks = [Mark(0, 0, drawn=(drawn,), drawn_looks=(look,)), Mark(1, 0, include=((0.5, 0.5),))]
+    redrawn = runtime.step(frames, None, pointed=2, marks=marks).mask_logits
+    refinement.correction.bias.zero_()
+    rough = runtime.step(frames, None, pointed=2, marks=marks).mask_logits
+    assert torch.equal(redrawn[0, 0], rough[0, 0])
+    changed = (redrawn != rough).flatten(2).any(2)
+    shown = (rough > 0).flatten(2).any(2)
+    assert changed.tolist() == [[False, bool(shown[0, 1])], shown[1].tolist()]
+    assert changed.any()

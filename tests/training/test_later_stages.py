@@ -68,6 +68,7 @@ def test_one_run_trains_everything(finished: Path) -> None:
     assert info.training["finished"]
     assert {name: stage["steps"] for name, stage in info.training["stages"].items()} == {
         "candidates": 3,
+        "refinement": 3,
         "choice": 3,
         "agreement": 3,
     }
@@ -78,10 +79,11 @@ def test_one_run_trains_everything(finished: Path) -> None:
     assert sorted(path.name for path in finished.iterdir()) == sorted(
         [*STAGE_CHECKPOINTS, "config.json", "last.ckpt", "log.jsonl", "model.safetensors", "tensorboard"]
     )
+    # No candidate fits well enough to be redrawn.
     assert all(records(finished, f"{stage} validation") for stage in ("candidates", "choice", "agreement"))
 
 
-@pytest.mark.parametrize(("stage", "step"), [("candidates", 2), ("choice", 1), ("agreement", 2)])
+@pytest.mark.parametrize(("stage", "step"), [("candidates", 2), ("refinement", 1), ("choice", 1), ("agreement", 2)])
 def test_a_run_that_is_stopped_in_a_stage_goes_on_there(
     config: TrainConfig, finished: Path, tmp_path: Path, stage: str, step: int
 ) -> None:
@@ -112,7 +114,7 @@ def test_a_finished_run_stays_as_it_is(config: TrainConfig, finished: Path, tmp_
 
 def test_the_later_stages_alone_on_a_dense_model(config: TrainConfig, tmp_path: Path) -> None:
     dense = replace(config, model=ModelChoice("mini", {**config.model.overrides, "candidates": 0}))
-    dense = replace(dense, candidates=None, choice=None, agreement=None)
+    dense = replace(dense, candidates=None, refinement=None, choice=None, agreement=None)
     start = Trainer(dense, tmp_path / "dense", device="cpu").train().model
     result = Trainer(replace(config, steps=0, init_from=str(start)), tmp_path / "later", device="cpu").train()
     assert result.finished
@@ -124,7 +126,8 @@ def test_the_later_stages_alone_on_a_dense_model(config: TrainConfig, tmp_path: 
 def test_a_model_that_has_the_path_may_train_the_choice_alone(
     config: TrainConfig, finished: Path, tmp_path: Path
 ) -> None:
-    further = replace(config, steps=0, init_from=str(finished / "model.safetensors"), candidates=None, agreement=None)
+    further = replace(config, steps=0, init_from=str(finished / "model.safetensors"), candidates=None)
+    further = replace(further, refinement=None, agreement=None)
     result = Trainer(further, tmp_path / "further", device="cpu").train()
     assert result.finished
     before, after = load_file(finished / "model.safetensors"), load_file(result.model)
@@ -132,11 +135,22 @@ def test_a_model_that_has_the_path_may_train_the_choice_alone(
     assert changed == {"candidate_path.choice"}
 
 
+def test_a_model_without_refinement_learns_it_alone(config: TrainConfig, tmp_path: Path) -> None:
+    plain = replace(config, model=ModelChoice("mini", {**config.model.overrides, "refinement": False}), refinement=None)
+    start = Trainer(plain, tmp_path / "plain", device="cpu").train().model
+    further = replace(config, steps=0, init_from=str(start), candidates=None, choice=None, agreement=None)
+    result = Trainer(further, tmp_path / "further", device="cpu").train()
+    assert result.finished
+    before, after = load_file(start), load_file(result.model)
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert {".".join(name.split(".")[:2]) for name in after.keys() - before} == {"candidate_path.refinement"}
+
+
 def test_a_path_may_be_kept_while_the_dense_head_is_trained(
     config: TrainConfig, finished: Path, tmp_path: Path
 ) -> None:
     start = str(finished / "model.safetensors")
-    further = replace(config, init_from=start, candidates=None, choice=None, agreement=None)
+    further = replace(config, init_from=start, candidates=None, refinement=None, choice=None, agreement=None)
     result = Trainer(further, tmp_path / "further", device="cpu").train()
     before, after = load_file(finished / "model.safetensors"), load_file(result.model)
     changed = {n.split(".")[0] for n, value in before.items() if not torch.equal(value, after[n])}
@@ -146,10 +160,15 @@ def test_a_path_may_be_kept_while_the_dense_head_is_trained(
 
 def test_stages_without_a_path_and_a_path_without_stages_are_refused(config: TrainConfig, tmp_path: Path) -> None:
     without = replace(config, model=ModelChoice("mini", {**config.model.overrides, "candidates": 0}))
-    with pytest.raises(UserError, match="candidates and choice train a candidate path, but the model has none"):
+    with pytest.raises(UserError, match="no candidate path, which candidates and refinement and choice would"):
         Trainer(without, tmp_path / "run", device="cpu")
     with pytest.raises(UserError, match="nothing trains the choice of this model"):
         Trainer(replace(config, choice=None, agreement=None), tmp_path / "run", device="cpu")
+    plain = replace(config, model=ModelChoice("mini", {**config.model.overrides, "refinement": False}))
+    with pytest.raises(UserError, match=r"no refinement, which refinement would train: set .*=true"):
+        Trainer(plain, tmp_path / "run", device="cpu")
+    with pytest.raises(UserError, match=r"nothing trains the refinement of this model: .*overrides.refinement=false"):
+        Trainer(replace(config, refinement=None), tmp_path / "run", device="cpu")
     with pytest.raises(ValueError, match="agreement needs choice"):
         replace(config, choice=None)
     with pytest.raises(ValueError, match="steps must be at least 1"):

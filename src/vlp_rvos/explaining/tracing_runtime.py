@@ -87,7 +87,7 @@ class TracingRuntime(ForwardingRuntime):
             dense = model.predict_dense(embedded, encoded, text, video_of)
             out, of_candidates = dense, list[list[Tensor]]()
             if model.candidate_path is not None and embedded.things is not None:
-                out = model.choose(dense, embedded.things, text, video_of, identities, of_candidates)
+                out = model.choose(dense, embedded, text, video_of, identities, of_candidates)
             self.trace = self._trace(embedded, encoded, text, video_of, dense, out, of_candidates)
         correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
         carried = ClipState(out.history, out.identities)

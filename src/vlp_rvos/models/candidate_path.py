@@ -23,6 +23,7 @@ from vlp_rvos.models.choice import OVERLAP, Choice, dense_evidence
 from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descriptor_widths
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.refinement import REFINED_STRIDES, Refinement, Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY, Sightings, Tracks, follow, look_of, match
 
 __all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "dense_votes", "mean_evidence"]
@@ -33,6 +34,8 @@ MEMORY = 2.0
 #: the choice, which has learned most from pictures: of pairs that differ in motion alone, its masks find 99 % and the
 #: choice without this 85 %. In pictures it would harm: among things that are alike, the dense head marks all.
 DENSE_VOTE = 6.0
+#: How much of an expression's meaning a thing must be, in [0, 1], for its mask to be redrawn.
+LEAST_PART = 0.3
 #: How far a thing must move relative to the others, in units of `Descriptors.motion`, for all of `DENSE_VOTE`, and how
 #: sure it must be that it is one: unsure candidates jump about in every video.
 FULL_MOVEMENT, SURE = 0.25, 0.3
@@ -139,6 +142,7 @@ class CandidatePath(nn.Module):
         self.class_names = nn.Parameter(torch.zeros(classes, backbone.shared_width))
         self.choice = Choice(descriptor_widths(widths, WIDTH, classes, backbone.shared_width), backbone.text_width)
         self.agreement = Agreement()
+        self.refinement = Refinement(widths) if config.refinement else None
         #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
         #: head sees it, and a constant
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
@@ -184,6 +188,39 @@ class CandidatePath(nn.Module):
                 found.append((candidates, describe(seen.frame(n), self.class_names, candidates.mask_logits > 0)))
         return [found[video * length : (video + 1) * length] for video in range(videos)]
 
+    def surroundings(self, frames: Tensor, pyramid: Mapping[int, Tensor]) -> Surroundings | None:
+        """What masks are redrawn from, each level (V, T, C, h, w); None where none are. Arguments as for `propose`."""
+        if self.refinement is None:
+            return None
+        levels = {stride: pyramid[stride].flatten(0, 1) for stride in REFINED_STRIDES}
+        read: Surroundings = self.refinement.read(frames.flatten(0, 1), levels)
+        fine, middle, coarse = (level.unflatten(0, frames.shape[:2]) for level in read)
+        return fine, middle, coarse
+
+    def redraw(self, logits: Tensor, surroundings: Surroundings | None) -> Tensor:
+        """Redraw masks (T, N, h, w) of N things in the `surroundings` of T frames; None leaves them as they are."""
+        if self.refinement is None or surroundings is None:
+            return logits
+        redrawn: Tensor = self.refinement(surroundings, logits)
+        return redrawn
+
+    def _redraw_chosen(self, masks: Tensor, scores: Tensor, surroundings: Surroundings | None) -> Tensor:
+        """Redraw those of the masks (T, N, h, w) that an expression means, by their scores (B, N).
+
+        Returns:
+            (B, T, N, h, w): what one expression means changes nothing for the others. A thing that several of them mean
+            is redrawn once. (T, N, h, w) where nothing is redrawn.
+        """
+        if self.refinement is None or surroundings is None:
+            return masks
+        is_meant = self.agreement.members(scores) > LEAST_PART
+        # Where costs are counted without values, each expression means another thing.
+        rows = torch.arange(min(scores.shape)) if scores.is_meta else is_meant.any(0).nonzero()[:, 0]
+        redrawn = torch.where(
+            is_meant[:, None, rows, None, None], self.redraw(masks[:, rows], surroundings), masks[:, rows]
+        )
+        return masks.expand(len(scores), *masks.shape).index_copy(2, rows.to(masks.device), redrawn)
+
     def describe_drawn(self, frame: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, masks: Tensor) -> Tensor:
         """The looks (K, C) of drawn masks (K, H/4, W/4) of one frame (1, 1, 3, H, W); the rest as for `propose`."""
         seen = self.read(frame, pyramid, named)
@@ -220,6 +257,7 @@ class CandidatePath(nn.Module):
         clip_presence_logits: Tensor,
         identities: Identities | None = None,
         word_weights: list[Tensor] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> Chosen:
         """Choose for the B expressions about one video.
 
@@ -232,6 +270,7 @@ class CandidatePath(nn.Module):
             clip_presence_logits: (B,) of the dense head.
             identities: what earlier clips said; None in the first clip.
             word_weights: see `Choice.forward`.
+            surroundings: what the masks of chosen things are redrawn from, of the T frames; None redraws none.
         """
         presence_logits, clip_presence_logits = presence_logits.float(), clip_presence_logits.float()
         dense = F.avg_pool2d(mask_logits.float(), MASK_STRIDE)
@@ -248,7 +287,8 @@ class CandidatePath(nn.Module):
         clip = of_scores * (scores.logsumexp(-1) - none) + of_clip * clip_presence_logits + constant
         # Whether anything is meant was calibrated without the votes.
         scores = scores + dense_votes(tracks.descriptors.motion, tracks.objectness, evidence)
-        fused = self.agreement(dense, tracks.mask_logits, scores, none)
+        masks = self._redraw_chosen(tracks.mask_logits, scores, surroundings)
+        fused = self.agreement(dense, masks, scores, none)
         return Chosen(
             F.interpolate(fused, mask_logits.shape[-2:], mode="bilinear", align_corners=False),
             clip[:, None] + of_frame * presence_logits,

@@ -32,6 +32,7 @@ from vlp_rvos.models.prompts import (
     TemporalCapture,
     TemporalPositions,
 )
+from vlp_rvos.models.refinement import Surroundings
 
 __all__ = ["EmbeddedFrames", "EncodedFrames", "PlainText", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
 
@@ -111,6 +112,8 @@ class EmbeddedFrames:
             no classes.
         things: for each video, the candidates of each of its T frames, None for a frame in which nothing is proposed;
             None where the model proposes nothing.
+        surroundings: what masks are redrawn from, each level (V, T, C, h, w), see `Refinement.read`; None where the
+            model redraws none.
     """
 
     tokens: Tensor
@@ -120,10 +123,20 @@ class EmbeddedFrames:
     pyramid: dict[int, Tensor]
     named: Tensor | None = None
     things: list[list[FrameThings | None]] | None = None
+    surroundings: Surroundings | None = None
+
+    def surroundings_of(self, video: int) -> Surroundings | None:
+        """The `surroundings` of one video, each level (T, C, h, w)."""
+        if self.surroundings is None:
+            return None
+        fine, middle, coarse = (level[video] for level in self.surroundings)
+        return fine, middle, coarse
 
     @classmethod
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
         """Join consecutive frames of the same V clips that were embedded separately; all must have one size."""
+        levels = zip(*(part.surroundings for part in parts if part.surroundings is not None), strict=True)
+        surroundings = [torch.cat(level, 1) for level in levels]
         return cls(
             torch.cat([part.tokens for part in parts], 1),
             parts[0].grid,
@@ -134,6 +147,7 @@ class EmbeddedFrames:
             [list(chain(*clips)) for clips in zip(*things, strict=True)]
             if (things := [part.things for part in parts if part.things is not None])
             else None,
+            (surroundings[0], surroundings[1], surroundings[2]) if surroundings else None,
         )
 
 

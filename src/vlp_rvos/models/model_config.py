@@ -81,6 +81,8 @@ class ModelConfig:
         candidates: largest number of separate things that are proposed in a frame, among which the words choose; 0
             leaves out the candidate path, and the dense head alone decides. It needs `score_map`, `presence` and a
             backbone that names classes (`mini`). [D]
+        refinement: whether the masks of things that are chosen or pointed at are redrawn from the pixels around them;
+            it has no effect without candidates. [D]
         propose_every: largest distance between two frames of a clip in which candidates are proposed, at inference
             only. Where little moves, the frames between them take theirs from the frames beside them. 1 proposes in all
             frames. [D]
@@ -130,6 +132,7 @@ class ModelConfig:
     presence: bool = True
     presence_width: Annotated[int, Range(0, 4096)] = 0
     candidates: Annotated[int, Range(0, 100)] = 0
+    refinement: bool = False
     propose_every: Annotated[int, Range(1, 1000)] = 2
     tune_backbone: bool = False
     memory_frames: Annotated[int, Range(0, 1000)] = 0

@@ -17,7 +17,6 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.backbone import Backbone
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.candidate_path import CandidatePath, Chosen, Identities
-from vlp_rvos.models.descriptors import FrameThings
 from vlp_rvos.models.encoder import EmbeddedFrames, EncodedFrames, PlainText, ReferenceGuidedEncoder, TextFeatures
 from vlp_rvos.models.fusion import VLFF
 from vlp_rvos.models.heads import MaskHead, PresenceHead
@@ -152,6 +151,7 @@ class VLPRVOS(nn.Module):
         if self.candidate_path is not None:
             assert embedded.named is not None
             embedded.things = self.candidate_path.propose(frames, embedded.pyramid, embedded.named, proposed)
+            embedded.surroundings = self.candidate_path.surroundings(frames, embedded.pyramid)
         return embedded
 
     def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class VLPRVOS(nn.Module):
         encoded = self.encoder(self.backbone, embedded, text, history, video_of)
         out = self.predict_dense(embedded, encoded, text, video_of)
         if self.candidate_path is not None and embedded.things is not None:
-            out = self.choose(out, embedded.things, text, video_of, identities)
+            out = self.choose(out, embedded, text, video_of, identities)
         return out
 
     def predict_dense(
@@ -217,7 +217,7 @@ class VLPRVOS(nn.Module):
     def choose(
         self,
         dense: ClipOutput,
-        things: list[list[FrameThings | None]],
+        embedded: EmbeddedFrames,
         text: TextFeatures,
         video_of: Tensor | None,
         identities: list[Identities] | None,
@@ -227,13 +227,14 @@ class VLPRVOS(nn.Module):
 
         Args:
             dense: result of `predict_dense`, which stays as it is.
-            things: for each video, the candidates of each of its frames.
+            embedded: the frames, with candidates.
             text: the words.
             video_of: as for `forward`.
             identities: as for `forward`.
             word_weights: gets a list for each video, with what `Choice.forward` puts into it; None asks for nothing.
         """
         assert self.candidate_path is not None
+        assert embedded.things is not None
         assert text.plain is not None
         assert dense.score_logits is not None
         assert dense.presence_logits is not None
@@ -244,8 +245,8 @@ class VLPRVOS(nn.Module):
         out.presence_logits, out.clip_presence_logits = presence.clone(), clip_presence.clone()
         assert out.identities is not None
         assert out.things is not None
-        for video, frames in enumerate(things):
-            if len(things) == 1:
+        for video, frames in enumerate(embedded.things):
+            if len(embedded.things) == 1:
                 rows: slice | Tensor = slice(None)
             else:
                 rows = slice(video, video + 1) if video_of is None else (video_of == video).nonzero()[:, 0]
@@ -261,6 +262,7 @@ class VLPRVOS(nn.Module):
                 clip_presence[rows],
                 None if identities is None else identities[video],
                 weights,
+                embedded.surroundings_of(video),
             )
             out.mask_logits[rows] = chosen.mask_logits
             out.presence_logits[rows] = chosen.presence_logits

@@ -38,7 +38,7 @@ PART_TITLES = {
     "reasoning": "spatial-temporal reasoning",
     "mask_head": "mask head",
     "proposals": "candidates without words: detector, proposals, descriptions",
-    "choice": "choice among the candidates, agreement with the dense mask",
+    "choice": "choice among the candidates, redrawing of what is chosen, agreement with the dense mask",
     "rest": "presence, normalisation, history",
 }
 
@@ -198,12 +198,14 @@ class MetaModel:
         if path is not None and embedded.named is not None:
             with count_costs() as costs:
                 path.propose(images[None], embedded.pyramid, embedded.named)
+                path.surroundings(images[None], embedded.pyramid)
             found["proposals"] = sum(costs.values(), Cost())
             parts |= {"choice": path.choice, "agreement": path.agreement}
+            parts |= {} if path.refinement is None else {"refinement": path.refinement}
         with count_costs(parts) as costs:
             self.model(images[None], text, history, video_of)
         if path is not None:
-            costs["choice"] += costs.pop("agreement")
+            costs["choice"] += costs.pop("agreement") + costs.pop("refinement", Cost())
         # These are computed outside of the calls of any part, so their cost was counted as "rest".
         rest = costs["rest"] - embedding - found.get("proposals", Cost())
         return {**found, **costs, "encoder": costs["encoder"] + embedding - found["tower"], "rest": rest}

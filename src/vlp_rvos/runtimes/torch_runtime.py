@@ -122,7 +122,15 @@ class TorchRuntime(Runtime):
         if len(things) < len(embedded.things[0]):
             raise ValueError("pointed things are followed through the candidates of every frame")
         followed = follow_things(things, marks, state.things or (PointedThing(),) * pointed)
-        masks = F.interpolate(followed.mask_logits, embedded.size, mode="bilinear", align_corners=False)
+        assert self.model.candidate_path is not None
+        of_frames = followed.mask_logits.transpose(0, 1)
+        with self.autocast():
+            redrawn = self.model.candidate_path.redraw(of_frames, embedded.surroundings_of(0)).transpose(0, 1)
+        for mark in marks:
+            # What the user drew stays as it was drawn.
+            if mark.drawn:
+                redrawn[mark.thing, mark.frame] = followed.mask_logits[mark.thing, mark.frame]
+        masks = F.interpolate(redrawn, embedded.size, mode="bilinear", align_corners=False)
         if words is None:
             features = embedded.correspondence_features[0].unflatten(1, embedded.grid)
             found = ClipPrediction(masks, followed.presence_logits, ClipState(things=followed.things), features)

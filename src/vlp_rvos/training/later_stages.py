@@ -1,4 +1,4 @@
-"""The stages that follow the dense head: candidates, choice, agreement, in this order. [D]"""
+"""The stages that follow the dense head: candidates, refinement, choice, agreement, in this order. [D]"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from vlp_rvos.data.picture_sources import missing_folders, open_pictures
 from vlp_rvos.training.agreement_stage import AgreementTraining
 from vlp_rvos.training.candidate_stage import CandidateTraining
 from vlp_rvos.training.choice_stage import ChoiceTraining
+from vlp_rvos.training.refinement_stage import RefinementTraining
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult, run_stage
 from vlp_rvos.training.train_config import TrainConfig
 from vlp_rvos.utils.progress import announce, announced
@@ -17,7 +18,9 @@ from vlp_rvos.utils.signals import StopRequest
 __all__ = ["STAGE_CHECKPOINTS", "check_pictures", "run_later_stages"]
 
 #: checkpoints of the stages, in the folder of the run
-STAGE_CHECKPOINTS = tuple(f"{kind.name}.ckpt" for kind in (CandidateTraining, ChoiceTraining, AgreementTraining))
+STAGE_CHECKPOINTS = tuple(
+    f"{kind.name}.ckpt" for kind in (CandidateTraining, RefinementTraining, ChoiceTraining, AgreementTraining)
+)
 
 
 def check_pictures(config: TrainConfig) -> None:
@@ -26,7 +29,7 @@ def check_pictures(config: TrainConfig) -> None:
     Raises:
         UserError: a list is broken, or nothing is left to train on.
     """
-    stages = [stage for stage in (config.candidates, config.choice) if stage is not None]
+    stages = [stage for stage in (config.candidates, config.refinement, config.choice) if stage is not None]
     sources = [*config.data.described, *(source for stage in stages for source in stage.sources)]
     for folder in missing_folders(sources, config.data):
         announce(f"passed over, because it is not there: {folder}")
@@ -57,6 +60,8 @@ def _stages(context: StageContext) -> Iterator[LaterStage[Any]]:
     config = context.config
     if config.candidates is not None:
         yield CandidateTraining(context, config.candidates)
+    if config.refinement is not None:
+        yield RefinementTraining(context, config.refinement)
     if config.choice is not None:
         yield ChoiceTraining(context, config.choice, 0 if config.agreement is None else config.agreement.pictures)
     if config.agreement is not None and config.choice is not None:

@@ -9,7 +9,7 @@ from vlp_rvos.data.mixture_config import MAX_SIDE, MIN_SIDE, check_pixels
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.utils.ranges import ANY_COUNT, SHARE, Range, check_ranges
 
-__all__ = ["AgreementStage", "CandidateStage", "ChoiceStage", "StageBudget"]
+__all__ = ["AgreementStage", "CandidateStage", "ChoiceStage", "RefinementStage", "StageBudget"]
 
 RATE = Range(0, 100, above_low=True)
 MINUTES = Range(0, 10**7, above_low=True)
@@ -79,6 +79,27 @@ class CandidateStage(StageBudget):
             check_pixels(height, width, self.batch)
         if self.size_weights and len(self.size_weights) != len(self.sizes):
             raise ValueError("size_weights must have one number for each of sizes")
+
+
+@dataclass(frozen=True)
+class RefinementStage(CandidateStage):
+    """Trains what redraws masks, on views of pictures with outlined things.
+
+    Attributes not listed here are those of `CandidateStage`.
+
+    Attributes:
+        things: largest number of things of a picture whose masks are redrawn in a step.
+        proposed: share of the things that are learned from the mask that the model itself proposes, where one fits; the
+            others are learned from their outline, blurred.
+        spoilt: share of these masks that are spoilt further, see `vlp_rvos.training.rough_masks`.
+    """
+
+    batch: Annotated[int, Range(1, 4096)] = 2
+    weight_decay: Annotated[float, Range(0, 100)] = 1e-3
+    grad_clip: Annotated[float, Range(0, 10**6, above_low=True)] = 1.0
+    things: Annotated[int, Range(1, 1000)] = 4
+    proposed: Annotated[float, SHARE] = 0.92
+    spoilt: Annotated[float, SHARE] = 0.45
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from vlp_rvos.data.mixture_config import MAX_FRAMES, MAX_SIDE, MIN_SIDE, MixtureConfig, check_pixels
 from vlp_rvos.errors import UserError
 from vlp_rvos.training.losses import LossWeights
-from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage
+from vlp_rvos.training.stage_config import AgreementStage, CandidateStage, ChoiceStage, RefinementStage
 from vlp_rvos.utils.ranges import ANY_COUNT, MAX_SEED, SHARE, Range, check_ranges
 from vlp_rvos.utils.settings import read_settings
 from vlp_rvos.utils.special_files import refuse_special_file
@@ -171,8 +171,10 @@ class TrainConfig:
         stages: phases of the run with clip sizes of their own; empty for the size of `data` throughout.
         forks: how the training of everything but the candidate path forks; None if it does not. [D]
         candidates: stage that trains the proposals of the candidate path, after everything above has trained the model
-            without that path; None leaves them as `init_from` has them. This and the next two need a model with
+            without that path; None leaves them as `init_from` has them. This and the next three need a model with
             `ModelConfig.candidates`. [D]
+        refinement: stage that trains what redraws masks; None leaves it as `init_from` has it. It needs a model with
+            `ModelConfig.refinement`. [D]
         choice: stage that trains the choice among candidates; None leaves it as `init_from` has it. [D]
         agreement: stage that fits how candidates and dense head are joined, and calibrates presence; it needs `choice`.
             [D]
@@ -210,6 +212,7 @@ class TrainConfig:
     stages: tuple[Stage, ...] = ()
     forks: Forks | None = None
     candidates: CandidateStage | None = None
+    refinement: RefinementStage | None = None
     choice: ChoiceStage | None = None
     agreement: AgreementStage | None = None
 
@@ -224,7 +227,7 @@ class TrainConfig:
             _check(not self.data.left_out, "data.left_out and forks exclude each other: each fork leaves out its own")
             _check(self.forks.begin > 0 or self.init_from is not None, "forks that begin at 0 need init_from")
         if self.steps == 0:
-            follows = self.candidates is not None or self.choice is not None
+            follows = any(stage is not None for stage in (self.candidates, self.refinement, self.choice))
             _check(
                 follows and self.init_from is not None,
                 "steps must be at least 1, or init_from and a later stage be given",

@@ -116,6 +116,7 @@ class Trainer:
                 config,
                 forks=None,
                 candidates=config.candidates and replace(config.candidates, sources=()),
+                refinement=config.refinement and replace(config.refinement, sources=()),
                 choice=config.choice and replace(config.choice, sources=()),
             )
         self.config = config = replace(config, data=own.config, val_samples=config.val_samples if own.held_out else 0)
@@ -496,8 +497,9 @@ def _build_model(config: TrainConfig) -> _BuiltModel:
     backbone = load_backbone(choice.preset, weights)
     whole = ModelConfig.preset(choice.preset).replace(**choice.overrides)
     dense, complete = VLPRVOS(backbone, whole.replace(candidates=0)), None
-    is_known = start is not None and bool(start.config.get("candidates"))
-    _check_stages(config, whole, is_known)
+    known = {} if start is None else start.config
+    is_known = bool(known.get("candidates"))
+    _check_stages(config, whole, known)
     if whole.candidates:
         complete = VLPRVOS(backbone, whole)
         assert complete.candidate_path is not None
@@ -515,24 +517,40 @@ def _build_model(config: TrainConfig) -> _BuiltModel:
     return _BuiltModel(dense, complete, overrides)
 
 
-def _check_stages(config: TrainConfig, model: ModelConfig, is_known: bool) -> None:
+def _check_stages(config: TrainConfig, model: ModelConfig, known: Mapping[str, object]) -> None:
     """Check that the candidate path is trained where the model has one, and only there.
+
+    Args:
+        config: what is trained.
+        model: the model.
+        known: config of the model that the training starts from; empty where it starts from nothing.
 
     Raises:
         UserError: it is not so.
     """
-    stages = {"candidates": config.candidates, "choice": config.choice}
-    if not model.candidates and (named := [name for name, stage in stages.items() if stage is not None]):
+    stages = {"candidates": config.candidates, "refinement": config.refinement, "choice": config.choice}
+    given = [name for name, stage in stages.items() if stage is not None]
+    had, trained = _parts(model.candidates, model.refinement), _parts(known.get("candidates"), known.get("refinement"))
+    if superfluous := [name for name in given if name not in had]:
+        setting = "refinement=true" if model.candidates else "candidates=24"
+        part = "refinement" if model.candidates else "candidate path"
         raise UserError(
-            f"{' and '.join(named)} train a candidate path, but the model has none: "
-            f"set model.overrides.candidates=24, or {named[0]}=null"
+            f"the model has no {part}, which {' and '.join(superfluous)} would train: "
+            f"set model.overrides.{setting}, or {superfluous[0]}=null"
         )
-    lacking = [name for name, stage in stages.items() if stage is None]
-    if model.candidates and not is_known and lacking:
+    if lacking := [name for name in had if name not in (*trained, *given)]:
+        setting = "candidates=0" if "candidates" in lacking or "choice" in lacking else "refinement=false"
         raise UserError(
             f"nothing trains the {' and '.join(lacking)} of this model: give the stage, begin with init_from "
-            "from a model that has them, or set model.overrides.candidates=0"
+            f"from a model that has them, or set model.overrides.{setting}"
         )
+
+
+def _parts(candidates: object, refinement: object) -> list[str]:
+    """The parts of a model that stages train, by what its config says."""
+    if not candidates:
+        return []
+    return ["candidates", *(["refinement"] if refinement else []), "choice"]
 
 
 def _due(step: int, every: int | None) -> bool:

@@ -133,7 +133,7 @@ def test_training_goes_on_with_the_earlier_tower(tmp_path: Path, format_1: bool)
     else:
         save_trained(path, model, {})
     assert set(EARLIER_TOWERS) == {backbone_fingerprint(model.backbone)}
-    without_candidates = {"candidates": None, "choice": None, "agreement": None}
+    without_candidates = dict.fromkeys(("candidates", "refinement", "choice", "agreement"))
     options = {"init_from": str(path), "model": ModelChoice("mini", CONFIG.to_dict()), **without_candidates}
     trainer = Trainer(replace(load_config(Path("mini")), **options), tmp_path / "run", device="cpu")
     ours = trainer.model.backbone.vision_blocks[0].fc1.weight
