@@ -251,6 +251,10 @@ def test_what_is_meant_is_redrawn(path: CandidatePath, backbone: TinyBackbone, m
         for k in range(count):
             assert torch.equal(found[expression, :, k], (redrawn if k in meant else masks)[:, k])
     assert not torch.equal(redrawn[:, 1], masks[:, 1])
+    monkeypatch.setattr("vlp_rvos.models.candidate_path.MOST_REDRAWN", 1)
+    found = path._redraw_chosen(masks, scores, around)
+    assert torch.equal(found[1, :, 2], redrawn[:, 2])
+    assert torch.equal(found[1, :, 1], masks[:, 1])
     assert path._redraw_chosen(masks, scores, None) is masks
     monkeypatch.setattr(path, "refinement", None)
     assert path._redraw_chosen(masks, scores, around) is masks

@@ -36,6 +36,8 @@ MEMORY = 2.0
 DENSE_VOTE = 6.0
 #: How much of an expression's meaning a thing must be, in [0, 1], for its mask to be redrawn.
 LEAST_PART = 0.3
+#: Number of things, of those that an expression means most, whose masks are redrawn at most.
+MOST_REDRAWN = 8
 #: How far a thing must move relative to the others, in units of `Descriptors.motion`, for all of `DENSE_VOTE`, and how
 #: sure it must be that it is one: unsure candidates jump about in every video.
 FULL_MOVEMENT, SURE = 0.25, 0.3
@@ -213,7 +215,9 @@ class CandidatePath(nn.Module):
         """
         if self.refinement is None or surroundings is None:
             return masks
-        is_meant = self.agreement.members(scores) > LEAST_PART
+        members = self.agreement.members(scores)
+        likeliest = members.topk(min(MOST_REDRAWN, members.shape[1])).indices
+        is_meant = torch.zeros_like(members, dtype=torch.bool).scatter(1, likeliest, True) & (members > LEAST_PART)
         # Where costs are counted without values, each expression means another thing.
         rows = torch.arange(min(scores.shape)) if scores.is_meta else is_meant.any(0).nonzero()[:, 0]
         redrawn = torch.where(

@@ -46,7 +46,6 @@ class RefinementTraining(LaterStage[tuple[int, list[PictureView]]]):
         self.stage, self.path = budget, path_of(self.model)
         assert self.path.refinement is not None
         self.refinement: Refinement = self.path.refinement
-        self.refinement.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.sources: Sequence[OpenedSource] = ()
 
     def prepare(self, stop_request: StopRequest) -> bool:
