@@ -18,7 +18,7 @@ STAGES = [
     {"until": 1.0, "height": 32, "width": 64, "clip_length": 2, "clips": 2, "batch": 1},
 ]
 SETTINGS = {
-    "model.overrides": json.dumps(SMALL | {"candidates": 5}),
+    "model.overrides": json.dumps(SMALL | {"candidates": 5, "refinement": True}),
     "stages": json.dumps(STAGES),
     "precision": "fp32",
     "steps": 2,
@@ -30,6 +30,9 @@ SETTINGS = {
     "candidates.batch": 2,
     "candidates.sizes": "[[64, 96]]",
     "candidates.size_weights": "[1.0]",
+    "refinement.steps": 2,
+    "refinement.sizes": "[[64, 96]]",
+    "refinement.size_weights": "[1.0]",
     "choice.steps": 2,
     "choice.clips": 2,
     "agreement.steps": 2,
@@ -62,7 +65,7 @@ def test_a_folder_of_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert "iou" in training["validation"]
     assert [source["folder"] for source in training["config"]["data"]["sources"]] == ["stills", "videos"]
     # Nobody says anything of the pictures, so the later stages learn from generated expressions and the videos' own.
-    assert training["stages"].keys() == {"candidates", "choice", "agreement"}
+    assert training["stages"].keys() == {"candidates", "refinement", "choice", "agreement"}
     assert {"right", "noticed"} <= training["stages"]["choice"].keys()
     assert train(Path("data"), "--resume", "--set", "val_every=1") == 0
 
