@@ -56,8 +56,7 @@ def surroundings(path: CandidatePath, backbone: TinyBackbone, frames: Tensor) ->
     of_videos = {stride: level.unflatten(0, frames.shape[:2]) for stride, level in pyramid.items()}
     levels = path.surroundings(frames, of_videos)
     assert levels is not None
-    fine, middle, coarse = (level[0] for level in levels)
-    return fine, middle, coarse
+    return tuple(level[0] for level in levels)
 
 
 def make_text(backbone: TinyBackbone, *expressions: str) -> PlainText:

@@ -196,8 +196,7 @@ class CandidatePath(nn.Module):
             return None
         levels = {stride: pyramid[stride].flatten(0, 1) for stride in REFINED_STRIDES}
         read: Surroundings = self.refinement.read(frames.flatten(0, 1), levels)
-        fine, middle, coarse = (level.unflatten(0, frames.shape[:2]) for level in read)
-        return fine, middle, coarse
+        return tuple(level.unflatten(0, frames.shape[:2]) for level in read)
 
     def redraw(self, logits: Tensor, surroundings: Surroundings | None) -> Tensor:
         """Redraw masks (T, N, h, w) of N things in the `surroundings` of T frames; None leaves them as they are."""

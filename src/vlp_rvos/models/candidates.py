@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals"]
+__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals", "Smooth"]
 
 #: Strides of the pyramid's levels, in pixels.
 STRIDES = (8, 16, 32)
@@ -82,12 +82,14 @@ class Candidates:
     mask_logits: Tensor
 
 
-class _Smooth(nn.Sequential):
-    """3x3 convolution, GroupNorm, ReLU."""
+class Smooth(nn.Sequential):
+    """Convolution with a square kernel, GroupNorm, ReLU; outputs are a multiple of 8."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.GroupNorm(GROUPS, outputs), nn.ReLU(inplace=True)
+            nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False),
+            nn.GroupNorm(GROUPS, outputs),
+            nn.ReLU(inplace=True),
         )
 
 
@@ -113,18 +115,18 @@ class CandidateHead(nn.Module):
         super().__init__()
         self.mask_width, self.boxes_given = mask_width, boxes_given
         self.lateral = nn.ModuleDict({str(s): nn.Conv2d(inputs[s], width, 1) for s in STRIDES})
-        self.smooth = nn.ModuleDict({str(s): _Smooth(width, width) for s in STRIDES})
-        self.tower = nn.Sequential(_Smooth(width, width), _Smooth(width, width))
-        self.kernel_tower = nn.Sequential(_Smooth(width, width), _Smooth(width, width))
+        self.smooth = nn.ModuleDict({str(s): Smooth(width, width) for s in STRIDES})
+        self.tower = nn.Sequential(Smooth(width, width), Smooth(width, width))
+        self.kernel_tower = nn.Sequential(Smooth(width, width), Smooth(width, width))
         #: (outputs, inputs) of each layer of a network that draws a mask; it also sees x and y.
         self.shapes = [(hidden, mask_width + 2), (hidden, hidden), (1, hidden)]
         self.objectness = nn.Conv2d(width, 1, 3, padding=1)
         self.box = nn.Conv2d(width, 4, 3, padding=1)
         self.kernel = nn.Conv2d(width, sum(outputs * inputs + outputs for outputs, inputs in self.shapes), 3, padding=1)
         self.level_scale = nn.Parameter(torch.ones(len(STRIDES)))
-        self.mask_coarse = _Smooth(width, MASK_HIDDEN)
+        self.mask_coarse = Smooth(width, MASK_HIDDEN)
         self.mask_fine = nn.Conv2d(inputs[MASK_STRIDE], MASK_HIDDEN, 1)
-        self.mask_out = nn.Sequential(_Smooth(MASK_HIDDEN, MASK_HIDDEN), nn.Conv2d(MASK_HIDDEN, mask_width, 1))
+        self.mask_out = nn.Sequential(Smooth(MASK_HIDDEN, MASK_HIDDEN), nn.Conv2d(MASK_HIDDEN, mask_width, 1))
         self._initialize()
 
     def _initialize(self) -> None:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.models.candidates import STRIDES, Candidates
+from vlp_rvos.models.pooling import halve
 
 __all__ = ["MOTION", "PARTS", "Descriptors", "FrameMaps", "FrameThings", "describe", "descriptor_widths"]
 
@@ -141,14 +142,8 @@ def _pyramid(masks: Tensor) -> dict[int, Tensor]:
     """Masks (K, h, w) -> stride -> shares (K, H/stride, W/stride) of the positions that they cover."""
     levels = {}
     for stride in STRIDES:
-        masks = levels[stride] = _halve(masks)
+        masks = levels[stride] = halve(masks)
     return levels
-
-
-def _halve(masks: Tensor) -> Tensor:
-    """Means (K, h / 2, w / 2) of 2 x 2 positions each; a seventh of the time of pooling on a CPU."""
-    rows = masks[:, ::2] + masks[:, 1::2]
-    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
 
 
 def _mean(values: Tensor, masks: Tensor) -> Tensor:
@@ -181,7 +176,7 @@ def _name(classes: Tensor, class_names: Tensor) -> Tensor:
 
 def _surroundings(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
     """(K, C') means of the maps of stride 16, and the strongest classes, around each mask."""
-    ring = _halve(_halve(_ring(masks, boxes)))
+    ring = halve(halve(_ring(masks, boxes)))
     means = [_mean(level[16], ring) for level in (maps.stem, maps.hidden)]
     return torch.cat([*means, _strongest([maps.classes[16]], [ring])], -1)
 
@@ -256,6 +251,6 @@ def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
     points = grid.flatten(0, 1)[None]
     fine = [F.grid_sample(level[8][None], points, align_corners=False)[0] for level in (maps.stem, maps.hidden)]
     # The rows of all grids lie below each other, and each has an even number.
-    cells = _halve(torch.cat(fine)).unflatten(1, (len(masks), PARTS)).transpose(0, 1)
-    inside = _halve(F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0])
+    cells = halve(torch.cat(fine)).unflatten(1, (len(masks), PARTS)).transpose(0, 1)
+    inside = halve(F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0])
     return torch.cat([cells, inside[:, None]], 1).flatten(2).transpose(1, 2)

@@ -127,16 +127,13 @@ class EmbeddedFrames:
 
     def surroundings_of(self, video: int) -> Surroundings | None:
         """The `surroundings` of one video, each level (T, C, h, w)."""
-        if self.surroundings is None:
-            return None
-        fine, middle, coarse = (level[video] for level in self.surroundings)
-        return fine, middle, coarse
+        return None if self.surroundings is None else tuple(level[video] for level in self.surroundings)
 
     @classmethod
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
         """Join consecutive frames of the same V clips that were embedded separately; all must have one size."""
         levels = zip(*(part.surroundings for part in parts if part.surroundings is not None), strict=True)
-        surroundings = [torch.cat(level, 1) for level in levels]
+        surroundings = tuple(torch.cat(level, 1) for level in levels)
         return cls(
             torch.cat([part.tokens for part in parts], 1),
             parts[0].grid,
@@ -147,7 +144,7 @@ class EmbeddedFrames:
             [list(chain(*clips)) for clips in zip(*things, strict=True)]
             if (things := [part.things for part in parts if part.things is not None])
             else None,
-            (surroundings[0], surroundings[1], surroundings[2]) if surroundings else None,
+            surroundings or None,
         )
 
 

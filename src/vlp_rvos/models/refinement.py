@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.models.candidates import MASK_STRIDE
+from vlp_rvos.models.candidates import MASK_STRIDE, Smooth
+from vlp_rvos.models.pooling import halve
 
 __all__ = ["REFINED_STRIDES", "Refinement", "Surroundings"]
 
@@ -25,8 +26,6 @@ __all__ = ["REFINED_STRIDES", "Refinement", "Surroundings"]
 REFINED_STRIDES = (4, 8, 16)
 #: Channels of what is read of each of them, and of the features of masks there.
 READ, FEATURES = (32, 48, 64), (32, 64, 64)
-#: Number of groups of every GroupNorm.
-GROUPS = 8
 #: Logits are clamped to this absolute value, and divided by the other number before they enter a network.
 LARGEST_LOGIT, LOGIT_SCALE = 8.0, 4.0
 #: Pixels are centred on grey and multiplied by this number, so that they are as large as the frozen maps.
@@ -38,18 +37,7 @@ MARGIN, LEAST_MARGIN = 0.25, 4
 #: Left, top, right and bottom, in positions of masks.
 Window: TypeAlias = tuple[int, int, int, int]
 #: What is read of N frames: (N, C, h, w), (N, C, h/2, w/2) and (N, C, h/4, w/4).
-Surroundings: TypeAlias = tuple[Tensor, Tensor, Tensor]
-
-
-class _Smooth(nn.Sequential):
-    """Convolution, GroupNorm, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False),
-            nn.GroupNorm(GROUPS, outputs),
-            nn.ReLU(inplace=True),
-        )
+Surroundings: TypeAlias = tuple[Tensor, ...]
 
 
 class Refinement(nn.Module):
@@ -63,12 +51,12 @@ class Refinement(nn.Module):
         super().__init__()
         (fine, middle, coarse), (f, m, c) = READ, FEATURES
         widths = (inputs[4] + 3, inputs[8], inputs[16])
-        self.readers = nn.ModuleList(_Smooth(i, o, 1) for i, o in zip(widths, READ, strict=True))
+        self.readers = nn.ModuleList(Smooth(i, o, 1) for i, o in zip(widths, READ, strict=True))
         # A mask is given as a logit and a probability, and as how much positions look like its inside and outside.
-        self.fine = _Smooth(fine + 4, f)
-        self.middle = _Smooth(f + middle + 3, m)
-        self.coarse = nn.Sequential(_Smooth(m + coarse + 1, c), _Smooth(c, c))
-        self.to_middle, self.to_fine = _Smooth(c + m, 48), _Smooth(48 + f, 32)
+        self.fine = Smooth(fine + 4, f)
+        self.middle = Smooth(f + middle + 3, m)
+        self.coarse = nn.Sequential(Smooth(m + coarse + 1, c), Smooth(c, c))
+        self.to_middle, self.to_fine = Smooth(c + m, 48), Smooth(48 + f, 32)
         self.correction = nn.Conv2d(32, 1, 1)
         assert self.correction.bias is not None
         nn.init.zeros_(self.correction.weight)
@@ -112,11 +100,11 @@ class Refinement(nn.Module):
         of_fine, of_middle, of_coarse = (_cut(x, window, 2**k) for k, x in enumerate(surroundings))
         logit = _cut(logits[:, None], window)
         inside = logit.sigmoid()
-        half = _halve(inside)
-        quarter = _halve(half)
+        half = halve(inside)
+        quarter = halve(half)
         fine = self.fine(_join(of_fine, logit / LOGIT_SCALE, inside, _likeness(of_fine, inside)))
-        middle = self.middle(_join(_halve(fine), of_middle, half, _likeness(of_middle, half)))
-        coarse = self.coarse(_join(_halve(middle), of_coarse, quarter))
+        middle = self.middle(_join(halve(fine), of_middle, half, _likeness(of_middle, half)))
+        coarse = self.coarse(_join(halve(middle), of_coarse, quarter))
         middle = self.to_middle(_join(_enlarge(coarse), middle))
         fine = self.to_fine(_join(_enlarge(middle), fine))
         corrected = logit + self.correction(fine).float()
@@ -158,12 +146,6 @@ def _cut(level: Tensor, window: Window, stride: int = 1) -> Tensor:
 
 def _join(first: Tensor, *others: Tensor) -> Tensor:
     return torch.cat([first, *(other.to(first.dtype) for other in others)], 1)
-
-
-def _halve(level: Tensor) -> Tensor:
-    """Means of 2 x 2 positions each, which pooling takes several times as long for on a CPU."""
-    rows = level[..., ::2, :] + level[..., 1::2, :]
-    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
 
 
 def _enlarge(level: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from vlp_rvos.arrays import Image
-from vlp_rvos.data.outlined_pictures import LoadedPicture
+from vlp_rvos.data.outlined_pictures import LoadedPicture, OutlinedPicture
 from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.data.picture_views import PictureView, draw_view
 from vlp_rvos.models.candidate_path import CandidatePath, FrozenMaps
@@ -27,11 +27,22 @@ from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.batches import load_items
 from vlp_rvos.training.proposal_losses import proposal_losses
 from vlp_rvos.training.stage_config import CandidateStage
-from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
+from vlp_rvos.training.stage_loop import Item, LaterStage, StageContext, StageResult
 from vlp_rvos.utils.progress import announced
 from vlp_rvos.utils.signals import StopRequest
 
-__all__ = ["CandidateTraining", "ViewBatches", "best_overlaps", "path_of", "picture_frames", "read_frozen", "spread"]
+__all__ = [
+    "CandidateTraining",
+    "ViewBatches",
+    "ViewTraining",
+    "best_overlaps",
+    "drawn_at",
+    "outlined_things",
+    "path_of",
+    "picture_frames",
+    "read_frozen",
+    "spread",
+]
 
 Thing = TypeVar("Thing")
 
@@ -91,7 +102,34 @@ class ViewBatches:
         return views
 
 
-class CandidateTraining(LaterStage[list[PictureView]]):
+class ViewTraining(LaterStage[Item]):
+    """A stage that learns from views of pictures with outlined things."""
+
+    def __init__(self, context: StageContext, budget: CandidateStage) -> None:
+        super().__init__(context, budget)
+        self.views, self.path = budget, path_of(self.model)
+        self.sources: Sequence[OpenedSource] = ()
+
+    def prepare(self, stop_request: StopRequest) -> bool:
+        with announced("reading the lists of pictures"):
+            self.sources = open_pictures(self.views.sources, self.context.config.data)
+        return True
+
+    def draw_views(self, step: int) -> Iterator[list[PictureView]]:
+        """The views of each step from a step on."""
+        config = self.context.config
+        return load_items(ViewBatches(self.sources, self.views, config.seed), step, config.workers)
+
+    def frames_of(self, views: Sequence[PictureView]) -> Tensor:
+        """The views as frames (N, 1, 3, H, W) in [0, 1], on the device."""
+        return torch.stack([view.pixels for view in views]).to(self.fabric.device).float()[:, None] / 255
+
+    def held_out(self) -> list[OutlinedPicture]:
+        """The held-out pictures that the stage is measured on."""
+        return spread([picture for source in self.sources for picture in source.held_out], self.views.val_pictures)
+
+
+class CandidateTraining(ViewTraining[list[PictureView]]):
     """Trains `CandidateHead`."""
 
     name = "candidates"
@@ -99,23 +137,14 @@ class CandidateTraining(LaterStage[list[PictureView]]):
 
     def __init__(self, context: StageContext, budget: CandidateStage) -> None:
         super().__init__(context, budget)
-        self.stage, self.path = budget, path_of(self.model)
         # With channels last, a CPU takes about two thirds of the time.
         self.path.head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.sources: Sequence[OpenedSource] = ()
-
-    def prepare(self, stop_request: StopRequest) -> bool:
-        with announced("reading the lists of pictures"):
-            self.sources = open_pictures(self.stage.sources, self.context.config.data)
-        return True
 
     def batches(self, step: int) -> Iterator[list[PictureView]]:
-        config = self.context.config
-        return load_items(ViewBatches(self.sources, self.stage, config.seed), step, config.workers)
+        return self.draw_views(step)
 
     def losses(self, batch: list[PictureView]) -> dict[str, Tensor]:
-        device = self.fabric.device
-        frames = torch.stack([view.pixels for view in batch]).to(device).float()[:, None] / 255
+        device, frames = self.fabric.device, self.frames_of(batch)
         views = [
             replace(v, masks=v.masks.to(device), ignored=v.ignored.to(device), valid=v.valid.to(device)) for v in batch
         ]
@@ -126,9 +155,8 @@ class CandidateTraining(LaterStage[list[PictureView]]):
 
     def measure(self, stop_request: StopRequest) -> StageResult | None:
         """How well the best candidate fits each held-out thing: mean IoU, and the share above a half."""
-        pictures = [picture for source in self.sources for picture in source.held_out]
         found: list[float] = []
-        for picture in spread(pictures, self.stage.val_pictures):
+        for picture in self.held_out():
             if stop_request:
                 return None
             found += best_overlaps(self.model, picture.load(), self.fabric.device)
@@ -141,17 +169,26 @@ class CandidateTraining(LaterStage[list[PictureView]]):
 @torch.no_grad()
 def best_overlaps(model: VLPRVOS, picture: LoadedPicture, device: torch.device) -> list[float]:
     """IoU of each thing of a picture with the candidate that fits it best."""
-    masks = torch.from_numpy(picture.masks[~np.array(picture.crowd, bool)])
-    masks = masks[masks.flatten(1).any(1)]
+    masks = outlined_things(picture)
     if not len(masks):
         return []
     path = path_of(model)
     seen = read_frozen(model, picture_frames(model, picture.pixels).to(device))
     proposals = path.head(seen.maps, seen.distances, all_weights=False)
     candidates = path.head.select(proposals, 0, path.count)
-    logits = F.interpolate(candidates.mask_logits[None], masks.shape[-2:], mode="bilinear", align_corners=False)[0]
-    overlaps: list[float] = mask_overlaps(masks, logits.cpu() > 0).amax(1).tolist()
+    overlaps: list[float] = mask_overlaps(masks, drawn_at(candidates.mask_logits, masks)).amax(1).tolist()
     return overlaps
+
+
+def outlined_things(picture: LoadedPicture) -> Tensor:
+    """The masks (N, h, w) of the things of a picture that are not crowds, without empty ones."""
+    masks = torch.from_numpy(picture.masks[~np.array(picture.crowd, bool)])
+    return masks[masks.flatten(1).any(1)]
+
+
+def drawn_at(logits: Tensor, masks: Tensor) -> Tensor:
+    """Masks (K, h', w') at the size of others (N, h, w), bool, on the CPU."""
+    return F.interpolate(logits[None].float(), masks.shape[-2:], mode="bilinear", align_corners=False)[0].cpu() > 0
 
 
 def spread(things: Sequence[Thing], count: int) -> list[Thing]:

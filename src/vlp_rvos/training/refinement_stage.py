@@ -6,7 +6,7 @@ size, and rough masks of some things in them. Shapes: M masks, (h, w) positions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,17 +14,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.data.outlined_pictures import LoadedPicture
-from vlp_rvos.data.picture_sources import OpenedSource, open_pictures
 from vlp_rvos.data.picture_views import PictureView
 from vlp_rvos.models.candidates import mask_overlaps
-from vlp_rvos.models.refinement import Refinement, Surroundings
+from vlp_rvos.models.refinement import Refinement
 from vlp_rvos.models.vlp_rvos import VLPRVOS
-from vlp_rvos.training.batches import load_items
-from vlp_rvos.training.candidate_stage import ViewBatches, path_of, picture_frames, read_frozen, spread
+from vlp_rvos.training.candidate_stage import (
+    ViewTraining,
+    drawn_at,
+    outlined_things,
+    path_of,
+    picture_frames,
+    read_frozen,
+)
 from vlp_rvos.training.rough_masks import LEAST_OVERLAP, rough_masks
 from vlp_rvos.training.stage_config import RefinementStage
-from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
-from vlp_rvos.utils.progress import announced
+from vlp_rvos.training.stage_loop import StageContext, StageResult
 from vlp_rvos.utils.signals import StopRequest
 
 __all__ = ["RefinementTraining", "redrawing_loss", "redrawn_overlaps"]
@@ -35,7 +39,7 @@ ANYWHERE, INSIDE, NEAR = 0.15, 0.5, 1.0
 NEAR_SIZE = 5
 
 
-class RefinementTraining(LaterStage[tuple[int, list[PictureView]]]):
+class RefinementTraining(ViewTraining[tuple[int, list[PictureView]]]):
     """Trains `Refinement`."""
 
     name = "refinement"
@@ -43,26 +47,17 @@ class RefinementTraining(LaterStage[tuple[int, list[PictureView]]]):
 
     def __init__(self, context: StageContext, budget: RefinementStage) -> None:
         super().__init__(context, budget)
-        self.stage, self.path = budget, path_of(self.model)
+        self.stage = budget
         assert self.path.refinement is not None
         self.refinement: Refinement = self.path.refinement
-        self.sources: Sequence[OpenedSource] = ()
-
-    def prepare(self, stop_request: StopRequest) -> bool:
-        with announced("reading the lists of pictures"):
-            self.sources = open_pictures(self.stage.sources, self.context.config.data)
-        return True
 
     def batches(self, step: int) -> Iterator[tuple[int, list[PictureView]]]:
-        config = self.context.config
-        views = load_items(ViewBatches(self.sources, self.stage, config.seed), step, config.workers)
-        return enumerate(views, step)
+        return enumerate(self.draw_views(step), step)
 
     def losses(self, batch: tuple[int, list[PictureView]]) -> dict[str, Tensor]:
         step, views = batch
-        device = self.fabric.device
+        device, frames = self.fabric.device, self.frames_of(views)
         rng = np.random.default_rng((self.context.config.seed, step))
-        frames = torch.stack([view.pixels for view in views]).to(device).float()[:, None] / 255
         with torch.no_grad(), self.fabric.autocast():
             seen = read_frozen(self.model, frames)
             proposals = self.path.head(seen.maps, seen.distances, all_weights=False)
@@ -76,15 +71,14 @@ class RefinementTraining(LaterStage[tuple[int, list[PictureView]]]):
             if pairs:
                 rough, truth = (torch.stack(part) for part in zip(*pairs, strict=True))
                 with self.fabric.autocast():
-                    (redrawn,) = self.refinement(_of_frame(surroundings, n), rough[None])
+                    (redrawn,) = self.refinement(tuple(level[n : n + 1] for level in surroundings), rough[None])
                 found += redrawing_loss(redrawn, truth, view.valid.to(device)).unbind()
         return {"mask": torch.stack(found).sum() / max(1, len(found) - 1)}
 
     def measure(self, stop_request: StopRequest) -> StageResult | None:
         """Mean IoU of held-out things with the candidate that fits them best, before and after it is redrawn."""
-        pictures = [picture for source in self.sources for picture in source.held_out]
         found: list[tuple[float, float]] = []
-        for picture in spread(pictures, self.stage.val_pictures):
+        for picture in self.held_out():
             if stop_request:
                 return None
             with self.fabric.autocast():
@@ -116,8 +110,7 @@ def redrawing_loss(logits: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 @torch.no_grad()
 def redrawn_overlaps(model: VLPRVOS, picture: LoadedPicture, device: torch.device) -> list[tuple[float, float]]:
     """IoU of each thing of a picture that has a fitting candidate with this, before and after it is redrawn."""
-    masks = torch.from_numpy(picture.masks[~np.array(picture.crowd, bool)])
-    masks = masks[masks.flatten(1).any(1)]
+    masks = outlined_things(picture)
     path = path_of(model)
     assert path.refinement is not None
     if not len(masks):
@@ -125,19 +118,9 @@ def redrawn_overlaps(model: VLPRVOS, picture: LoadedPicture, device: torch.devic
     frames = picture_frames(model, picture.pixels).to(device)
     seen = read_frozen(model, frames)
     candidates = path.head.select(path.head(seen.maps, seen.distances, all_weights=False), 0, path.count)
-    overlaps, best = mask_overlaps(masks, _drawn(candidates.mask_logits, masks)).max(1)
+    overlaps, best = mask_overlaps(masks, drawn_at(candidates.mask_logits, masks)).max(1)
     fitting = (overlaps > LEAST_OVERLAP).nonzero()[:, 0]
     rough = candidates.mask_logits[best[fitting].to(device)]
     (redrawn,) = path.refinement(path.refinement.read(frames[0], seen.stem), rough[None])
-    after = mask_overlaps(masks[fitting], _drawn(redrawn, masks)).diagonal() if len(fitting) else overlaps[fitting]
+    after = mask_overlaps(masks[fitting], drawn_at(redrawn, masks)).diagonal() if len(fitting) else overlaps[fitting]
     return list(zip(overlaps[fitting].tolist(), after.tolist(), strict=True))
-
-
-def _drawn(logits: Tensor, masks: Tensor) -> Tensor:
-    """Masks (K, h, w) at the size of others, bool, on the CPU."""
-    return F.interpolate(logits[None].float(), masks.shape[-2:], mode="bilinear", align_corners=False)[0].cpu() > 0
-
-
-def _of_frame(surroundings: Surroundings, n: int) -> Surroundings:
-    fine, middle, coarse = (level[n : n + 1] for level in surroundings)
-    return fine, middle, coarse

@@ -36,7 +36,7 @@ from vlp_rvos.utils.atomic import replace_file
 from vlp_rvos.utils.progress import announce
 from vlp_rvos.utils.signals import StopRequest
 
-__all__ = ["MAX_SKIPPED_IN_ROW", "LaterStage", "StageContext", "StageResult", "run_stage"]
+__all__ = ["MAX_SKIPPED_IN_ROW", "Item", "LaterStage", "StageContext", "StageResult", "run_stage"]
 
 MAX_SKIPPED_IN_ROW = 20
 Item = TypeVar("Item")

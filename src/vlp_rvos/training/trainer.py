@@ -539,7 +539,7 @@ def _check_stages(config: TrainConfig, model: ModelConfig, known: Mapping[str, o
             f"set model.overrides.{setting}, or {superfluous[0]}=null"
         )
     if lacking := [name for name in had if name not in (*trained, *given)]:
-        setting = "candidates=0" if "candidates" in lacking or "choice" in lacking else "refinement=false"
+        setting = "refinement=false" if lacking == ["refinement"] else "candidates=0"
         raise UserError(
             f"nothing trains the {' and '.join(lacking)} of this model: give the stage, begin with init_from "
             f"from a model that has them, or set model.overrides.{setting}"
