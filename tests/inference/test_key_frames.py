@@ -31,6 +31,10 @@ def test_frames_after_a_cut_or_a_large_movement_are_chosen() -> None:
     assert find_key_frames([scene(12 * t) for t in range(4)], 3) == [True] * 4
 
 
+def test_small_movements_add_up_until_a_frame_is_chosen() -> None:
+    assert find_key_frames([scene(2 * t) for t in range(5)], 5) == [True, False, True, False, True]
+
+
 def test_of_nothing_nothing_is_chosen() -> None:
     assert find_key_frames([], 2) == []
 

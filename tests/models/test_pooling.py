@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from vlp_rvos.models.pooling import halve, masked_mean
+from vlp_rvos.models.pooling import masked_mean
 
 
 def test_mean_under_a_mask_with_one_patch_added_to_its_area() -> None:
@@ -12,8 +12,3 @@ def test_mean_under_a_mask_with_one_patch_added_to_its_area() -> None:
     logits = torch.full((2, 3, 50), -50.0)
     logits[..., :9] = 50.0
     torch.testing.assert_close(masked_mean(features, logits), features[..., :9, :].sum(-2) / 10)
-
-
-def test_halving_is_pooling() -> None:
-    maps = torch.rand(2, 3, 6, 8)
-    torch.testing.assert_close(halve(maps), torch.nn.functional.avg_pool2d(maps, 2))

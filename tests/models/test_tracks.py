@@ -189,13 +189,15 @@ def test_a_thing_that_only_one_neighbour_shows_is_taken_from_it() -> None:
 
 
 def test_carried_masks_grow_with_the_box() -> None:
-    small, large = squares((0, 8, 4)), squares((0, 7, 3))
-    large[0].mask_logits[0, 3:9, 7:13] = 3
-    large[0].boxes[0] = torch.tensor([7, 3, 13, 9]) * 4.0
-    tracks = follow([small, None, large], 24)
-    areas = [int((masks[0] > 0).sum()) for masks in tracks.mask_logits]
-    # A square of 5 positions a side, but for rounded corners.
-    assert areas == [16, pytest.approx(25, abs=1), 36]
+    frames = []
+    for side in (8, 10):
+        things = squares((0, 4, 4))
+        things[0].mask_logits[0, 4 : 4 + side, 4 : 4 + side] = 3
+        things[0].boxes[0] = torch.tensor([4, 4, 4 + side, 4 + side]) * 4.0
+        frames.append(things)
+    tracks = follow([frames[0], None, frames[1]], 24)
+    assert [int((masks[0] > 0).sum()) for masks in tracks.mask_logits] == [64, 81, 100]
+    assert bool((tracks.mask_logits[1, 0, 4:13, 4:13] > 0).all())
 
 
 def test_frames_without_candidates_do_not_change_what_is_known_of_things() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.models.candidates import mask_overlaps
-from vlp_rvos.training.rough_masks import ROUGHEST, rough_masks, spoil
+from vlp_rvos.training.rough_masks import FARTHEST, ROUGHEST, _move, rough_masks, spoil
 from vlp_rvos.training.stage_config import RefinementStage
 
 CLEAN = RefinementStage(spoilt=0.0, proposed=1.0)
@@ -19,7 +19,7 @@ def box(top: int, bottom: int, left: int, right: int) -> Tensor:
     return mask
 
 
-THINGS = torch.stack([box(2, 14, 2, 20), box(20, 36, 24, 44), box(20, 24, 2, 6)])
+THINGS = torch.stack([box(2, 14, 2, 20), box(20, 36, 24, 44), box(20, 23, 2, 5)])
 #: One that fits the first thing, and one that fits nothing well.
 CANDIDATES = torch.stack([box(3, 15, 2, 20), box(10, 30, 10, 30)]).float() * 10 - 5
 
@@ -62,6 +62,18 @@ def test_what_is_spoilt_follows_from_the_generator() -> None:
     assert torch.equal(first, second)
     assert not torch.equal(first, spoil(logits, np.random.default_rng(4)))
     assert torch.equal(logits, THINGS[0].float() * 10 - 5), "it must be a new mask"
+
+
+def test_a_moved_mask_is_near_and_about_as_large() -> None:
+    logits, side = THINGS[1].float() * 10 - 5, float(THINGS[1].sum()) ** 0.5
+    moved = [_move(logits, np.random.default_rng(seed)) > 0 for seed in range(20)]
+    centres = torch.stack([mask.nonzero().float().mean(0) for mask in moved])
+    ways = (centres - THINGS[1].nonzero().float().mean(0)).abs().amax(1)
+    assert ways.max() <= FARTHEST * side + 1
+    assert ways.max() > 0.5 * FARTHEST * side
+    areas = torch.stack([mask.sum() for mask in moved]) / THINGS[1].sum()
+    assert 0.8 < areas.min() < 0.95
+    assert 1.05 < areas.max() < 1.25
 
 
 def test_an_empty_mask_may_be_spoilt() -> None:

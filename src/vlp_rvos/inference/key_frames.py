@@ -18,9 +18,10 @@ __all__ = ["find_key_frames"]
 ROWS, COLUMNS = 14, 24
 #: Number of pixels that are read of the shorter side.
 READ = 144
-#: Largest change from a frame to the next one at which it may do without candidates of its own. Between consecutive
-#: frames of 27 videos with 24 frames a second the median was below it for 20, with two frames a second for 15 of 45.
-LITTLE = 0.12
+#: Largest change from the last frame with candidates at which a frame may do without: they are proposed in 68 % of the
+#: frames of the held-out videos, which have 24 frames a second, and in 91 % of those of the held-out clips, which have
+#: two. With 0.12 in 64 and 87 %, with the same masks in the videos and somewhat worse ones in the clips.
+LITTLE = 0.10
 #: Smallest deviation of brightness, of 255, by which one is divided.
 LEAST_CONTRAST = 1.0
 
@@ -38,12 +39,13 @@ def find_key_frames(images: Sequence[Image], every: int) -> list[bool]:
     if every == 1:
         return [True] * len(images)
     chosen: list[bool] = []
-    since, before = every, None
+    since, latest = 0, None
     for image in images:
         small = _small(image)
         since += 1
-        chosen.append(before is None or since >= every or _difference(before, small) > LITTLE)
-        since, before = 0 if chosen[-1] else since, small
+        chosen.append(latest is None or since >= every or _difference(latest, small) > LITTLE)
+        if chosen[-1]:
+            since, latest = 0, small
     return chosen
 
 

@@ -22,6 +22,7 @@ from vlp_rvos.models.candidates import MASK_STRIDE, STRIDES, CandidateHead
 from vlp_rvos.models.choice import OVERLAP, Choice, dense_evidence
 from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descriptor_widths
 from vlp_rvos.models.encoder import PlainText
+from vlp_rvos.models.maps import halve, join_channels
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.refinement import REFINED_STRIDES, Refinement, Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY, Sightings, Tracks, follow, look_of, match
@@ -238,9 +239,8 @@ class CandidatePath(nn.Module):
         classes = {stride: detected.logits[stride].sigmoid() for stride in STRIDES}
         maps = {MASK_STRIDE: stem[MASK_STRIDE]}
         for stride in STRIDES:
-            parts = (stem[stride], detected.head_features[stride], classes[stride])
-            maps[stride] = torch.cat([part.to(stem[stride]) for part in parts], 1)
-        pixels = F.avg_pool2d(pictures.float(), MASK_STRIDE)
+            maps[stride] = join_channels(stem[stride], detected.head_features[stride], classes[stride])
+        pixels = halve(halve(pictures.float()))
         return FrozenMaps(maps, detected.distances, pixels, stem, named.flatten(0, 1), detected.head_features, classes)
 
     def _detect(self, pictures: Tensor) -> NanoDetMaps:

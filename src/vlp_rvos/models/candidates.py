@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.models.backbones.convolution import Convolution
+
 __all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals", "Smooth"]
 
 #: Strides of the pyramid's levels, in pixels.
@@ -87,7 +89,7 @@ class Smooth(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False),
+            Convolution(inputs, outputs, size, padding=size // 2, bias=False),
             nn.GroupNorm(GROUPS, outputs),
             nn.ReLU(inplace=True),
         )
@@ -114,20 +116,26 @@ class CandidateHead(nn.Module):
     ) -> None:
         super().__init__()
         self.mask_width, self.boxes_given = mask_width, boxes_given
-        self.lateral = nn.ModuleDict({str(s): nn.Conv2d(inputs[s], width, 1) for s in STRIDES})
+        self.lateral = nn.ModuleDict({str(s): Convolution(inputs[s], width, 1) for s in STRIDES})
         self.smooth = nn.ModuleDict({str(s): Smooth(width, width) for s in STRIDES})
         self.tower = nn.Sequential(Smooth(width, width), Smooth(width, width))
         self.kernel_tower = nn.Sequential(Smooth(width, width), Smooth(width, width))
         #: (outputs, inputs) of each layer of a network that draws a mask; it also sees x and y.
         self.shapes = [(hidden, mask_width + 2), (hidden, hidden), (1, hidden)]
-        self.objectness = nn.Conv2d(width, 1, 3, padding=1)
-        self.box = nn.Conv2d(width, 4, 3, padding=1)
-        self.kernel = nn.Conv2d(width, sum(outputs * inputs + outputs for outputs, inputs in self.shapes), 3, padding=1)
+        self.objectness = Convolution(width, 1, 3, padding=1)
+        self.box = Convolution(width, 4, 3, padding=1)
+        weights = sum(outputs * inputs + outputs for outputs, inputs in self.shapes)
+        self.kernel = Convolution(width, weights, 3, padding=1)
         self.level_scale = nn.Parameter(torch.ones(len(STRIDES)))
         self.mask_coarse = Smooth(width, MASK_HIDDEN)
-        self.mask_fine = nn.Conv2d(inputs[MASK_STRIDE], MASK_HIDDEN, 1)
-        self.mask_out = nn.Sequential(Smooth(MASK_HIDDEN, MASK_HIDDEN), nn.Conv2d(MASK_HIDDEN, mask_width, 1))
+        self.mask_fine = Convolution(inputs[MASK_STRIDE], MASK_HIDDEN, 1)
+        self.mask_out = nn.Sequential(Smooth(MASK_HIDDEN, MASK_HIDDEN), Convolution(MASK_HIDDEN, mask_width, 1))
         self._initialize()
+        # As the frozen maps are: else a CPU rearranges the weights in every call. Those of the networks that draw masks
+        # are read as rows of a matrix too.
+        for part in self.children():
+            if part is not self.kernel:
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _initialize(self) -> None:
         for layer, std in ((self.objectness, 0.01), (self.box, 0.001), (self.kernel, 0.01)):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.models.candidates import STRIDES, Candidates
-from vlp_rvos.models.pooling import halve
+from vlp_rvos.models.maps import halve
 
 __all__ = ["MOTION", "PARTS", "Descriptors", "FrameMaps", "FrameThings", "describe", "descriptor_widths"]
 

@@ -23,6 +23,7 @@ from vlp_rvos.models.backbones.attention import attend
 from vlp_rvos.models.backbones.backbone import Backbone, Block
 from vlp_rvos.models.backbones.expression_tokenizer import TextBatch
 from vlp_rvos.models.descriptors import FrameThings
+from vlp_rvos.models.maps import join_frames
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.prompts import (
     HistoryPrompts,
@@ -33,6 +34,7 @@ from vlp_rvos.models.prompts import (
     TemporalPositions,
 )
 from vlp_rvos.models.refinement import Surroundings
+from vlp_rvos.models.videos import for_expressions
 
 __all__ = ["EmbeddedFrames", "EncodedFrames", "PlainText", "ReferenceGuidedEncoder", "TextFeatures", "matched_layer"]
 
@@ -133,13 +135,13 @@ class EmbeddedFrames:
     def join(cls, parts: Sequence[EmbeddedFrames]) -> EmbeddedFrames:
         """Join consecutive frames of the same V clips that were embedded separately; all must have one size."""
         levels = zip(*(part.surroundings for part in parts if part.surroundings is not None), strict=True)
-        surroundings = tuple(torch.cat(level, 1) for level in levels)
+        surroundings = tuple(map(join_frames, levels))
         return cls(
             torch.cat([part.tokens for part in parts], 1),
             parts[0].grid,
             parts[0].size,
             torch.cat([part.correspondence_features for part in parts], 1),
-            {stride: torch.cat([part.pyramid[stride] for part in parts], 1) for stride in parts[0].pyramid},
+            {stride: join_frames([part.pyramid[stride] for part in parts]) for stride in parts[0].pyramid},
             torch.cat(named, 1) if (named := [part.named for part in parts if part.named is not None]) else None,
             [list(chain(*clips)) for clips in zip(*things, strict=True)]
             if (things := [part.things for part in parts if part.things is not None])
@@ -310,14 +312,12 @@ class ReferenceGuidedEncoder(nn.Module):
         temporal = (none if positions is None else positions[:, None]).to(x).expand(x.shape[0], -1, -1, -1)
         words_visible = None if text.mask is None else _repeat(text.mask, length)[:, None, None, :]
 
-        def of_expressions(videos: Tensor) -> Tensor:
-            return videos if video_of is None else videos[video_of]
-
         states: list[Tensor] = []
         for layer, block in enumerate(backbone.vision_blocks):
             assert isinstance(block, Block)
             if layer == self.shared_layers:
-                x, temporal, states = of_expressions(x), of_expressions(temporal), [of_expressions(s) for s in states]
+                x, temporal = for_expressions(x, video_of), for_expressions(temporal, video_of)
+                states = [for_expressions(state, video_of) for state in states]
                 if self.history is not None:
                     previous = self.history(history, x.shape[0]).to(x)[:, None].expand(-1, length, -1, -1)
                     x = torch.cat([x, previous], 2)

@@ -13,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone
+from vlp_rvos.models.backbones.convolution import Convolution
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.pooling import masked_mean
+from vlp_rvos.models.videos import for_expressions
 
 __all__ = ["MaskHead", "PresenceHead"]
 
@@ -31,7 +33,7 @@ class _Refine(nn.Sequential):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(
-            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+            Convolution(channels_in, channels_out, 3, padding=1, bias=False),
             nn.GroupNorm(math.gcd(8, channels_out), channels_out),
             nn.ReLU(inplace=True),
         )
@@ -53,9 +55,9 @@ class MaskHead(nn.Module):
         super().__init__()
         full, half = config.head_width, config.head_width // 2
         inputs = (full, full, half)
-        self.reduce = nn.Conv2d(config.width, full, 1)
+        self.reduce = Convolution(config.width, full, 1)
         self.refine = nn.ModuleList(_Refine(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
-        self.logits = nn.Conv2d(half, 1, 1)
+        self.logits = Convolution(half, 1, 1)
         # Most pixels are background. Starting there spares the first training steps from learning just that.
         with torch.no_grad():
             self.logits.bias.fill_(-2.0)  # type: ignore[union-attr]
@@ -66,12 +68,14 @@ class MaskHead(nn.Module):
             adds_detail = scale > 1 or self.pool > 1
             divides = stride * scale == self.patch_size
             if config.pyramid and adds_detail and divides and stride in backbone.pyramid_widths:
-                level = nn.Conv2d(backbone.pyramid_widths[stride], channels, 1)
+                level = Convolution(backbone.pyramid_widths[stride], channels, 1)
                 if scale == 1:
                     # Starting at 0, a model trained without pooling predicts the same until this layer learns.
                     nn.init.zeros_(level.weight)
                     nn.init.zeros_(level.bias)  # type: ignore[arg-type]
                 self.finer[str(stride)] = level
+        # As the frozen maps are: else a CPU rearranges the weights in every call.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self,
@@ -103,7 +107,7 @@ class MaskHead(nn.Module):
             if str(stride) in self.finer:
                 level = self.finer[str(stride)](pyramid[stride].flatten(0, 1)).unflatten(0, (-1, length))
                 # In place, like the ReLU: these are the largest maps of the model.
-                x += (level if video_of is None else level[video_of]).flatten(0, 1)
+                x.unflatten(0, (batch, length)).add_(for_expressions(level, video_of))
             x = refine(x)
         return _resize(self.logits(x), size).view(batch, length, *size)
 

@@ -133,7 +133,7 @@ class ModelConfig:
     presence_width: Annotated[int, Range(0, 4096)] = 0
     candidates: Annotated[int, Range(0, 100)] = 0
     refinement: bool = False
-    propose_every: Annotated[int, Range(1, 1000)] = 2
+    propose_every: Annotated[int, Range(1, 1000)] = 3
     tune_backbone: bool = False
     memory_frames: Annotated[int, Range(0, 1000)] = 0
     memory_weight: Annotated[float, Range(0, 10**6, above_low=True)] = 2.0

@@ -1,10 +1,10 @@
-"""Means of features: under a soft mask, for the history tokens and the presence head, and of 2 x 2 positions."""
+"""The mean of features under a soft mask, for the history tokens and the presence head."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["halve", "masked_mean"]
+__all__ = ["masked_mean"]
 
 
 def masked_mean(features: Tensor, mask_logits: Tensor) -> Tensor:
@@ -21,12 +21,3 @@ def masked_mean(features: Tensor, mask_logits: Tensor) -> Tensor:
     """
     weight = mask_logits.sigmoid()[..., None].to(features.dtype)
     return (weight * features).sum(-2) / (weight.sum(-2) + 1)
-
-
-def halve(maps: Tensor) -> Tensor:
-    """Means (..., h / 2, w / 2) of 2 x 2 positions each, of maps (..., h, w) with even sides.
-
-    On a CPU it takes a seventh of the time of pooling.
-    """
-    rows = maps[..., ::2, :] + maps[..., 1::2, :]
-    return (rows[..., ::2] + rows[..., 1::2]) * 0.25

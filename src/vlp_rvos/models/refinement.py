@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.models.candidates import MASK_STRIDE, Smooth
-from vlp_rvos.models.pooling import halve
+from vlp_rvos.models.backbones.convolution import Convolution
+from vlp_rvos.models.candidates import Smooth
+from vlp_rvos.models.maps import halve, join_channels
 
 __all__ = ["REFINED_STRIDES", "Refinement", "Surroundings"]
 
@@ -31,6 +32,8 @@ LARGEST_LOGIT, LOGIT_SCALE = 8.0, 4.0
 #: Pixels are centred on grey and multiplied by this number, so that they are as large as the frozen maps.
 PIXEL_SCALE = 4.0
 
+#: Features are taken to be at least this long where their directions are compared.
+SMALLEST_LENGTH = 1e-6
 #: Margin around a mask in which it is redrawn: a share of its size, and a number of positions.
 MARGIN, LEAST_MARGIN = 0.25, 4
 
@@ -57,7 +60,7 @@ class Refinement(nn.Module):
         self.middle = Smooth(f + middle + 3, m)
         self.coarse = nn.Sequential(Smooth(m + coarse + 1, c), Smooth(c, c))
         self.to_middle, self.to_fine = Smooth(c + m, 48), Smooth(48 + f, 32)
-        self.correction = nn.Conv2d(32, 1, 1)
+        self.correction = Convolution(32, 1, 1)
         assert self.correction.bias is not None
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
@@ -71,8 +74,8 @@ class Refinement(nn.Module):
             frames: (N, 3, H, W) RGB in [0, 1].
             maps: frozen maps, stride -> (N, C, H/stride, W/stride); 4, 8 and 16 are needed.
         """
-        pixels = (F.avg_pool2d(frames.float(), MASK_STRIDE) - 0.5) * PIXEL_SCALE
-        fine = torch.cat([maps[4], pixels.to(maps[4])], 1)
+        pixels = (halve(halve(frames.float())) - 0.5) * PIXEL_SCALE
+        fine = join_channels(maps[4], pixels)
         of_fine, of_middle, of_coarse = self.readers
         return of_fine(fine), of_middle(maps[8]), of_coarse(maps[16])
 
@@ -102,11 +105,11 @@ class Refinement(nn.Module):
         inside = logit.sigmoid()
         half = halve(inside)
         quarter = halve(half)
-        fine = self.fine(_join(of_fine, logit / LOGIT_SCALE, inside, _likeness(of_fine, inside)))
-        middle = self.middle(_join(halve(fine), of_middle, half, _likeness(of_middle, half)))
-        coarse = self.coarse(_join(halve(middle), of_coarse, quarter))
-        middle = self.to_middle(_join(_enlarge(coarse), middle))
-        fine = self.to_fine(_join(_enlarge(middle), fine))
+        fine = self.fine(join_channels(of_fine, logit / LOGIT_SCALE, inside, _likeness(of_fine, inside)))
+        middle = self.middle(join_channels(halve(fine), of_middle, half, _likeness(of_middle, half)))
+        coarse = self.coarse(join_channels(halve(middle), of_coarse, quarter))
+        middle = self.to_middle(join_channels(_enlarge(coarse), middle))
+        fine = self.to_fine(join_channels(_enlarge(middle), fine))
         corrected = logit + self.correction(fine).float()
         left, top, right, bottom = window
         height, width = logits.shape[-2:]
@@ -144,17 +147,17 @@ def _cut(level: Tensor, window: Window, stride: int = 1) -> Tensor:
     return level[..., top:bottom, left:right]
 
 
-def _join(first: Tensor, *others: Tensor) -> Tensor:
-    return torch.cat([first, *(other.to(first.dtype) for other in others)], 1)
-
-
 def _enlarge(level: Tensor) -> Tensor:
     return F.interpolate(level, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _likeness(features: Tensor, inside: Tensor) -> Tensor:
     """(N, 2, h, w): cosine of each position's features (N, C, h, w) with their mean inside and outside a mask."""
-    features = F.normalize(features.float(), dim=1)
-    weights = torch.cat([inside, 1 - inside], 1)
-    means = F.normalize(torch.einsum("nchw,nmhw->nmc", features, weights), dim=-1)
-    return torch.einsum("nchw,nmc->nmhw", features, means)
+    places = features.flatten(2).transpose(1, 2)
+    # The mean is that of features of length 1, but they are never written down: their lengths are much smaller.
+    lengths = torch.linalg.vector_norm(features.float(), dim=1).flatten(1)[:, None].clamp(min=SMALLEST_LENGTH)
+    weights = torch.cat([inside, 1 - inside], 1).flatten(2) / lengths
+    means: Tensor = F.normalize((weights.to(places.dtype) @ places).float(), dim=-1)
+    alike = (means.to(places.dtype) @ places.transpose(1, 2)).float() / lengths
+    result: Tensor = alike.unflatten(2, features.shape[-2:])
+    return result

@@ -208,11 +208,17 @@ def _moved(masks: Tensor, start: Tensor, end: Tensor) -> Tensor:
     zoom_x, zoom_y = (
         (old / new.clamp(min=1e-6)).clamp(1 / LARGEST_ZOOM, LARGEST_ZOOM) for old, new in ((w0, w1), (h0, h1))
     )
-    nothing = torch.zeros_like(zoom_x)
-    maps = torch.stack([zoom_x, nothing, x0 - zoom_x * x1, nothing, zoom_y, y0 - zoom_y * y1], 1).view(-1, 2, 3)
-    grid = F.affine_grid(maps, [len(maps), 1, height, width], align_corners=False)
+    # Nothing is turned: columns and rows are mapped by themselves. `affine_grid` takes twice as long as the sampling.
+    columns = _positions(width, masks) * zoom_x[:, None] + (x0 - zoom_x * x1)[:, None]
+    rows = _positions(height, masks) * zoom_y[:, None] + (y0 - zoom_y * y1)[:, None]
+    grid = torch.stack([columns[:, None].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], -1)
     moved = F.grid_sample(masks[moving][:, None], grid, padding_mode="border", align_corners=False)[:, 0]
     return masks.index_copy(0, moving.nonzero()[:, 0], moved)
+
+
+def _positions(count: int, like: Tensor) -> Tensor:
+    """(count,) centres of positions side by side that fill [-1, 1]."""
+    return (torch.arange(count, device=like.device, dtype=like.dtype) * 2 + 1) / count - 1
 
 
 def _centre_and_size(boxes: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.motion import MotionFeatures
 from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.reasoning import SpatialTemporalReasoning
+from vlp_rvos.models.videos import for_expressions
 
 __all__ = ["VLPRVOS", "ClipOutput", "TextFeatures"]
 
@@ -212,7 +213,7 @@ class VLPRVOS(nn.Module):
         if self.motion is None:
             return None
         motion: Tensor = self.motion(embedded.correspondence_features, embedded.grid)
-        return motion if video_of is None else motion[video_of]
+        return for_expressions(motion, video_of)
 
     def choose(
         self,

@@ -21,11 +21,14 @@ __all__ = ["LEAST_OVERLAP", "rough_masks", "spoil"]
 #: IoU of a thing with a candidate from which on this is a mask of it, and of a rough mask from which on it is one.
 LEAST_OVERLAP, ROUGHEST = 0.4, 0.3
 #: Positions that a thing must cover.
-LEAST_POSITIONS = 40
+LEAST_POSITIONS = 12
 #: Largest logits of masks that are made from outlines.
 OUTLINE_LOGITS = (3.0, 8.0)
-#: How often a mask is blurred, gets noise, shrinks or grows, loses an end, and loses or gains a spot.
-BLURRED, NOISY, SHIFTED, CUT, SPOTTED = 0.3, 0.6, 0.5, 0.2, 0.2
+#: How often a mask is moved, is blurred, gets noise, shrinks or grows, loses an end, and loses or gains a spot.
+MOVED, BLURRED, NOISY, SHIFTED, CUT, SPOTTED = 0.4, 0.3, 0.6, 0.5, 0.2, 0.2
+#: Largest way that a mask is moved, in sides of a square of its area, and by how much it is resized at most: masks that
+#: are carried from one frame to another lie a little beside what they show.
+FARTHEST, LARGEST_ZOOM = 0.1, 1.08
 
 
 def rough_masks(
@@ -63,7 +66,9 @@ def rough_masks(
 
 
 def spoil(logits: Tensor, rng: np.random.Generator) -> Tensor:
-    """A worse mask (h, w): blurred, noisy, grown or shrunk, without one end, or with a spot more or less."""
+    """A worse mask (h, w): moved, blurred, noisy, grown or shrunk, without one end, or with a spot more or less."""
+    if rng.random() < MOVED:
+        logits = _move(logits, rng)
     if rng.random() < BLURRED:
         logits = _blur(logits, int(rng.choice((3, 5))))
     if rng.random() < NOISY:
@@ -90,6 +95,21 @@ def spoil(logits: Tensor, rng: np.random.Generator) -> Tensor:
         spot = (-(((y - down) / height) ** 2) - ((x - right) / width) ** 2).exp()
         logits = logits + spot * float(rng.choice((-9, -6, 5, 7)))
     return logits
+
+
+def _move(logits: Tensor, rng: np.random.Generator) -> Tensor:
+    """A mask (h, w) somewhere near, a little smaller or larger; an empty one stays as it is."""
+    places = (logits > 0).nonzero().flip(1).float()
+    if not len(places):
+        return logits
+    size = logits.new_tensor(logits.shape[::-1])
+    # Centre and way as x and y from -1 to 1 over the frame.
+    centre = (places.mean(0) + 0.5) / size * 2 - 1
+    way = logits.new_tensor(rng.uniform(-FARTHEST, FARTHEST, 2)) * math.sqrt(len(places)) / size * 2
+    zoom = float(rng.uniform(1 / LARGEST_ZOOM, LARGEST_ZOOM))
+    maps = torch.cat([torch.eye(2).to(logits) * zoom, (centre - zoom * (centre + way))[:, None]], 1)
+    grid = F.affine_grid(maps[None], [1, 1, *logits.shape], align_corners=False)
+    return F.grid_sample(logits[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
 
 
 def _blur(values: Tensor, size: int) -> Tensor:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.models.backbones.convolution import Convolution
+
 __all__ = ["EfficientNetLite"]
 
 #: Variant -> (width multiplier, depth multiplier).
@@ -37,24 +39,18 @@ def _round_channels(channels: int, multiplier: float) -> int:
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-class ConvSame(nn.Conv2d):
+class ConvSame(Convolution):
     """Convolution with TensorFlow's "SAME" padding, which puts an odd pixel of padding at the right and the bottom."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         height, width = (max(kernel - (n % stride or stride), 0) for n in x.shape[-2:])
-        weight, padding = self.weight, ((height + 1) // 2, (width + 1) // 2)
-        if height % 2 or width % 2:
-            if torch.compiler.is_compiling():
-                # The convolutions of other runtimes can pad each side by itself.
-                x, padding = F.pad(x, (width // 2, padding[1], height // 2, padding[0])), (0, 0)
-            else:
-                # A zero row or column before the kernel takes up the superfluous pixel, where a padded map is a copy.
-                weight = F.pad(weight, (width % 2, 0, height % 2, 0))
-        return F.conv2d(x, weight, self.bias, stride, padding, groups=self.groups)
+        if (height % 2 or width % 2) and torch.compiler.is_compiling():
+            # The convolutions of other runtimes can pad each side by itself.
+            around = (width // 2, (width + 1) // 2, height // 2, (height + 1) // 2)
+            return self.convolve(F.pad(x, around), (0, 0))
+        # A zero row or column before the kernel takes up the superfluous pixel, where a padded map is a copy.
+        return self.convolve(x, ((height + 1) // 2, (width + 1) // 2), (height % 2, width % 2))
 
 
 class InvertedResidual(nn.Module):
@@ -63,15 +59,13 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self.expand = ConvSame(inputs, hidden, 1) if expansion > 1 else None
-        self.depthwise = ConvSame(hidden, hidden, kernel, stride, groups=hidden)
+        self.expand = ConvSame(inputs, hidden, 1, clamped=True) if expansion > 1 else None
+        self.depthwise = ConvSame(hidden, hidden, kernel, stride, groups=hidden, clamped=True)
         self.project = ConvSame(hidden, outputs, 1)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        # In place, as the gradients of convolutions allow. Memory for maps of this size costs more time than the sums.
-        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        y = self.project(F.relu6(self.depthwise(y), inplace=True))
+        y = self.project(self.depthwise(x if self.expand is None else self.expand(x)))
         return y.add_(x) if self.residual else y  # type: ignore[no-any-return]
 
 
@@ -90,7 +84,7 @@ class EfficientNetLite(nn.Module):
         super().__init__()
         width, depth = VARIANTS[variant]
         self.variant = variant
-        self.stem = ConvSame(3, 32, 3, 2)
+        self.stem = ConvSame(3, 32, 3, 2, clamped=True)
         self.blocks = nn.ModuleList()
         inputs, stride = 32, 2
         self.stage_ends: dict[int, int] = {}
@@ -106,7 +100,7 @@ class EfficientNetLite(nn.Module):
             stride *= stage_stride
             self.stage_ends[len(self.blocks) - 1] = stride
             self.widths[stride] = inputs
-        self.head = ConvSame(inputs, 1280, 1)
+        self.head = ConvSame(inputs, 1280, 1, clamped=True)
         self.classifier = nn.Linear(1280, 1000)
 
     def forward_features(self, images: Tensor) -> dict[int, Tensor]:
@@ -121,7 +115,7 @@ class EfficientNetLite(nn.Module):
         return {stride: torch.cat([part[stride] for part in parts]) for stride in parts[0]}
 
     def _forward_features(self, images: Tensor) -> dict[int, Tensor]:
-        x = F.relu6(self.stem(images), inplace=True)
+        x = self.stem(images)
         maps: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -132,11 +126,11 @@ class EfficientNetLite(nn.Module):
 
     def classify(self, deepest: Tensor) -> Tensor:
         """Stride-32 map (N, C, h, w) -> logits of the 1000 ImageNet classes at every position, (N, 1000, h, w)."""
-        x = F.relu6(self.head(deepest), inplace=True)
+        x = self.head(deepest)
         weight = self.classifier.weight[:, :, None, None]
         return F.conv2d(x, weight, self.classifier.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """The classifier as it was published: normalised images (N, 3, H, W) -> logits (N, 1000)."""
-        x = F.relu6(self.head(self.forward_features(images)[32]))
+        x = self.head(self.forward_features(images)[32])
         return self.classifier(x.mean((-2, -1)))  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlp_rvos.models.backbones.convolution import Convolution
 from vlp_rvos.models.backbones.pretrained_files import Source, load_strictly, read_checkpoint
 from vlp_rvos.models.backbones.shipped_weights import NANODET
 
@@ -65,8 +66,8 @@ def _activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.1, inplace=True)
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+def _conv(inputs: int, outputs: int, stride: int = 1) -> Convolution:
+    return Convolution(inputs, outputs, 3, stride, padding=1)
 
 
 class ConvPair(nn.Module):
@@ -105,7 +106,7 @@ class Head(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.hidden = _conv(WIDTH, WIDTH)
-        self.predict = nn.Conv2d(WIDTH, len(CLASS_NAMES) + 4 * DISTANCE_BINS, 1)
+        self.predict = Convolution(WIDTH, len(CLASS_NAMES) + 4 * DISTANCE_BINS, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Level (N, 128, h, w) -> hidden layer, class logits (N, 80, h, w), distances (N, 4, h, w) in strides."""
@@ -124,7 +125,7 @@ class NanoDet(nn.Module):
         self.stages = nn.ModuleList(
             Stage(width, pairs, stride=1 if index == 0 else 2) for index, (width, pairs) in enumerate(STAGES)
         )
-        self.laterals = nn.ModuleList(nn.Conv2d(2 * width, WIDTH, 1) for width, _ in STAGES[1:])
+        self.laterals = nn.ModuleList(Convolution(2 * width, WIDTH, 1) for width, _ in STAGES[1:])
         self.heads = nn.ModuleList(Head() for _ in STRIDES)
 
     def forward(self, images: Tensor) -> NanoDetMaps:
