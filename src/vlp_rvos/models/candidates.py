@@ -18,16 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.models.backbones.convolution import Convolution
+from vlp_rvos.models.backbones.convolution import Convolution, Smooth
 
-__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals", "Smooth"]
+__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals"]
 
 #: Strides of the pyramid's levels, in pixels.
 STRIDES = (8, 16, 32)
 #: Stride of the candidates' masks, in pixels.
 MASK_STRIDE = 4
-#: Number of groups of every GroupNorm.
-GROUPS = 8
 #: Channels between the pyramid and the maps that masks are drawn from.
 MASK_HIDDEN = 48
 #: Objectness logit of every position before training: things are rare.
@@ -82,17 +80,6 @@ class Candidates:
     objectness: Tensor
     boxes: Tensor
     mask_logits: Tensor
-
-
-class Smooth(nn.Sequential):
-    """Convolution with a square kernel, GroupNorm, ReLU; outputs are a multiple of 8."""
-
-    def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
-        super().__init__(
-            Convolution(inputs, outputs, size, padding=size // 2, bias=False),
-            nn.GroupNorm(GROUPS, outputs),
-            nn.ReLU(inplace=True),
-        )
 
 
 class CandidateHead(nn.Module):

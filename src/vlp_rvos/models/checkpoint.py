@@ -11,6 +11,7 @@ import json
 import math
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -229,8 +230,12 @@ def load_model(
     config = _config(info, path)
     changed = config.replace(**info.inference_overrides).replace(**(overrides or {}))
     backbone = load_backbone(info.backbone, backbone_weights or info.backbone_weights or earlier)
-    with PlaceholderWeights():
-        model = VLPRVOS(backbone, changed)
+    with ThreadPoolExecutor(1) as aside:
+        if not changed.tune_backbone:
+            # Nothing of it will be tuned, so it can be hashed now, which needs no interpreter.
+            aside.submit(backbone_fingerprint, backbone)
+        with PlaceholderWeights():
+            model = VLPRVOS(backbone, changed)
     _check_backbone(info, backbone, path)
     wanted = model.trained_state_dict()
     if wanted.keys() != state.keys():

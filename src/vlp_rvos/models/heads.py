@@ -6,14 +6,12 @@ frames, N = h*w tokens of a frame, d width, d_t width of the text tower, C chann
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.backbone import Backbone
-from vlp_rvos.models.backbones.convolution import Convolution
+from vlp_rvos.models.backbones.convolution import Convolution, Smooth
 from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.videos import for_expressions
@@ -26,17 +24,6 @@ SCALES = (1, 2, 4)
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-
-
-class _Refine(nn.Sequential):
-    """3x3 convolution, GroupNorm, ReLU."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(
-            Convolution(channels_in, channels_out, 3, padding=1, bias=False),
-            nn.GroupNorm(math.gcd(8, channels_out), channels_out),
-            nn.ReLU(inplace=True),
-        )
 
 
 class MaskHead(nn.Module):
@@ -56,7 +43,7 @@ class MaskHead(nn.Module):
         full, half = config.head_width, config.head_width // 2
         inputs = (full, full, half)
         self.reduce = Convolution(config.width, full, 1)
-        self.refine = nn.ModuleList(_Refine(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
+        self.refine = nn.ModuleList(Smooth(i, o) for i, o in zip(inputs, (full, half, half), strict=True))
         self.logits = Convolution(half, 1, 1)
         # Most pixels are background. Starting there spares the first training steps from learning just that.
         with torch.no_grad():

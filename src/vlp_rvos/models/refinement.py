@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlp_rvos.models.backbones.convolution import Convolution
-from vlp_rvos.models.candidates import Smooth
+from vlp_rvos.models.backbones.convolution import Convolution, Smooth
 from vlp_rvos.models.maps import halve, join_channels
 
 __all__ = ["REFINED_STRIDES", "Refinement", "Surroundings"]

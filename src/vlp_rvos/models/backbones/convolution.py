@@ -1,4 +1,4 @@
-"""A convolution that a CPU computes with less memory traffic when no gradients are wanted.
+"""Convolutions that a CPU computes with less memory traffic when no gradients are wanted.
 
 Before each convolution oneDNN rearranges the weights for the processor's vector registers, in an order that depends on
 the size of the maps. Here they stay so. A ReLU6 is computed on the way to memory: reading and writing a map that does
@@ -7,13 +7,14 @@ not fit into the processor's caches takes as long as a small convolution.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Convolution"]
+__all__ = ["Convolution", "Smooth"]
 
 #: Number formats in which oneDNN computes.
 FORMATS = (torch.float32, torch.bfloat16)
@@ -22,6 +23,8 @@ SIZES = 4
 #: Name of the operator's activation, and its parameters.
 PLAIN: tuple[str, list[float]] = ("none", [])
 RELU6: tuple[str, list[float]] = ("hardtanh", [0.0, 6.0])
+#: Largest number of groups of a GroupNorm.
+GROUPS = 8
 
 
 class Convolution(nn.Conv2d):
@@ -100,6 +103,23 @@ class Convolution(nn.Conv2d):
         # Another dictionary, because other threads may be reading this one.
         self._arranged = dict([*valid[1 - SIZES :], ((state, x.shape, dtype), weight)])
         return weight
+
+
+class Smooth(nn.Sequential):
+    """Convolution with a square kernel, GroupNorm, ReLU.
+
+    Args:
+        inputs: number of channels that it reads.
+        outputs: number of channels that it makes.
+        size: side of the kernel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
+        super().__init__(
+            Convolution(inputs, outputs, size, padding=size // 2, bias=False),
+            nn.GroupNorm(math.gcd(GROUPS, outputs), outputs),
+            nn.ReLU(inplace=True),
+        )
 
 
 def _arranged_format(x: Tensor) -> torch.dtype | None:
