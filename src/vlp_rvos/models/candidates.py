@@ -118,11 +118,6 @@ class CandidateHead(nn.Module):
         self.mask_fine = Convolution(inputs[MASK_STRIDE], MASK_HIDDEN, 1)
         self.mask_out = nn.Sequential(Smooth(MASK_HIDDEN, MASK_HIDDEN), Convolution(MASK_HIDDEN, mask_width, 1))
         self._initialize()
-        # As the frozen maps are: else a CPU rearranges the weights in every call. Those of the networks that draw masks
-        # are read as rows of a matrix too.
-        for part in self.children():
-            if part is not self.kernel:
-                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _initialize(self) -> None:
         for layer, std in ((self.objectness, 0.01), (self.box, 0.001), (self.kernel, 0.01)):

@@ -61,8 +61,6 @@ class MaskHead(nn.Module):
                     nn.init.zeros_(level.weight)
                     nn.init.zeros_(level.bias)  # type: ignore[arg-type]
                 self.finer[str(stride)] = level
-        # As the frozen maps are: else a CPU rearranges the weights in every call.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self,

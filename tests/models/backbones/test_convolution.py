@@ -41,7 +41,7 @@ def test_results_are_those_of_pytorch(options: dict[str, object], autocast: bool
 
 
 def test_weights_are_arranged_once_for_a_size(convolution: Convolution) -> None:
-    with torch.no_grad():
+    with torch.inference_mode():
         for _ in range(2):
             convolution(torch.rand(1, 8, 6, 6))
         assert len(convolution._arranged) == 1
@@ -53,8 +53,9 @@ def test_weights_are_arranged_once_for_a_size(convolution: Convolution) -> None:
 @pytest.mark.parametrize("way", ["in place", "another tensor", "loaded"])
 def test_changed_weights_are_used(convolution: Convolution, way: str) -> None:
     x = torch.rand(1, 8, 6, 6)
-    with torch.no_grad():
+    with torch.inference_mode():
         before = convolution(x)
+    with torch.no_grad():
         if way == "in place":
             convolution.weight.mul_(2)
             convolution.bias.mul_(2)  # type: ignore[union-attr]
@@ -63,11 +64,14 @@ def test_changed_weights_are_used(convolution: Convolution, way: str) -> None:
             convolution.bias.data = convolution.bias * 2  # type: ignore[union-attr, operator]
         else:
             convolution.load_state_dict({name: 2 * value for name, value in convolution.state_dict().items()})
+    with torch.inference_mode():
         torch.testing.assert_close(convolution(x), 2 * before)
 
 
-def test_with_gradients_nothing_is_kept(convolution: Convolution) -> None:
+def test_outside_of_inference_mode_nothing_is_kept(convolution: Convolution) -> None:
     x = torch.rand(1, 8, 6, 6, requires_grad=True)
+    with torch.no_grad():
+        convolution(x)
     convolution(x).sum().backward()
     assert x.grad is not None
     assert convolution.weight.grad is not None
@@ -76,7 +80,7 @@ def test_with_gradients_nothing_is_kept(convolution: Convolution) -> None:
 
 def test_arranged_weights_are_neither_copied_nor_saved(convolution: Convolution) -> None:
     x = torch.rand(1, 8, 6, 6)
-    with torch.no_grad():
+    with torch.inference_mode():
         result = convolution(x)
         for twin in (copy.deepcopy(convolution), pickle.loads(pickle.dumps(convolution))):
             assert not twin._arranged
@@ -90,13 +94,13 @@ def test_without_the_operators_of_onednn_pytorch_convolves(
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     x = torch.rand(1, 8, 6, 6)
-    with torch.no_grad():
+    with torch.inference_mode():
         torch.testing.assert_close(convolution(x), plain(convolution, x), rtol=0, atol=0)
     assert not convolution._arranged
 
 
 def test_in_other_number_formats_pytorch_convolves() -> None:
     convolution = Convolution(2, 2, 1).double()
-    with torch.no_grad():
+    with torch.inference_mode():
         assert convolution(torch.rand(1, 2, 3, 3, dtype=torch.float64)).dtype == torch.float64
     assert not convolution._arranged

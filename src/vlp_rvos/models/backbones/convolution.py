@@ -1,4 +1,4 @@
-"""Convolutions that a CPU computes with less memory traffic when no gradients are wanted.
+"""Convolutions that a CPU computes with less memory traffic in inference mode.
 
 Before each convolution oneDNN rearranges the weights for the processor's vector registers, in an order that depends on
 the size of the maps. Here they stay so. A ReLU6 is computed on the way to memory: reading and writing a map that does
@@ -18,8 +18,8 @@ __all__ = ["Convolution", "Smooth"]
 
 #: Number formats in which oneDNN computes.
 FORMATS = (torch.float32, torch.bfloat16)
-#: Number of sizes of maps for which weights are kept. Clips of one video have one, single frames another.
-SIZES = 4
+#: Number of sizes of maps for which weights are kept. A video has one, or two where small things are seen larger.
+SIZES = 3
 #: Name of the operator's activation, and its parameters.
 PLAIN: tuple[str, list[float]] = ("none", [])
 RELU6: tuple[str, list[float]] = ("hardtanh", [0.0, 6.0])
@@ -28,9 +28,9 @@ GROUPS = 8
 
 
 class Convolution(nn.Conv2d):
-    """`nn.Conv2d` with the same results, in less time on a CPU where no gradients are wanted.
+    """`nn.Conv2d` with the same results, in less time on a CPU in inference mode (`torch.inference_mode`).
 
-    Weights may change at any time. What is kept of them is neither saved nor copied with the module.
+    Weights may change between two calls. What is kept of them is neither saved nor copied with the module.
 
     Args:
         inputs: number of channels that it reads.
@@ -92,16 +92,16 @@ class Convolution(nn.Conv2d):
         """The weights in the processor's order for maps of the size of `x`."""
         # Inference tensors, of which a model may be made, count no versions, because they are not to be changed.
         version = 0 if self.weight.is_inference() else self.weight._version
-        state = (self.weight.data_ptr(), version)
+        state, size = (self.weight.data_ptr(), version), (x.shape[-2:], dtype)
         kept = self._arranged
-        if (found := kept.get((state, x.shape, dtype))) is not None:
+        if (found := kept.get((state, size))) is not None:
             return found
         weight: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
             self._enlarged(before).detach().to(dtype), padding, self.stride, self.dilation, self.groups, list(x.shape)
         )
         valid = [item for item in kept.items() if item[0][0] == state]
         # Another dictionary, because other threads may be reading this one.
-        self._arranged = dict([*valid[1 - SIZES :], ((state, x.shape, dtype), weight)])
+        self._arranged = dict([*valid[1 - SIZES :], ((state, size), weight)])
         return weight
 
 
@@ -126,9 +126,10 @@ def _arranged_format(x: Tensor) -> torch.dtype | None:
     """The number format to compute in with arranged weights; None where PyTorch's own convolution is to be called.
 
     The operators have no gradients, and neither an exported graph nor another device knows them. They are no public
-    part of PyTorch, so a release may come without them.
+    part of PyTorch, so a release may come without them. Without gradients is not enough: during a training that shares
+    parameters out among processes, they change without a trace while it validates.
     """
-    if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
         return None
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     usable = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
