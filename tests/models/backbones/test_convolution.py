@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.backbones.convolution import SIZES, Convolution
+from vlp_rvos.models.backbones.convolution import SIZES, Convolution, _formats_here
 
 
 def plain(convolution: Convolution, x: Tensor, padding: tuple[int, int] = (1, 1)) -> Tensor:
@@ -89,14 +89,33 @@ def test_arranged_weights_are_neither_copied_nor_saved(convolution: Convolution)
     assert convolution.state_dict().keys() == {"weight", "bias"}
 
 
-def test_without_the_operators_of_onednn_pytorch_convolves(
-    convolution: Convolution, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("missing", [(), (torch.bfloat16,), (torch.bfloat16, torch.float32)], ids=str)
+@pytest.mark.parametrize("error", [RuntimeError, AttributeError])
+def test_where_the_operators_refuse_pytorch_convolves(
+    convolution: Convolution,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: tuple[torch.dtype, ...],
+    error: type[Exception],
 ) -> None:
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    arrange = torch.ops.mkldnn._reorder_convolution_weight
+
+    def refuse(weight: Tensor, *others: object) -> Tensor:
+        if weight.dtype in missing:
+            raise error("not here")
+        return arrange(weight, *others)  # type: ignore[no-any-return]
+
+    could = _formats_here()
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", refuse)
+    _formats_here.cache_clear()
     x = torch.rand(1, 8, 6, 6)
-    with torch.inference_mode():
-        torch.testing.assert_close(convolution(x), plain(convolution, x), rtol=0, atol=0)
-    assert not convolution._arranged
+    try:
+        with torch.inference_mode():
+            torch.testing.assert_close(convolution(x), plain(convolution, x))
+            with torch.autocast("cpu", torch.bfloat16):
+                assert convolution(x).dtype == torch.bfloat16
+    finally:
+        _formats_here.cache_clear()
+    assert len(convolution._arranged) == len(could.difference(missing))
 
 
 def test_in_other_number_formats_pytorch_convolves() -> None:

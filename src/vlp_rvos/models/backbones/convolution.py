@@ -8,6 +8,7 @@ not fit into the processor's caches takes as long as a small convolution.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -132,5 +133,21 @@ def _arranged_format(x: Tensor) -> torch.dtype | None:
     if x.device.type != "cpu" or not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
         return None
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    usable = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
-    return dtype if usable and dtype in FORMATS else None
+    return dtype if dtype in _formats_here() else None
+
+
+@lru_cache(maxsize=1)
+def _formats_here() -> frozenset[torch.dtype]:
+    """Those of `FORMATS` in which the operators compute here: they refuse bfloat16 on many processors, and may lack."""
+    return frozenset(dtype for dtype in FORMATS if _computes(dtype))
+
+
+def _computes(dtype: torch.dtype) -> bool:
+    """Whether the operators convolve a map of one position."""
+    one = torch.ones(1, 1, 1, 1, dtype=dtype)
+    try:
+        weight = torch.ops.mkldnn._reorder_convolution_weight(one, (0, 0), (1, 1), (1, 1), 1, [1, 1, 1, 1])
+        result = torch.ops.mkldnn._convolution_pointwise(one, weight, None, (0, 0), (1, 1), (1, 1), 1, *PLAIN, "")
+    except (AttributeError, RuntimeError):
+        return False
+    return bool(result.item() == 1)
