@@ -50,8 +50,12 @@ def main() -> None:
     parser = benchmark_parser(__doc__, rounds=5)
     parser.add_argument("video", type=Path, help="video to segment")
     parser.add_argument("expression", help="what to find in it")
-    parser.add_argument("--with", action="append", default=[], metavar="OPTIONS", dest="settings")
-    parser.add_argument("--source", action="append", default=[], type=Path, metavar="FOLDER", dest="sources")
+    parser.add_argument(
+        "--with", action="append", default=[], metavar="OPTIONS", dest="settings", help="other settings"
+    )
+    parser.add_argument(
+        "--source", action="append", default=[], type=Path, metavar="FOLDER", dest="sources", help="other code"
+    )
     arguments = parse_options(parser)
     for source in arguments.sources:
         if not (source / "vlp_rvos").is_dir():

@@ -20,7 +20,7 @@ ROWS, COLUMNS = 14, 24
 READ = 144
 #: Largest change from the last frame with candidates at which a frame may do without: they are proposed in 68 % of the
 #: frames of the held-out videos, which have 24 frames a second, and in 91 % of those of the held-out clips, which have
-#: two. With 0.12 in 64 and 87 %, with the same masks in the videos and somewhat worse ones in the clips.
+#: two. With 0.12 in 64 and 87 %, with masks as good in the videos and somewhat worse in the clips.
 LITTLE = 0.10
 #: Smallest deviation of brightness, of 255, by which one is divided.
 LEAST_CONTRAST = 1.0

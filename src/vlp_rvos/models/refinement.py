@@ -63,8 +63,6 @@ class Refinement(nn.Module):
         assert self.correction.bias is not None
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
-        # As the frozen maps are: else a CPU rearranges the weights in every call, a quarter of the time.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def read(self, frames: Tensor, maps: Mapping[int, Tensor]) -> Surroundings:
         """What all masks of the same frames share.

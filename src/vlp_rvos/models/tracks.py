@@ -17,7 +17,17 @@ from torch import Tensor
 from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps
 from vlp_rvos.models.descriptors import MOTION, Descriptors, FrameThings
 
-__all__ = ["RELATIVE_WAY", "Sightings", "Tracks", "follow", "greedy_pairs", "look_of", "match", "similarity"]
+__all__ = [
+    "RELATIVE_WAY",
+    "Sightings",
+    "Tracks",
+    "follow",
+    "greedy_pairs",
+    "look_of",
+    "match",
+    "resampled",
+    "similarity",
+]
 
 #: Logit of a mask where a track is not seen.
 ABSENT = -8.0
@@ -204,7 +214,17 @@ def _moved(masks: Tensor, start: Tensor, end: Tensor) -> Tensor:
     moving = ((end - start).abs() * size).amax(1) > LEAST_MOVEMENT
     if masks.is_meta or not moving.any():
         return masks
-    (x0, y0, w0, h0), (x1, y1, w1, h1) = (_centre_and_size(boxes[moving]).unbind(1) for boxes in (start, end))
+    moved = resampled(masks[moving], start[moving], end[moving])
+    return masks.index_copy(0, moving.nonzero()[:, 0], moved)
+
+
+def resampled(masks: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Masks (N, h, w) moved and resized as boxes (N, 4), shares of the frame, go from `start` to `end`, however little.
+
+    They grow or shrink by `LARGEST_ZOOM` at most.
+    """
+    height, width = masks.shape[-2:]
+    (x0, y0, w0, h0), (x1, y1, w1, h1) = (_centre_and_size(boxes).unbind(1) for boxes in (start, end))
     zoom_x, zoom_y = (
         (old / new.clamp(min=1e-6)).clamp(1 / LARGEST_ZOOM, LARGEST_ZOOM) for old, new in ((w0, w1), (h0, h1))
     )
@@ -212,8 +232,7 @@ def _moved(masks: Tensor, start: Tensor, end: Tensor) -> Tensor:
     columns = _positions(width, masks) * zoom_x[:, None] + (x0 - zoom_x * x1)[:, None]
     rows = _positions(height, masks) * zoom_y[:, None] + (y0 - zoom_y * y1)[:, None]
     grid = torch.stack([columns[:, None].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], -1)
-    moved = F.grid_sample(masks[moving][:, None], grid, padding_mode="border", align_corners=False)[:, 0]
-    return masks.index_copy(0, moving.nonzero()[:, 0], moved)
+    return F.grid_sample(masks[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
 def _positions(count: int, like: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from torch import Tensor
 from vlp_rvos.data.outlined_pictures import LoadedPicture
 from vlp_rvos.data.picture_views import PictureView
 from vlp_rvos.models.candidates import mask_overlaps
-from vlp_rvos.models.refinement import Refinement
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.candidate_stage import (
     ViewTraining,
@@ -46,10 +45,10 @@ class RefinementTraining(ViewTraining[tuple[int, list[PictureView]]]):
     parts = ("candidate_path.refinement.",)
 
     def __init__(self, context: StageContext, budget: RefinementStage) -> None:
-        super().__init__(context, budget)
-        self.stage = budget
-        assert self.path.refinement is not None
-        self.refinement: Refinement = self.path.refinement
+        refinement = path_of(context.model).refinement
+        assert refinement is not None
+        super().__init__(context, budget, refinement)
+        self.stage, self.refinement = budget, refinement
 
     def batches(self, step: int) -> Iterator[tuple[int, list[PictureView]]]:
         return enumerate(self.draw_views(step), step)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlp_rvos.models.candidates import mask_overlaps
+from vlp_rvos.models.tracks import resampled
 from vlp_rvos.training.stage_config import RefinementStage
 
 __all__ = ["LEAST_OVERLAP", "rough_masks", "spoil"]
@@ -103,13 +104,14 @@ def _move(logits: Tensor, rng: np.random.Generator) -> Tensor:
     if not len(places):
         return logits
     size = logits.new_tensor(logits.shape[::-1])
-    # Centre and way as x and y from -1 to 1 over the frame.
-    centre = (places.mean(0) + 0.5) / size * 2 - 1
-    way = logits.new_tensor(rng.uniform(-FARTHEST, FARTHEST, 2)) * math.sqrt(len(places)) / size * 2
+    centre, side = (places.mean(0) + 0.5) / size, math.sqrt(len(places)) / size
+    there = centre + logits.new_tensor(rng.uniform(-FARTHEST, FARTHEST, 2)) * side
     zoom = float(rng.uniform(1 / LARGEST_ZOOM, LARGEST_ZOOM))
-    maps = torch.cat([torch.eye(2).to(logits) * zoom, (centre - zoom * (centre + way))[:, None]], 1)
-    grid = F.affine_grid(maps[None], [1, 1, *logits.shape], align_corners=False)
-    return F.grid_sample(logits[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
+    start, end = (
+        torch.cat([centre - side / 2, centre + side / 2]),
+        torch.cat([there - side / 2 / zoom, there + side / 2 / zoom]),
+    )
+    return resampled(logits[None], start[None], end[None])[0]
 
 
 def _blur(values: Tensor, size: int) -> Tensor:
