@@ -22,6 +22,7 @@ import torch
 from benchmark_options import benchmark_parser, parse_options, write_numbers
 from torch import Tensor, nn
 
+from vlp_rvos.data.further_expressions import further_expressions
 from vlp_rvos.data.line_ups import LineUp
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, WIDTH
@@ -85,6 +86,8 @@ def without_dense(picture: PictureFeatures) -> PictureFeatures:
     return replace(picture, evidence=torch.full_like(picture.evidence, float("nan")))
 
 
+#: origins of the expressions that come with the package
+FURTHER = frozenset(further_expressions())
 #: folders of the pictures that are no videos
 STILL = ("stills", "pictures", "imagenet")
 
@@ -99,6 +102,7 @@ class Row:
         taught: whether a picture is trained on, from its source's folder.
         lined_up: whether line-ups are trained on.
         spoken: whether what people say of the training pictures is trained on.
+        further: whether the expressions that come with the package are trained on.
         generated: whether generated expressions are trained on.
         change: changes the choice.
     """
@@ -108,6 +112,7 @@ class Row:
     taught: Callable[[str], bool] = lambda folder: True
     lined_up: bool = True
     spoken: bool = True
+    further: bool = True
     generated: bool = True
     change: Callable[[Choice], None] = lambda choice: None
 
@@ -120,6 +125,7 @@ ROWS = {
     "parts": Row("without parts", picture=without_parts),
     "dense": Row("without the dense head's word", picture=without_dense),
     "human": Row("without expressions of people", spoken=False),
+    "further": Row("without the further expressions", further=False),
     "generated": Row("without generated expressions", generated=False),
     "imagenet": Row("without imagenet", taught=lambda folder: folder != "imagenet"),
     "line_ups": Row("without line-ups", lined_up=False),
@@ -168,7 +174,9 @@ class RowTraining(ChoiceTraining):
         return True
 
     def _is_taught(self, origin: str) -> bool:
-        return self.row.generated if origin == GENERATED else self.row.spoken
+        if origin == GENERATED:
+            return self.row.generated
+        return self.row.spoken and (self.row.further or origin not in FURTHER)
 
 
 def _runs_of(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -18,9 +18,13 @@ def test_every_row_is_trained_from_its_own_start_and_none_twice(
     module: Any = load_benchmark("choice_ablation", monkeypatch)
     # The data of the test has names of its own.
     monkeypatch.setattr(module, "STILL", ("described",))
-    run = tmp_path / "run"
+    monkeypatch.setattr(module, "FURTHER", frozenset({"alike"}))
+    run, data = tmp_path / "run", write_pictures(tmp_path / "data")
     run.mkdir()
-    (run / "config.json").write_text(staged_config(write_pictures(tmp_path / "data")).to_json())
+    (run / "config.json").write_text(staged_config(data).to_json())
+    names = json.loads((data / "described" / "expressions.json").read_text())["images"]
+    further = {"images": {name: {"absent": ["the swan"]} for name in names}}
+    (data / "described" / "alike.json").write_text(json.dumps(further))
     options = [run, tmp_path / "data", "--steps", 2, "--seeds", 0, "--rows"]
     _, first = run_script(module, monkeypatch, tmp_path / "out.json", *options, "full", "relations", "videos")
     assert [row["name"] for row in first["rows"]] == ["full", "relations", "videos"]
@@ -37,6 +41,8 @@ def test_every_row_is_trained_from_its_own_start_and_none_twice(
         done: bool = prepare(self, stop_request)
         pictures = self.samples.pictures
         assert all(origin != "generated" or self.row.generated for p in pictures for _, _, origin in p.expressions)
+        further = sum(origin == "alike" for p in pictures for _, _, origin in p.expressions)
+        assert (further > 0) == (self.row.spoken and self.row.further)
         blank = [p.descriptors["parts"] for p in pictures if self.row.title == "without parts"]
         assert not any(value.any() for value in blank)
         return done

@@ -12,3 +12,5 @@ def test_values_out_of_range_and_collections_of_videos_are_refused() -> None:
         PictureSource("clips", "videos", collections=("COCO",))
     with pytest.raises(ValueError, match="line_ups of clips"):
         PictureSource("clips", "videos", line_ups=3)
+    with pytest.raises(ValueError, match="expressions of clips"):
+        PictureSource("clips", "videos", expressions=("pictures",))

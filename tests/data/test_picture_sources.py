@@ -13,6 +13,7 @@ from coco_folder import Shape, write_coco
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.data.picture_sources import missing_folders
+from vlp_rvos.data.sources.described_pictures import PictureExpression
 from vlp_rvos.errors import UserError
 
 
@@ -44,6 +45,16 @@ def test_collections_choose_among_the_pictures(root: Path) -> None:
     assert len(found.training) + len(found.held_out) == 8
     with pytest.raises(UserError, match="no picture with an outlined thing is left"):
         opened(root, replace(PICTURES, collections=("others",)))
+
+
+def test_further_expressions_belong_to_the_source_that_names_them(root: Path) -> None:
+    (name, *_) = (picture.name for picture in opened(root, PICTURES)[0].training)
+    (root / "more.json").write_text(json.dumps({"images": {name: {"absent": ["the swan"]}}}))
+    plain, further = opened(root, PICTURES, replace(PICTURES, expressions=("more.json",)))
+    (before,), (after,) = ([p.expressions for p in x.training if p.name == name] for x in (plain, further))
+    assert after == (*before, PictureExpression("the swan", (), "more"))
+    with pytest.raises(UserError, match=r"nowhere\.json"):
+        opened(root, replace(PICTURES, expressions=("nowhere.json",)))
 
 
 def test_false_expressions_of_another_form_are_one_line(root: Path) -> None:

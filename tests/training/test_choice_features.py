@@ -19,6 +19,7 @@ from vlp_rvos.training.choice_features import (
     PictureFeatures,
     clip_features,
     encode_phrases,
+    matching,
     picture_features,
 )
 
@@ -140,6 +141,28 @@ def test_clips_are_followed_and_expressions_take_the_place_of_things() -> None:
     assert found.evidence.shape[:2] == (2, found.found)
     assert set(found.rows) <= {"the white square"}
     assert len(found.descriptors["motion"]) == found.found
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "expected"),
+    [
+        # Two good candidates count for one thing; a rough one does not where there are good ones.
+        ([[0.6, 0.9, 0.4]], [[True, True, False]]),
+        # Without a good one, the best counts if it is not too bad.
+        ([[0.35, 0.45, 0.0]], [[False, True, False]]),
+        ([[0.29, 0.1, 0.0]], [[False, False, False]]),
+        # A rough candidate belongs to the thing that it fits best.
+        ([[0.45, 0.31], [0.6, 0.0]], [[False, False], [True, False]]),
+        ([[0.45, 0.0], [0.4, 0.0]], [[True, False], [False, False]]),
+    ],
+)
+def test_which_candidates_are_taken_for_which_thing(overlaps: list[list[float]], expected: list[list[bool]]) -> None:
+    assert matching(torch.tensor(overlaps)).tolist() == expected
+
+
+def test_nothing_matches_where_there_is_nothing() -> None:
+    assert matching(torch.zeros(0, 4)).shape == (0, 4)
+    assert matching(torch.zeros(2, 0)).shape == (2, 0)
 
 
 def test_fits_are_relative_to_the_best() -> None:

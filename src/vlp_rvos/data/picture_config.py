@@ -21,6 +21,8 @@ class PictureSource:
             `vlp_rvos.data.sources.described_pictures`) or "videos" (Ref-YouTube-VOS layout), whose frames are pictures.
         weight: How often pictures come from it, relative to the other sources.
         collections: Which of a COCO list's collections are taken (`source` of its images); empty for all.
+        expressions: Further files of expressions about its pictures, beside those in the folder: names of files that
+            come with the package (`vlp_rvos.data.further_expressions`), or paths relative to `MixtureConfig.root`.
         complete: Whether all things in a picture are outlined. Where not, what is not outlined counts little as "no
             thing".
         generated: Whether expressions are generated about its pictures; never about frames of videos.
@@ -42,6 +44,7 @@ class PictureSource:
     kind: Literal["pictures", "videos"] = "pictures"
     weight: Annotated[float, Range(0, 10**6, above_low=True)] = 1.0
     collections: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()
     complete: bool = False
     generated: bool = True
     hold_out_share: Annotated[float, SHARE] = DESCRIBED_SHARE
@@ -56,5 +59,7 @@ class PictureSource:
         check_ranges(self)
         if self.collections and self.kind == "videos":
             raise ValueError(f"collections of {self.folder}: only sources of the kind pictures have them")
+        if self.expressions and self.kind == "videos":
+            raise ValueError(f"expressions of {self.folder}: only sources of the kind pictures have further ones")
         if self.line_ups and self.kind == "videos":
             raise ValueError(f"line_ups of {self.folder}: only sources of the kind pictures have them")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlp_rvos.data.further_expressions import find_expressions
 from vlp_rvos.data.line_ups import draw_line_up
 from vlp_rvos.data.mixture_config import MixtureConfig
 from vlp_rvos.data.outlined_pictures import VIDEO, OutlinedPicture, StillPicture, VideoClip, VideoFrame
@@ -103,7 +104,7 @@ class _Folders:
 
     def __init__(self) -> None:
         self.banks: dict[Path, StillBank] = {}
-        self.said: dict[Path, dict[str, tuple[PictureExpression, ...]]] = {}
+        self.said: dict[tuple[Path, ...], dict[str, tuple[PictureExpression, ...]]] = {}
 
     def open(self, source: PictureSource, data: MixtureConfig) -> OpenedSource | None:
         """The pictures of a source; None if there are none."""
@@ -113,7 +114,7 @@ class _Folders:
         found: Sequence[OutlinedPicture]
         clips: Sequence[VideoClip] = ()
         if source.kind == "pictures":
-            found = self._open_pictures(source, folder)
+            found = self._open_pictures(source, folder, [find_expressions(x, data.root) for x in source.expressions])
         else:
             found, clips = _open_videos(source, folder)
         held = [(_is_held_out(picture, source, data), picture) for picture in found]
@@ -124,19 +125,26 @@ class _Folders:
         line_ups = tuple(line_up for line_up in drawn if line_up is not None)
         return OpenedSource(source, training, held_out, seen, line_ups) if found else None
 
-    def _open_pictures(self, source: PictureSource, folder: Path) -> list[StillPicture]:
+    def _open_pictures(self, source: PictureSource, folder: Path, others: Sequence[Path]) -> list[StillPicture]:
         if folder not in self.banks:
-            self.banks[folder], self.said[folder] = StillBank(CocoFolder(folder)), {}
-            if (folder / EXPRESSIONS).is_file():
-                described = DescribedPictures(folder).pictures
-                self.said[folder] = {picture.name: picture.expressions for picture in described}
-        bank, said = self.banks[folder], self.said[folder]
+            self.banks[folder] = StillBank(CocoFolder(folder))
+        bank, said = self.banks[folder], self._read_expressions(folder, others)
         return [
             StillPicture(bank, image, said.get(image.file_name, ()))
             for image in bank.images
             if not source.collections or image.source in source.collections
             if not all(annotation.crowd for annotation in bank.coco.annotations_of(image))
         ]
+
+    def _read_expressions(self, folder: Path, others: Sequence[Path]) -> dict[str, tuple[PictureExpression, ...]]:
+        """What is said of the pictures of a folder, by their names; nothing where it describes none."""
+        if not (folder / EXPRESSIONS).is_file():
+            return {}
+        files = (folder, *others)
+        if files not in self.said:
+            described = DescribedPictures(folder, others).pictures
+            self.said[files] = {picture.name: picture.expressions for picture in described}
+        return self.said[files]
 
 
 def _open_videos(source: PictureSource, folder: Path) -> tuple[list[VideoFrame], list[VideoClip]]:

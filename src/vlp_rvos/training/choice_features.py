@@ -28,10 +28,12 @@ from vlp_rvos.models.tracks import follow
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.training.candidate_stage import path_of, picture_frames
 
-__all__ = ["MATCH", "PictureFeatures", "clip_features", "encode_phrases", "picture_features"]
+__all__ = ["MATCH", "PictureFeatures", "clip_features", "encode_phrases", "matching", "picture_features"]
 
 #: IoU from which on a candidate is taken for a thing
 MATCH = 0.5
+#: IoU from which on the candidate that fits a thing best is taken for it, where no candidate reaches `MATCH`
+ROUGH_MATCH = 0.3
 #: positions that a thing needs to be put in place of a candidate
 LEAST_POSITIONS = 3
 #: origin of generated expressions that take the place of those of people
@@ -153,22 +155,23 @@ def picture_features(
     own = candidates.mask_logits.sigmoid()
     things = _shrink(loaded, own.shape[-2:]).to(device)
     overlaps = mask_overlaps(things > 0.5, own > 0.5)
+    fits = matching(overlaps)
     wanted = {i for x in expressions for i in x.thing_ids}
     missed: list[int] = []
     if not held_out:
         missed = [
             g
             for g, i in enumerate(loaded.ids)
-            if i in wanted and float(overlaps[g].max()) < MATCH and float(things[g].sum()) > LEAST_POSITIONS
+            if i in wanted and not fits[g].any() and float(things[g].sum()) > LEAST_POSITIONS
         ][: min(inserted, path.count)]
     found = min(len(own), path.count - len(missed))
     masks = (torch.cat([own[:found], things[missed]]) > 0.5).float()
     rows: dict[str, list[tuple[int, float]]] = {}
     for g, i in enumerate(loaded.ids):
-        matching = [(k, overlap) for k, overlap in enumerate(overlaps[g, :found].tolist()) if overlap >= MATCH]
-        matching += [(found + missed.index(g), 1.0)] if g in missed else []
-        if matching:
-            rows[i] = matching
+        of_thing = [(k, float(overlaps[g, k])) for k in fits[g, :found].nonzero()[:, 0].tolist()]
+        of_thing += [(found + missed.index(g), 1.0)] if g in missed else []
+        if of_thing:
+            rows[i] = of_thing
     descriptors = describe(seen.frame(0), path.class_names, masks)
     size = own.shape[-2:]
     evidence, presence = torch.zeros(0, len(masks), EVIDENCE), torch.zeros(0, 2)
@@ -247,8 +250,8 @@ def clip_features(
         both = inside @ wanted
         fits = both / (inside.sum(1) + wanted.sum() - both).clamp(min=1) >= MATCH
         part = (both >= PART_INSIDE * inside.sum(1).clamp(min=1)) & (both >= PART_COVERED * wanted.sum().clamp(min=1))
-        if matching := (fits | part).nonzero()[:, 0].tolist():
-            rows[expression] = [(k, 1.0) for k in matching]
+        if of_thing := (fits | part).nonzero()[:, 0].tolist():
+            rows[expression] = [(k, 1.0) for k in of_thing]
         said.append((expression, [expression] if sample.masks[e].any() else [], sample.kinds[e]))
     return PictureFeatures(
         name,
@@ -264,6 +267,26 @@ def clip_features(
         torch.zeros(0, *own.shape[-2:], dtype=torch.float16),
         torch.zeros(0, *own.shape[-2:], dtype=torch.uint8),
     )
+
+
+def matching(overlaps: Tensor) -> Tensor:
+    """Which candidates are taken for which thing: those that fit it well, or else the one that fits it best.
+
+    A candidate that fits a thing roughly must fit no other one better.
+
+    Args:
+        overlaps: (G, K) intersection over union of each thing with each candidate.
+
+    Returns:
+        (G, K) bool.
+    """
+    well = overlaps >= MATCH
+    if not overlaps.numel():
+        return well
+    best_of_thing = overlaps >= overlaps.amax(1, keepdim=True)
+    best_of_candidate = overlaps >= overlaps.amax(0, keepdim=True)
+    roughly = (overlaps >= ROUGH_MATCH) & best_of_thing & best_of_candidate
+    return well | roughly & ~well.any(1, keepdim=True)
 
 
 def _different(expressions: Sequence[PictureExpression]) -> list[PictureExpression]:

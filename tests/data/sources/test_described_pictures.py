@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from copy import deepcopy
@@ -100,6 +101,26 @@ def test_mistakes_in_a_further_file_name_it(tmp_path: Path) -> None:
     alike["images"]["picture1.png"]["absent"] = [None]  # type: ignore[list-item]
     with pytest.raises(UserError, match=r"alike\.json, picture 'picture1\.png': None is not an expression"):
         DescribedPictures(write_described(tmp_path, expressions=EXPRESSIONS, alike=alike))
+
+
+def test_files_elsewhere_may_speak_of_other_pictures_too(tmp_path: Path) -> None:
+    folder = write_described(tmp_path / "described")
+    further = tmp_path / "further.json"
+    further.write_text(json.dumps({"images": {"picture2.png": {"absent": ["cat"]}, "other.png": {"absent": ["cow"]}}}))
+    data = DescribedPictures(folder, [further])
+    assert data.origins == ["expressions", "alike", "further"]
+    assert data.pictures[1].expressions[-1] == PictureExpression("cat", (), "further")
+    further.write_text(json.dumps({"images": {"picture2.png": {"objects": {"1": ["cat"]}}}}))
+    with pytest.raises(UserError, match=r"further.json, picture 'picture2.png': 'cat' means thing '1'"):
+        DescribedPictures(folder, [further])
+
+
+@pytest.mark.parametrize("content", ["[]", '{"pictures": {}}'])
+def test_a_file_elsewhere_must_be_one_of_expressions(content: str, tmp_path: Path) -> None:
+    further = tmp_path / "further.json"
+    further.write_text(content)
+    with pytest.raises(UserError, match=r"further.json is not a file of expressions"):
+        DescribedPictures(write_described(tmp_path / "described"), [further])
 
 
 def test_missing_files(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ true of nothing there. Each of the three may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,8 @@ class DescribedPictures:
     Args:
         folder: The folder, as described above. Further files of expressions are its other `.json` files that have a
             mapping under "images"; files of other kinds are left alone.
+        others: Files of expressions that lie elsewhere. What they say of pictures that the folder does not list is
+            passed over.
 
     Attributes:
         pictures: All pictures of the list, in its order; those that nobody described have no expressions.
@@ -124,7 +126,7 @@ class DescribedPictures:
         ...     print(picture.name, [(x.text, x.thing_ids) for x in picture.expressions])
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, others: Sequence[str | Path] = ()) -> None:
         self.folder = Path(folder)
         coco = CocoFolder(self.folder)
         images = {image.file_name: image for image in coco.images}
@@ -133,9 +135,12 @@ class DescribedPictures:
         said: dict[str, list[PictureExpression]] = {name: [] for name in images}
         things = {image.file_name: _things(coco, image) for image in coco.images}
         self.origins: list[str] = []
-        for file, content in self._files():
+        outside = [Path(file) for file in others]
+        for file, content in self._files(outside):
             self.origins.append(file.stem)
             for name, entry in content.items():
+                if name not in images and file in outside:
+                    continue
                 if name not in images:
                     raise UserError(f"{file} describes {name!r:.80}, which {INSTANCES} does not list")
                 said[name] += _Entry(file, name, {thing.id for thing in things[name]}).read(entry)
@@ -152,16 +157,16 @@ class DescribedPictures:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def _files(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-        """Every file of expressions, and what it has under "images"."""
+    def _files(self, outside: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """Every file of expressions, those outside of the folder last, and what it has under "images"."""
         first = self.folder / EXPRESSIONS
-        others = sorted(path for path in self.folder.glob("*.json") if path.name not in (EXPRESSIONS, INSTANCES))
-        for file in (first, *others):
+        beside = sorted(path for path in self.folder.glob("*.json") if path.name not in (EXPRESSIONS, INSTANCES))
+        for file in (first, *beside, *outside):
             content = read_json(file)
             entries = content.get("images") if isinstance(content, dict) else None
             if isinstance(entries, dict):
                 yield file, entries
-            elif file == first:
+            elif file == first or file in outside:
                 raise UserError(f"{file} is not a file of expressions: it needs {FORM}")
 
 

@@ -1,0 +1,108 @@
+"""How long segmenting a real video takes, beside the bare frozen networks alone.
+
+    python benchmarks/frozen_share.py rhino "the rhino" "the bird" --threads 1 --json frozen-share.json
+
+The first expression is timed alone, then all of them together. The frames are read and brought to the size of the
+network input before; masks are made at that size. The frozen networks see every frame: the image stem, and with
+candidates the detector, which the model itself runs in key frames only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from benchmark_options import benchmark_parser, parse_options
+from PIL import Image
+from torch import Tensor
+
+from vlp_rvos.inference.segmenter import Segmenter
+from vlp_rvos.media.video_reader import open_video
+from vlp_rvos.models.backbones.backbone import normalize_channels
+from vlp_rvos.models.backbones.mini import MiniBackbone
+from vlp_rvos.models.backbones.nanodet import IMAGE_MEAN, IMAGE_STD
+from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.profiling.measurement_report import Measurement, write_report
+from vlp_rvos.profiling.timing import time_alternately
+from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+
+Frames = list[npt.NDArray[np.uint8]]
+
+
+def read_frames(video: Path, number: int, segmenter: Segmenter) -> Frames:
+    """The first frames of a video, at the size of the network input."""
+    frames = [frame.image for frame in islice(open_video(video).read(), number)]
+    height, width = segmenter.largest_network_size(*frames[0].shape[:2])
+    return [np.array(Image.fromarray(frame).resize((width, height))) for frame in frames]
+
+
+def frozen(segmenter: Segmenter, frames: Frames, detector: bool) -> Callable[[], None]:
+    """A run of the frozen networks over the frames, one by one, as the model does it."""
+    runtime = segmenter.runtime
+    assert isinstance(runtime, TorchRuntime)
+    model, images = runtime.model, [torch.from_numpy(f).permute(2, 0, 1)[None].float() / 255 for f in frames]
+
+    def run() -> None:
+        with torch.inference_mode(), runtime.autocast():
+            for image in images:
+                _see(model, image, detector)
+
+    return run
+
+
+def _see(model: VLPRVOS, image: Tensor, detector: bool) -> None:
+    assert isinstance(model.backbone, MiniBackbone)
+    assert model.candidate_path is not None
+    last = torch.channels_last
+    model.backbone.stem.forward_features(model.backbone.normalize(image).contiguous(memory_format=last))
+    if detector:
+        model.candidate_path.detector(normalize_channels(image, IMAGE_MEAN, IMAGE_STD).contiguous(memory_format=last))
+
+
+def whole(segmenter: Segmenter, frames: Frames, expressions: Sequence[str]) -> Callable[[], None]:
+    """A run of the whole model over the frames."""
+
+    def run() -> None:
+        for _ in segmenter.segment(frames, list(expressions)):
+            pass
+
+    return run
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__, rounds=5, threads=1)
+    parser.add_argument("video", type=Path, help="video file or folder of frames")
+    parser.add_argument("expressions", nargs="+", metavar="EXPRESSION")
+    parser.add_argument("--frames", type=int, default=24, help="number of frames, from the start of the video")
+    arguments = parse_options(parser)
+    own = Segmenter.from_pretrained("mini", device="cpu")
+    dense = Segmenter.from_pretrained("mini", device="cpu", overrides={"candidates": 0})
+    frames = read_frames(arguments.video, arguments.frames, own)
+    one, every = arguments.expressions[:1], arguments.expressions
+    seconds = time_alternately(
+        {
+            "stem": frozen(own, frames, detector=False),
+            "stem and detector": frozen(own, frames, detector=True),
+            "dense head": whole(dense, frames, one),
+            "model": whole(own, frames, one),
+            "model, all expressions": whole(own, frames, every),
+        },
+        arguments.rounds,
+    )
+    rows = [
+        Measurement("without candidates, one expression / stem", seconds["dense head"] / seconds["stem"]),
+        Measurement("one expression / stem", seconds["model"] / seconds["stem"]),
+        Measurement("one expression / stem and detector", seconds["model"] / seconds["stem and detector"], 1.6),
+    ]
+    if more := len(every) - 1:
+        further = (seconds["model, all expressions"] - seconds["model"]) / more
+        rows.append(Measurement("each further expression / the first", further / seconds["model"], 0.15))
+    write_report(rows, {"frames": len(frames), "seconds": seconds}, arguments.json, None)
+
+
+if __name__ == "__main__":
+    main()
