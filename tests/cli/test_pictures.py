@@ -63,6 +63,21 @@ def test_the_user_s_threshold_counts(asked: list[Any], tmp_path: Path, capsys: p
     assert "no mask where presence is below 0.650" in capsys.readouterr().out
 
 
+def test_further_expressions_are_scored_too(
+    asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, further = write_described(tmp_path / "data"), tmp_path / "further.json"
+    further.write_text(json.dumps({"images": {"picture2.png": {"absent": ["the bus"]}}}))
+    command = ["evaluate", "pictures", str(folder), "--part", "all", "--expressions", str(further)]
+    assert main([*command, "--expressions", "pictures-held-out"]) == 0
+    printed = capsys.readouterr().out
+    # What comes with the package is about other pictures.
+    assert "all: 2 pictures, 10 expressions" in printed
+    assert "further" in printed
+    assert main([*command, "--expressions", str(tmp_path / "none.json")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
 def test_parts(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_described(tmp_path / "data")
     for part in ("held-out", "training"):

@@ -14,7 +14,7 @@ from vlp_rvos.training.train_config import load_config
 
 
 def test_names_of_the_package_come_before_paths(tmp_path: Path) -> None:
-    assert sorted(further_expressions()) == ["pictures", "stills"]
+    assert sorted(further_expressions()) == ["pictures", "pictures-held-out", "stills"]
     assert find_expressions("pictures", tmp_path) == further_expressions()["pictures"]
     assert find_expressions("own/said.json", tmp_path) == tmp_path / "own" / "said.json"
 
@@ -24,10 +24,16 @@ def test_nothing_is_said_of_what_the_recipes_hold_out(recipe: str) -> None:
     config = load_config(Path(recipe))
     assert config.choice is not None
     named = {name: source.hold_out_share for source in config.choice.sources for name in source.expressions}
-    assert named.keys() == further_expressions().keys()
+    assert named.keys() == {"pictures", "stills"}
     for name, share in named.items():
         pictures = read_json(further_expressions()[name])["images"]
         assert not [picture for picture in pictures if is_held_out(picture, share)]
+
+
+def test_what_is_said_for_tests_is_about_what_is_held_out() -> None:
+    pictures = read_json(further_expressions()["pictures-held-out"])["images"]
+    assert pictures
+    assert all(is_held_out(picture, DESCRIBED_SHARE) for picture in pictures)
 
 
 @pytest.mark.parametrize("name", ["pictures", "stills"])

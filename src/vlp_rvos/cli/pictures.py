@@ -32,6 +32,14 @@ def pictures(
     part: Annotated[
         Part, typer.Option(help="Pictures to score: the fifth that is held out by a hash of the file name, or others.")
     ] = "held-out",
+    expressions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Further expressions about these pictures: a file like expressions.json, or pictures-held-out, which "
+            "comes with the package; repeat it for several.",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the reliability diagram of presence into this PNG file.")
     ] = None,
@@ -48,6 +56,7 @@ def pictures(
     from rich.console import Console
 
     from vlp_rvos.cli.score_tables import picture_tables
+    from vlp_rvos.data.further_expressions import find_expressions
     from vlp_rvos.data.sources.described_pictures import DescribedPictures
     from vlp_rvos.data.sources.holdout import is_in_part
     from vlp_rvos.evaluation.calibration import equal_count_bins, equal_width_bins
@@ -58,7 +67,8 @@ def pictures(
     from vlp_rvos.utils.progress import announced, counting
 
     with announced(f"reading {folder}"):
-        everything = DescribedPictures(folder).pictures
+        others = [find_expressions(name, Path()) for name in expressions or ()]
+        everything = DescribedPictures(folder, others).pictures
     chosen = [picture for picture in everything if picture.expressions and is_in_part(picture.name, part)]
     if not chosen and part == "all":
         raise UserError(f"{folder} has no picture with expressions: describe one in expressions.json")

@@ -1,8 +1,11 @@
-"""Further expressions about the pictures that the shipped recipes learn from, written for this project.
+"""Further expressions about the pictures that the shipped recipes learn from and hold out.
+
+A large vision-language model wrote them for this project, looking at the outlined pictures, and those were kept whose
+meaning it found again without being told (`docs/log/15-said.md`).
 
 Each file has the form of `expressions.json` (`vlp_rvos.data.sources.described_pictures`). It names pictures and things
-of a public data set by their files and ids, and holds nothing of the pictures themselves. No picture that the recipes
-hold out is in them.
+of a public data set by their files and ids, and holds nothing of the pictures themselves. `pictures` and `stills` are
+about what is learned from, `pictures-held-out` is about what is held out and for tests only.
 """
 
 from __future__ import annotations
