@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_other_backbones_are_compared_strictly(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("format_1", [True, False])
-def test_training_goes_on_with_the_earlier_tower(tmp_path: Path, format_1: bool) -> None:
+def test_training_goes_on_with_the_earlier_tower(shared: Path, tmp_path: Path, format_1: bool) -> None:
     path = tmp_path / "earlier.safetensors"
     model = mini_model(MINI_TOWER_WIDE)
     if format_1:
@@ -135,6 +136,7 @@ def test_training_goes_on_with_the_earlier_tower(tmp_path: Path, format_1: bool)
     assert set(EARLIER_TOWERS) == {backbone_fingerprint(model.backbone)}
     without_candidates = dict.fromkeys(("candidates", "refinement", "choice", "agreement"))
     options = {"init_from": str(path), "model": ModelChoice("mini", CONFIG.to_dict()), **without_candidates}
-    trainer = Trainer(replace(load_config(Path("mini")), **options), tmp_path / "run", device="cpu")
+    config = load_config(Path("mini"), [f"data.root={json.dumps(str(shared / 'data'))}"])
+    trainer = Trainer(replace(config, **options), tmp_path / "run", device="cpu")
     ours = trainer.model.backbone.vision_blocks[0].fc1.weight
     assert torch.equal(ours, model.backbone.vision_blocks[0].fc1.weight)
