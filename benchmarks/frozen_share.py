@@ -36,7 +36,9 @@ Frames = list[npt.NDArray[np.uint8]]
 def read_frames(video: Path, number: int, segmenter: Segmenter) -> Frames:
     """The first frames of a video, at the size of the network input."""
     frames = [frame.image for frame in islice(open_video(video).read(), number)]
-    height, width = segmenter.largest_network_size(*frames[0].shape[:2])
+    assert isinstance(segmenter.runtime, TorchRuntime)
+    multiple = segmenter.runtime.model.backbone.size_multiple
+    height, width = segmenter.config.frame_size(*frames[0].shape[:2], multiple)
     return [np.array(Image.fromarray(frame).resize((width, height))) for frame in frames]
 
 
