@@ -22,13 +22,12 @@ from torch import Tensor
 
 from vlp_rvos.inference.segmenter import Segmenter
 from vlp_rvos.media.video_reader import open_video
-from vlp_rvos.models.backbones.backbone import normalize_channels
 from vlp_rvos.models.backbones.mini import MiniBackbone
-from vlp_rvos.models.backbones.nanodet import IMAGE_MEAN, IMAGE_STD
 from vlp_rvos.models.vlp_rvos import VLPRVOS
 from vlp_rvos.profiling.measurement_report import Measurement, write_report
 from vlp_rvos.profiling.timing import time_alternately
 from vlp_rvos.runtimes.torch_runtime import TorchRuntime
+from vlp_rvos.training.candidate_stage import picture_frames
 
 Frames = list[npt.NDArray[np.uint8]]
 
@@ -46,7 +45,7 @@ def frozen(segmenter: Segmenter, frames: Frames, detector: bool) -> Callable[[],
     """A run of the frozen networks over the frames, one by one, as the model does it."""
     runtime = segmenter.runtime
     assert isinstance(runtime, TorchRuntime)
-    model, images = runtime.model, [torch.from_numpy(f).permute(2, 0, 1)[None].float() / 255 for f in frames]
+    model, images = runtime.model, [picture_frames(runtime.model, frame)[0] for frame in frames]
 
     def run() -> None:
         with torch.inference_mode(), runtime.autocast():
@@ -59,10 +58,10 @@ def frozen(segmenter: Segmenter, frames: Frames, detector: bool) -> Callable[[],
 def _see(model: VLPRVOS, image: Tensor, detector: bool) -> None:
     assert isinstance(model.backbone, MiniBackbone)
     assert model.candidate_path is not None
-    last = torch.channels_last
-    model.backbone.stem.forward_features(model.backbone.normalize(image).contiguous(memory_format=last))
+    normalized = model.backbone.normalize(image).contiguous(memory_format=torch.channels_last)
+    model.backbone.stem.forward_features(normalized)
     if detector:
-        model.candidate_path.detector(normalize_channels(image, IMAGE_MEAN, IMAGE_STD).contiguous(memory_format=last))
+        model.candidate_path.detect(image)
 
 
 def whole(segmenter: Segmenter, frames: Frames, expressions: Sequence[str]) -> Callable[[], None]:

@@ -3,10 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from clips import noise, write_folder
 from scripts import load_benchmark, run_script
 from segmenters import ScriptedSegmenter
 
@@ -14,11 +13,7 @@ from vlp_rvos.inference.segmenter import Segmenter
 
 
 def test_models_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    video = tmp_path / "video"
-    video.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    for number in range(3):
-        Image.fromarray(pixels).save(video / f"{number}.png")
+    video = write_folder(tmp_path / "video", noise(1) * 3)
     logits = torch.full((2, 12, 16), -9.0)
     logits[0, 3:9, 4:12] = 9.0
 

@@ -2,18 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from clips import noise, write_folder
 from scripts import load_benchmark, run_script
 
 
 def test_ratios_follow_from_the_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    video = tmp_path / "video"
-    video.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3), dtype=np.uint8)
-    for number in range(2):
-        Image.fromarray(pixels).save(video / f"{number}.png")
+    video = write_folder(tmp_path / "video", noise(1, size=(64, 36)) * 2)
     module = load_benchmark("frozen_share", monkeypatch)
     options = ["a dog", "a cat", "a cow", "--rounds", 1, "--frames", 1]
     _, result = run_script(module, monkeypatch, tmp_path / "out.json", video, *options)

@@ -39,8 +39,6 @@ def test_what_is_said_for_tests_is_about_what_is_held_out() -> None:
 @pytest.mark.parametrize("name", ["pictures", "stills"])
 def test_the_real_pictures(name: str, shared: Path) -> None:
     folder = shared / "data" / name
-    if not folder.is_dir():
-        pytest.skip(f"no data set at {folder}")
     described = DescribedPictures(folder, [further_expressions()[name]]).pictures
     assert sum(1 for picture in described for x in picture.expressions if x.origin == name) > 3000
     assert not [text for picture in described for text in _said_twice(picture, name)]

@@ -57,9 +57,7 @@ class PictureSource:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.collections and self.kind == "videos":
-            raise ValueError(f"collections of {self.folder}: only sources of the kind pictures have them")
-        if self.expressions and self.kind == "videos":
-            raise ValueError(f"expressions of {self.folder}: only sources of the kind pictures have further ones")
-        if self.line_ups and self.kind == "videos":
-            raise ValueError(f"line_ups of {self.folder}: only sources of the kind pictures have them")
+        if self.kind == "videos":
+            for name in ("collections", "expressions", "line_ups"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} of {self.folder}: only sources of the kind pictures have them")

@@ -234,7 +234,7 @@ class CandidatePath(nn.Module):
     def read(self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor) -> FrozenMaps:
         """Run the detector beside the stem; the arguments are those of `propose`."""
         pictures = frames.flatten(0, 1)
-        detected = self._detect(pictures)
+        detected = self.detect(pictures)
         stem = {stride: pyramid[stride].flatten(0, 1) for stride in (MASK_STRIDE, *STRIDES)}
         classes = {stride: detected.logits[stride].sigmoid() for stride in STRIDES}
         maps = {MASK_STRIDE: stem[MASK_STRIDE]}
@@ -243,7 +243,7 @@ class CandidatePath(nn.Module):
         pixels = halve(halve(pictures.float()))
         return FrozenMaps(maps, detected.distances, pixels, stem, named.flatten(0, 1), detected.head_features, classes)
 
-    def _detect(self, pictures: Tensor) -> NanoDetMaps:
+    def detect(self, pictures: Tensor) -> NanoDetMaps:
         """Run the detector on pictures (N, 3, H, W) in [0, 1]."""
         images = normalize_channels(pictures, IMAGE_MEAN, IMAGE_STD)
         detected: NanoDetMaps = self.detector(images.contiguous(memory_format=torch.channels_last))

@@ -139,11 +139,10 @@ class DescribedPictures:
         for file, content in self._files(outside):
             self.origins.append(file.stem)
             for name, entry in content.items():
-                if name not in images and file in outside:
-                    continue
-                if name not in images:
+                if name in images:
+                    said[name] += _Entry(file, name, {thing.id for thing in things[name]}).read(entry)
+                elif file not in outside:
                     raise UserError(f"{file} describes {name!r:.80}, which {INSTANCES} does not list")
-                said[name] += _Entry(file, name, {thing.id for thing in things[name]}).read(entry)
         self.pictures: list[DescribedPicture] = []
         for name, image in images.items():
             path = self.folder / "images" / name
