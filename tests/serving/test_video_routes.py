@@ -213,6 +213,9 @@ def test_a_full_service_says_when_to_come_back(tmp_path: Path, video: Path) -> N
             asked = [asyncio.create_task(one(f"dog {i}")) for i in range(4)]
             done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             assert next(iter(done)).result().status_code == 429
+            # A request is turned away at once; those that were let in are still being uploaded then.
+            while not service.room.running:
+                await asyncio.sleep(0.01)
             metrics = (await client.get("/metrics")).text
             engine.gate.set()
             assert "vlp_rvos_running 1.0" in metrics
