@@ -14,7 +14,7 @@ from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.picture_config import PictureSource
 from vlp_rvos.data.picture_sources import missing_folders
 from vlp_rvos.data.sources.described_pictures import PictureExpression
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 
 def test_names_decide_what_is_held_out(root: Path) -> None:
@@ -55,6 +55,13 @@ def test_further_expressions_belong_to_the_source_that_names_them(root: Path) ->
     assert after == (*before, PictureExpression("the swan", (), "more"))
     with pytest.raises(UserError, match=r"nowhere\.json"):
         opened(root, replace(PICTURES, expressions=("nowhere.json",)))
+
+
+def test_expressions_about_a_folder_without_any_are_not_passed_over_in_silence(root: Path) -> None:
+    (root / PICTURES.folder / "expressions.json").unlink()
+    (root / "more.json").write_text(json.dumps({"images": {}}))
+    with pytest.warns(VLPRVOSWarning, match=r"has no expressions\.json.*more\.json"):
+        opened(root, replace(PICTURES, expressions=("more.json",)))
 
 
 def test_false_expressions_of_another_form_are_one_line(root: Path) -> None:

@@ -40,7 +40,9 @@ def test_the_loss_of_a_mask() -> None:
 def test_the_chosen_candidate_is_joined_with_the_dense_mask() -> None:
     masks = torch.full((2, 4, 4), -8.0)
     masks[0, :2], masks[1, 2:] = 8.0, 8.0
-    mask = JoinedMask(masks, torch.zeros(4, 4), masks[0] > 0, torch.tensor([9.0, -9.0]), torch.tensor(-9.0))
+    mask = JoinedMask(
+        masks, torch.zeros(4, 4), masks[0] > 0, torch.tensor([9.0, -9.0]), torch.tensor(-9.0), torch.tensor(0.0)
+    )
     joined = mask.to(torch.device("cpu")).join(Agreement())
     assert torch.equal(joined > 0, mask.truth)
     close = replace(mask, scores=torch.tensor([1.0, 0.5]))
@@ -61,12 +63,34 @@ def test_the_agreement_learns_from_training_pictures_alone(context: StageContext
     assert stage.training
     assert stage.held_out
     batch = next(stage.batches(3))
-    assert len(batch) == AGREEMENT.expressions
-    assert torch.equal(next(stage.batches(3))[0].scores, batch[0].scores)
+    assert len(batch.masks) == AGREEMENT.expressions
+    assert torch.equal(next(stage.batches(3)).masks[0].scores, batch.masks[0].scores)
     stage.losses(batch)["mask"].backward()
     moved = {name for name, p in context.model.named_parameters() if p.grad is not None}
     assert moved
     assert all(name.startswith("candidate_path.agreement.") for name in moved)
+
+
+def test_numbers_are_learned_from_what_is_said_of_things(context: StageContext) -> None:
+    stage = prepared(context)
+    one, several = stage.about
+    assert set(several) == {"both cars"}
+    assert {"the red car", "the blue car", "the car on the left"} <= set(one)
+    batch = next(stage.batches(3))
+    assert batch.text is not None
+    assert batch.several.sum() * 3 == (~batch.several).sum()
+    stage.losses(batch)["number"].backward()
+    moved = {name for name, p in context.model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved
+    assert all(name.startswith("candidate_path.number.") for name in moved)
+
+
+def test_without_groups_there_is_no_number_to_learn(context: StageContext) -> None:
+    stage = prepared(context)
+    stage.about = (stage.about[0], [])
+    batch = next(stage.batches(0))
+    assert batch.text is None
+    assert set(stage.losses(batch)) == {"mask"}
 
 
 def test_presence_is_calibrated_on_held_out_pictures(context: StageContext) -> None:
@@ -74,7 +98,7 @@ def test_presence_is_calibrated_on_held_out_pictures(context: StageContext) -> N
     before = stage.path.calibration.detach().clone()
     result = stage.measure(StopRequest())
     assert result is not None
-    assert set(result.numbers) == {"iou", "iou_dense", "noticed"}
+    assert set(result.numbers) == {"iou", "iou_dense", "one", "several", "noticed"}
     assert 0 <= result.inference_overrides["presence_threshold"] <= 1
     assert not torch.equal(stage.path.calibration, before)
     stage.clean_up()

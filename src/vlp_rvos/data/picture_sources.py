@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.data.synthesis.stills import StillBank
-from vlp_rvos.errors import UserError
+from vlp_rvos.errors import UserError, VLPRVOSWarning
 
 __all__ = ["OpenedSource", "missing_folders", "open_available", "open_pictures"]
 
@@ -139,6 +140,12 @@ class _Folders:
     def _read_expressions(self, folder: Path, others: Sequence[Path]) -> dict[str, tuple[PictureExpression, ...]]:
         """What is said of the pictures of a folder, by their names; nothing where it describes none."""
         if not (folder / EXPRESSIONS).is_file():
+            if others:
+                names = ", ".join(str(file) for file in others)
+                warnings.warn(
+                    VLPRVOSWarning(f"{folder} has no {EXPRESSIONS}, so that what {names} says of it is passed over"),
+                    stacklevel=2,
+                )
             return {}
         files = (folder, *others)
         if files not in self.said:

@@ -76,10 +76,8 @@ def _explained(
             assert runtime.trace is not None
             things = None
             if runtime.trace.chosen is not None:
-                path = runtime.model.candidate_path
-                assert path is not None
                 chosen = runtime.trace.chosen
-                things = _Things(chosen, path.agreement.members(chosen.scores), numbering.number(chosen.tracks))
+                things = _Things(chosen, numbering.number(chosen.tracks))
             # In the number format of the thresholds that it is compared with.
             usual_threshold = float(np.float32(stream.config.presence_threshold))
             reader = _ClipReader(usual_threshold, words, prediction, runtime.trace, things)
@@ -115,12 +113,11 @@ class _Things:
 
     Args:
         chosen: what the candidate path says of the clip.
-        members: (E, N) how much each candidate belongs to what is meant.
         numbers: their N numbers.
     """
 
-    def __init__(self, chosen: Chosen, members: Tensor, numbers: Sequence[int]) -> None:
-        self.scores, self.none, self.members = chosen.scores.cpu(), chosen.none.cpu(), members.detach().cpu()
+    def __init__(self, chosen: Chosen, numbers: Sequence[int]) -> None:
+        self.scores, self.none, self.members = (x.detach().cpu() for x in (chosen.scores, chosen.none, chosen.members))
         self.numbers, tracks = numbers, chosen.tracks
         self.seen, self.objectness = tracks.seen.cpu(), tracks.objectness.cpu()
         self.masks = (tracks.mask_logits > 0).cpu().numpy()

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.agreement import Agreement
+from vlp_rvos.models.agreement import Agreement, confidence_of
 from vlp_rvos.models.backbones.backbone import Backbone, normalize_channels
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD, WIDTH, NanoDetMaps, load_nanodet
 from vlp_rvos.models.candidates import MASK_STRIDE, STRIDES, CandidateHead
@@ -24,10 +24,11 @@ from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descri
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.maps import halve, join_channels
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.number import Number
 from vlp_rvos.models.refinement import REFINED_STRIDES, Refinement, Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY, Sightings, Tracks, follow, look_of, match
 
-__all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "dense_votes", "mean_evidence"]
+__all__ = ["CandidatePath", "Chosen", "FrozenMaps", "Identities", "dense_votes", "mean_evidence", "upgraded"]
 
 #: Largest weight of what earlier clips said of a thing, relative to the weight 1 of the current clip.
 MEMORY = 2.0
@@ -69,6 +70,7 @@ class Chosen:
         clip_presence_logits: (B,) that it is in the clip.
         scores: (B, N) scores of the things, with the dense head's votes.
         none: (B,) scores of "none".
+        members: (B, N) how much each thing belongs to what is meant, in [0, 1].
         identities: what is remembered for the next clip.
         tracks: the things.
     """
@@ -78,6 +80,7 @@ class Chosen:
     clip_presence_logits: Tensor
     scores: Tensor
     none: Tensor
+    members: Tensor
     identities: Identities
     tracks: Tracks
 
@@ -144,6 +147,7 @@ class CandidatePath(nn.Module):
         )
         self.class_names = nn.Parameter(torch.zeros(classes, backbone.shared_width))
         self.choice = Choice(descriptor_widths(widths, WIDTH, classes, backbone.shared_width), backbone.text_width)
+        self.number = Number(backbone.text_width)
         self.agreement = Agreement()
         self.refinement = Refinement(widths) if config.refinement else None
         #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
@@ -206,8 +210,8 @@ class CandidatePath(nn.Module):
         redrawn: Tensor = self.refinement(surroundings, logits)
         return redrawn
 
-    def _redraw_chosen(self, masks: Tensor, scores: Tensor, surroundings: Surroundings | None) -> Tensor:
-        """Redraw those of the masks (T, N, h, w) that an expression means, by their scores (B, N).
+    def _redraw_chosen(self, masks: Tensor, members: Tensor, surroundings: Surroundings | None) -> Tensor:
+        """Redraw those of the masks (T, N, h, w) that an expression means, by how much they belong to it (B, N).
 
         Returns:
             (B, T, N, h, w): what one expression means changes nothing for the others. A thing that several of them mean
@@ -215,15 +219,14 @@ class CandidatePath(nn.Module):
         """
         if self.refinement is None or surroundings is None:
             return masks
-        members = self.agreement.members(scores)
         likeliest = members.topk(min(MOST_REDRAWN, members.shape[1])).indices
         is_meant = torch.zeros_like(members, dtype=torch.bool).scatter(1, likeliest, True) & (members > LEAST_PART)
         # Where costs are counted without values, each expression means another thing.
-        rows = torch.arange(min(scores.shape)) if scores.is_meta else is_meant.any(0).nonzero()[:, 0]
+        rows = torch.arange(min(members.shape)) if members.is_meta else is_meant.any(0).nonzero()[:, 0]
         redrawn = torch.where(
             is_meant[:, None, rows, None, None], self.redraw(masks[:, rows], surroundings), masks[:, rows]
         )
-        return masks.expand(len(scores), *masks.shape).index_copy(2, rows.to(masks.device), redrawn)
+        return masks.expand(len(members), *masks.shape).index_copy(2, rows.to(masks.device), redrawn)
 
     def describe_drawn(self, frame: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, masks: Tensor) -> Tensor:
         """The looks (K, C) of drawn masks (K, H/4, W/4) of one frame (1, 1, 3, H, W); the rest as for `propose`."""
@@ -290,17 +293,34 @@ class CandidatePath(nn.Module):
         clip = of_scores * (scores.logsumexp(-1) - none) + of_clip * clip_presence_logits + constant
         # Whether anything is meant was calibrated without the votes.
         scores = scores + dense_votes(tracks.descriptors.motion, tracks.objectness, evidence)
-        masks = self._redraw_chosen(tracks.mask_logits, scores, surroundings)
-        fused = self.agreement(dense, masks, scores, none)
+        members = self.agreement.members(scores, self.number(text).sigmoid())
+        masks = self._redraw_chosen(tracks.mask_logits, members, surroundings)
+        fused = self.agreement(dense, masks, members, confidence_of(scores, none))
         return Chosen(
             F.interpolate(fused, mask_logits.shape[-2:], mode="bilinear", align_corners=False),
             clip[:, None] + of_frame * presence_logits,
             clip + of_frame * presence_logits.amax(1),
             scores,
             none,
+            members,
             identities,
             tracks,
         )
+
+
+def upgraded(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The trained tensors of a model, by name, from a file of before `Number`.
+
+    Then one slope and one offset of `Agreement` served all expressions; both numbers get them. Other files stay as they
+    are.
+    """
+    shared = {f"candidate_path.agreement.{name}" for name in ("slope", "offset")}
+    word_norm = "candidate_path.choice.word.0.weight"
+    if not state.keys() >= {*shared, word_norm} or any(state[name].ndim for name in shared):
+        return state
+    untrained = Number(len(state[word_norm])).state_dict()
+    doubled = {name: state[name].repeat(2) for name in shared}
+    return {**state, **doubled, **{f"candidate_path.number.{name}": value for name, value in untrained.items()}}
 
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -38,6 +38,8 @@ SMALLEST_DISTANCE = 0.05
 FARTHEST = 4
 #: Number of masks that a CPU draws together where no gradients are needed.
 DRAWN_AT_ONCE = 8
+#: Rows and columns of masks that are compared to find those that repeat each other: every other one.
+COMPARED_EVERY = 2
 #: Smallest width and height of a box that coordinates are relative to, in pixels.
 SMALLEST_BOX = 1.0
 
@@ -251,16 +253,16 @@ class CandidateHead(nn.Module):
         weights, boxes = self._weights(proposals, frame, positions), proposals.boxes[frame, positions]
         # The less sure half is drawn only as far as others repeat each other.
         borders = [0, *range(count, len(positions), DRAWN_AT_ONCE), len(positions)]
-        chosen, logits = kept[:0], weights.new_zeros(0, *proposals.mask_features.shape[-2:], dtype=torch.float32)
+        chosen, drawn, inside = list[int](), list[Tensor](), list[Tensor]()
         for start, end in pairwise(borders):
-            drawn = self.draw(proposals.mask_features[frame], weights[start:end], boxes[start:end])
-            chosen = torch.cat([chosen, torch.arange(start, end, device=chosen.device)])
-            logits = torch.cat([logits, drawn]) if start else drawn
-            stays = distinct(mask_overlaps(logits > 0), overlap)[:count]
-            chosen, logits = chosen[stays], logits[stays]
+            drawn.append(self.draw(proposals.mask_features[frame], weights[start:end], boxes[start:end]))
+            inside.append(drawn[-1][:, ::COMPARED_EVERY, ::COMPARED_EVERY] > 0)
+            rows = [*chosen, *range(start, end)]
+            stays = distinct(mask_overlaps(torch.cat(inside)[rows]), overlap)[:count]
+            chosen = [rows[row] for row in stays]
             if len(chosen) == count:
                 break
-        return Candidates(positions[chosen], scores[positions[chosen]], boxes[chosen], logits)
+        return Candidates(positions[chosen], scores[positions[chosen]], boxes[chosen], torch.cat(drawn)[chosen])
 
 
 def _rows(level: Tensor) -> Tensor:
@@ -305,7 +307,7 @@ def _coordinates(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
     return x[:, None], y[:, None]
 
 
-def distinct(overlaps: Tensor, limit: float) -> Tensor:
+def distinct(overlaps: Tensor, limit: float) -> list[int]:
     """Indices that stay when each one removes the later ones that it overlaps by more than the limit.
 
     Args:
@@ -313,16 +315,16 @@ def distinct(overlaps: Tensor, limit: float) -> Tensor:
         limit: largest overlap of two that stay.
 
     Returns:
-        int64 indices in ascending order. On the meta device, where costs are counted without values, all of them.
+        Indices in ascending order. On the meta device, where costs are counted without values, all of them.
     """
     if overlaps.is_meta:
-        return torch.arange(len(overlaps), device=overlaps.device)
+        return list(range(len(overlaps)))
     repeats = (overlaps > limit).cpu().numpy()
     stays = np.ones(len(repeats), dtype=bool)
     for index in range(len(repeats)):
         if stays[index]:
             stays[index + 1 :] &= ~repeats[index, index + 1 :]
-    return torch.from_numpy(stays.nonzero()[0]).to(overlaps.device)
+    return stays.nonzero()[0].tolist()  # type: ignore[no-any-return]
 
 
 def box_overlaps(boxes: Tensor, others: Tensor | None = None) -> Tensor:

@@ -29,6 +29,7 @@ from vlp_rvos.models.backbones import Backbone, load_backbone
 from vlp_rvos.models.backbones.earlier_backbones import current_fingerprint, earlier_weights, is_comparable
 from vlp_rvos.models.backbones.placeholder_weights import PlaceholderWeights
 from vlp_rvos.models.backbones.weight_values import as_weights
+from vlp_rvos.models.candidate_path import upgraded
 from vlp_rvos.models.hub import download_model, hub_id
 from vlp_rvos.models.model_config import INFERENCE_FIELDS, PRESETS, ModelConfig
 from vlp_rvos.models.vlp_rvos import VLPRVOS
@@ -384,7 +385,7 @@ def _read(path: Path, *, tensors: bool) -> tuple[dict[str, str], dict[str, Tenso
             state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
-    return header, {name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}
+    return header, dict(upgraded({name: as_weights(tensor, name, str(path)) for name, tensor in state.items()}))
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

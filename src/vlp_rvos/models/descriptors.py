@@ -122,6 +122,7 @@ def describe(maps: FrameMaps, class_names: Tensor, masks: Tensor) -> Descriptors
     masks = masks + (masks.sum((1, 2), keepdim=True) <= 0).float()
     boxes = _boxes(masks)
     resized = _pyramid(masks)
+    columns, rows = masks.sum(1), masks.sum(2)
     looks = [_mean(level[stride], resized[stride]) for level in (maps.stem, maps.hidden) for stride in STRIDES]
     strongest = _strongest([maps.classes[stride] for stride in STRIDES], [resized[stride] for stride in STRIDES])
     mean = torch.stack([_mean(maps.classes[stride], resized[stride]) for stride in STRIDES]).mean(0)
@@ -130,9 +131,9 @@ def describe(maps: FrameMaps, class_names: Tensor, masks: Tensor) -> Descriptors
         torch.cat(looks, -1),
         torch.stack([_mean(maps.named, resized[32]), _name(classes, class_names)], 1),
         classes,
-        _geometry(masks, boxes),
-        _colours(maps.pixels, masks, boxes),
-        _surroundings(maps, masks, boxes),
+        _geometry(columns, rows, boxes),
+        _colours(maps.pixels, masks, rows, boxes),
+        _surroundings(maps, resized[16], boxes),
         _parts(maps, masks, boxes),
         masks.new_zeros(len(masks), MOTION),
     )
@@ -175,8 +176,8 @@ def _name(classes: Tensor, class_names: Tensor) -> Tensor:
 
 
 def _surroundings(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, C') means of the maps of stride 16, and the strongest classes, around each mask."""
-    ring = halve(halve(_ring(masks, boxes)))
+    """(K, C') means of the maps of stride 16, and the strongest classes, around each mask (K, H/16, W/16)."""
+    ring = _ring(masks, boxes)
     means = [_mean(level[16], ring) for level in (maps.stem, maps.hidden)]
     return torch.cat([*means, _strongest([maps.classes[16]], [ring])], -1)
 
@@ -198,23 +199,32 @@ def _boxes(masks: Tensor) -> Tensor:
 
 
 def _ring(masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, h, w): what lies in a box twice as large as each mask's, but not in the mask."""
-    height, width = masks.shape[-2:]
+    """How much of (K, H/16, W/16) is in a box twice as large as each mask's, but not in the mask, of the same shape."""
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_SIDE)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside_x = ((_centres(width, masks) - centre[:, :1]).abs() <= half[:, :1]).float()
-    inside_y = ((_centres(height, masks) - centre[:, 1:]).abs() <= half[:, 1:]).float()
-    return inside_y[:, :, None] * inside_x[:, None] * (1 - masks)
+    sides = []
+    for length, axis in zip(masks.shape[-2:], (1, 0), strict=True):
+        # The box has the resolution of the whole masks, four positions for each of these.
+        away = (_centres(4 * length, masks) - centre[:, [axis]]).abs()
+        sides.append((away <= half[:, [axis]]).float().unflatten(1, (-1, 4)).mean(-1))
+    inside_y, inside_x = sides
+    return (inside_y[:, :, None] * inside_x[:, None] - masks).clamp(min=0)
 
 
-def _geometry(masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, GEOMETRY) place and size of masks (K, h, w) with boxes (K, 4), as `Descriptors.geometry`."""
-    height, width = masks.shape[-2:]
+def _geometry(columns: Tensor, rows: Tensor, boxes: Tensor) -> Tensor:
+    """(K, GEOMETRY) place and size as `Descriptors.geometry`.
+
+    Args:
+        columns: (K, w) sums of the masks over each column.
+        rows: (K, h) sums over each row.
+        boxes: (K, 4).
+    """
+    width, height = columns.shape[1], rows.shape[1]
     size = boxes[:, 2:] - boxes[:, :2]
-    area = masks.mean((1, 2))
-    total = masks.sum((1, 2)).clamp(min=SMALLEST_COVER)
-    centre_x = (masks.sum(1) @ _centres(width, masks)) / total
-    centre_y = (masks.sum(2) @ _centres(height, masks)) / total
+    covered = rows.sum(1)
+    area = covered / (width * height)
+    total = covered.clamp(min=SMALLEST_COVER)
+    centre_x, centre_y = (sums @ _centres(sums.shape[1], sums) / total for sums in (columns, rows))
     fill = area / size.prod(-1).clamp(min=1e-6)
     log_area = area.clamp(min=1e-5).log() / 4 + 1
     aspect = (size[:, 0] * width / (size[:, 1] * height).clamp(min=1e-4)).clamp(1 / LARGEST_ASPECT, LARGEST_ASPECT)
@@ -222,19 +232,33 @@ def _geometry(masks: Tensor, boxes: Tensor) -> Tensor:
     return torch.cat([boxes * 2 - 1, size, torch.stack(numbers, 1)], 1)
 
 
-def _colours(pixels: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
-    """(K, COLOURS) colours of pixels (3, h, w) inside masks (K, h, w), as `Descriptors.colours`."""
-    mean = _mean(pixels, masks)
-    deviation = (_mean(pixels.square(), masks) - mean.square()).clamp(min=0).sqrt()
-    y = _centres(masks.shape[-2], masks)
-    relative = (y[None] - boxes[:, 1:2]) / (boxes[:, 3:] - boxes[:, 1:2]).clamp(min=1e-4)
-    bands, covered = [], masks.sum(2)
+def _colours(pixels: Tensor, masks: Tensor, rows: Tensor, boxes: Tensor) -> Tensor:
+    """(K, COLOURS) colours as `Descriptors.colours`.
+
+    Args:
+        pixels: (3, h, w).
+        masks: (K, h, w).
+        rows: (K, h) sums of the masks over each row.
+        boxes: (K, 4).
+    """
+    values = torch.cat([pixels, pixels.square()]).movedim(0, -1)
+    # (K, h, 6): every row is summed up once, and all means are made of the rows.
+    of_rows = torch.bmm(masks.transpose(0, 1), values).transpose(0, 1)
+
+    def mean(weights: Tensor) -> Tensor:
+        """(K, h) weights of the rows -> (K, 6) means."""
+        return (weights[:, None] @ of_rows)[:, 0] / (weights * rows).sum(1, keepdim=True).clamp(min=SMALLEST_COVER)
+
+    whole, square = mean(torch.ones_like(rows)).split(3, 1)
+    deviation = (square - whole.square()).clamp(min=0).sqrt()
+    relative = (_centres(rows.shape[1], rows) - boxes[:, 1:2]) / (boxes[:, 3:] - boxes[:, 1:2]).clamp(min=1e-4)
+    bands = []
     for band in range(BANDS):
-        rows = (relative >= band / BANDS) & (relative < (band + 1) / BANDS)
+        weights = ((relative >= band / BANDS) & (relative < (band + 1) / BANDS)).float()
         # A band without a pixel is described by the whole mask.
-        rows |= (covered * rows).sum(1, keepdim=True) <= 0
-        bands.append(_mean(pixels, masks * rows[:, :, None]))
-    return torch.cat([mean, deviation * 2, *bands], 1)
+        weights = torch.where((weights * rows).sum(1, keepdim=True) > 0, weights, 1.0)
+        bands.append(mean(weights)[:, :3])
+    return torch.cat([whole, deviation * 2, *bands], 1)
 
 
 def _parts(maps: FrameMaps, masks: Tensor, boxes: Tensor) -> Tensor:

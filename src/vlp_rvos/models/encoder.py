@@ -57,6 +57,10 @@ class PlainText:
         """The features of some of the expressions."""
         return PlainText(self.words[rows], self.mask[rows], self.sentence[rows])
 
+    def to(self, device: torch.device) -> PlainText:
+        """The same on a device."""
+        return PlainText(self.words.to(device), self.mask.to(device), self.sentence.to(device))
+
 
 @dataclass
 class TextFeatures:

@@ -16,7 +16,6 @@ from torch import Tensor
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES
 from vlp_rvos.models.choice import EVIDENCE
-from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.teaching.lesson_phrases import unrelated
 from vlp_rvos.training.choice_features import PictureFeatures, encode_phrases
 from vlp_rvos.training.choice_samples import ChoiceBatch, join_phrases
@@ -107,7 +106,7 @@ class TaughtChoice(ChoiceTraining):
         pictures = len(batch.present)
         text = join_phrases([self.everyday[k] for _ in range(pictures) for k in drawn])
         device = self.fabric.device
-        text = PlainText(text.words.to(device), text.mask.to(device), text.sentence.to(device))
+        text = text.to(device)
         picture_of = torch.arange(pictures, device=device).repeat_interleave(len(drawn))
         evidence = torch.full((len(picture_of), batch.present.shape[1], EVIDENCE), float("nan"), device=device)
         inputs = (batch.candidates, batch.present, text, evidence, picture_of)

@@ -1,9 +1,10 @@
 """The stage "agreement": how candidates and dense head are joined, and what presence means. [D]
 
 `[D]` marks our own decisions; `docs/method.md` explains the marks. The few parameters of `Agreement` are fitted on the
-masks of training pictures that the stage before has kept. The calibration of presence, a logistic regression, and the
-presence threshold are fitted on held-out pictures: the choice is too sure of those that it was trained on. Shapes: E
-expressions of a picture, K candidates, (h, w) positions of the masks.
+masks of training pictures that the stage before has kept, those of `Number` on all expressions about things there. The
+calibration of presence, a logistic regression, and the presence threshold are fitted on held-out pictures: the choice
+is too sure of those that it was trained on. Shapes: E expressions of a picture, K candidates, (h, w) positions of the
+masks.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.agreement import Agreement
+from vlp_rvos.models.agreement import Agreement, confidence_of
+from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.training.candidate_stage import path_of
+from vlp_rvos.training.choice_samples import Phrases, join_phrases
 from vlp_rvos.training.choice_stage import FeatureSource, ScoredPicture, score_picture
 from vlp_rvos.training.stage_config import AgreementStage, ChoiceStage
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
@@ -31,6 +35,8 @@ __all__ = ["AgreementTraining", "JoinedMask", "fit_presence", "joined_mask_loss"
 
 #: weight of the squared coefficients in the regression of presence
 RIDGE = 1e-3
+#: number of expressions about one thing, and about several, from which a step learns to tell them apart
+NUMBERS_IN_STEP = (96, 32)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class JoinedMask:
         truth: (h, w) bool.
         scores: (K,) scores of the candidates.
         none: score of "none".
+        several: probability that several things are meant.
     """
 
     masks: Tensor
@@ -50,12 +57,15 @@ class JoinedMask:
     truth: Tensor
     scores: Tensor
     none: Tensor
+    several: Tensor
 
     def join(self, agreement: Agreement, noise: float = 0.0) -> Tensor:
         """(h, w) mask logits, with noise on the scores."""
         scores = self.scores + noise * torch.randn(self.scores.shape).to(self.scores)
         none = self.none + noise * torch.randn(()).to(self.none)
-        joined = agreement(self.dense.float()[None, None], self.masks.float()[None], scores[None], none[None])
+        members = agreement.members(scores[None], self.several[None])
+        confidence = confidence_of(scores[None], none[None])
+        joined = agreement(self.dense.float()[None, None], self.masks.float()[None], members, confidence)
         found: Tensor = joined[0, 0]
         return found
 
@@ -64,8 +74,23 @@ class JoinedMask:
         return JoinedMask(*(value.to(device) for value in vars(self).values()))
 
 
-class AgreementTraining(LaterStage[list[JoinedMask]]):
-    """Fits `Agreement` and the calibration of presence.
+@dataclass(frozen=True)
+class AgreementBatch:
+    """What a step learns from.
+
+    Attributes:
+        masks: what is joined.
+        text: M expressions about things that are there; None where there is nothing to tell apart.
+        several: (M,) bool, whether each of them means several things.
+    """
+
+    masks: Sequence[JoinedMask]
+    text: PlainText | None
+    several: Tensor
+
+
+class AgreementTraining(LaterStage[AgreementBatch]):
+    """Fits `Agreement`, `Number` and the calibration of presence.
 
     Args:
         context: the run.
@@ -74,7 +99,7 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
     """
 
     name = "agreement"
-    parts = ("candidate_path.agreement.", "candidate_path.calibration")
+    parts = ("candidate_path.agreement.", "candidate_path.number.", "candidate_path.calibration")
 
     def __init__(self, context: StageContext, budget: AgreementStage, choice: ChoiceStage) -> None:
         super().__init__(context, budget)
@@ -83,53 +108,83 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
         self.features: FeatureSource | None = None
         self.training: list[JoinedMask] = []
         self.held_out: list[ScoredPicture] = []
+        self.phrases: Phrases = {}
+        #: expressions about one thing, and about several
+        self.about: tuple[list[str], list[str]] = ([], [])
 
     def prepare(self, stop_request: StopRequest) -> bool:
         self.features = FeatureSource(self.context, self.choice, self.stage.pictures)
         if not self.features.fill(stop_request):
             return False
         pictures = [p for p in self.features.cache.load(masks=True) if p.held_out or len(p.truth)]
-        phrases = self.features.phrases(pictures)
+        numbers = self.features.numbers()
+        self.about = (
+            [text for text, several in numbers.items() if not several],
+            [text for text, several in numbers.items() if several],
+        )
+        self.phrases = self.features.encode({*numbers, *(text for p in pictures for text, _, _ in p.expressions)})
         for picture in pictures:
-            scored = score_picture(self.path, picture, phrases)
+            scored = score_picture(self.path, picture, self.phrases)
             if scored is None:
                 continue
             if picture.held_out:
                 self.held_out.append(scored)
             else:
-                self.training += _joined(scored)
+                self.training += _joined(scored, torch.tensor([float(number > 1) for number in scored.meant]))
         if not self.training:
             raise UserError("people say nothing of any picture, so that no agreement is fitted: set agreement=null")
         return True
 
-    def batches(self, step: int) -> Iterator[list[JoinedMask]]:
+    def batches(self, step: int) -> Iterator[AgreementBatch]:
         return map(self._draw, count(step))
 
-    def _draw(self, step: int) -> list[JoinedMask]:
+    def _draw(self, step: int) -> AgreementBatch:
         rng = np.random.default_rng((self.context.config.seed, step))
-        return [self.training[int(k)] for k in rng.integers(len(self.training), size=self.stage.expressions)]
+        masks = [self.training[int(k)] for k in rng.integers(len(self.training), size=self.stage.expressions)]
+        if not all(self.about):
+            return AgreementBatch(masks, None, torch.zeros(0, dtype=torch.bool))
+        drawn = [rng.choice(texts, size) for texts, size in zip(self.about, NUMBERS_IN_STEP, strict=True)]
+        text = join_phrases([self.phrases[str(x)] for texts in drawn for x in texts])
+        return AgreementBatch(masks, text, torch.arange(sum(NUMBERS_IN_STEP)) >= NUMBERS_IN_STEP[0])
 
-    def losses(self, batch: list[JoinedMask]) -> dict[str, Tensor]:
+    def losses(self, batch: AgreementBatch) -> dict[str, Tensor]:
         device = self.fabric.device
         found = [
             joined_mask_loss(mask.join(self.path.agreement, self.stage.noise), mask.truth)
-            for mask in (mask.to(device) for mask in batch)
+            for mask in (mask.to(device) for mask in batch.masks)
         ]
-        return {"mask": torch.stack(found).mean()}
+        losses = {"mask": torch.stack(found).mean()}
+        if batch.text is not None:
+            several = batch.several.float().to(device)
+            losses["number"] = F.binary_cross_entropy_with_logits(self.path.number(batch.text.to(device)), several)
+        return losses
 
     def measure(self, stop_request: StopRequest) -> StageResult | None:
-        """Mean IoU of the joined masks on held-out pictures, beside that of the dense head; presence is fitted here."""
+        """Measure on held-out pictures, and fit presence on them.
+
+        The numbers are the mean IoU of the joined masks, beside that of the dense head, and the share of the
+        expressions about several things, and about one, that are known as such.
+        """
         ious, dense = [], []
+        known: tuple[list[bool], list[bool]] = ([], [])
         with torch.no_grad():
-            for mask in (mask for scored in self.held_out for mask in _joined(scored)):
-                if stop_request:
-                    return None
-                joined = mask.to(self.fabric.device).join(self.path.agreement).cpu()
-                ious.append(float(frame_iou(joined > 0, mask.truth)))
-                dense.append(float(frame_iou(mask.dense > 0, mask.truth)))
+            for scored in self.held_out:
+                several = self._several(scored)
+                for number, probability in zip(scored.meant, several.tolist(), strict=True):
+                    if number:
+                        known[number > 1].append((probability > 0.5) == (number > 1))
+                for mask in _joined(scored, several):
+                    if stop_request:
+                        return None
+                    joined = mask.to(self.fabric.device).join(self.path.agreement).cpu()
+                    ious.append(float(frame_iou(joined > 0, mask.truth)))
+                    dense.append(float(frame_iou(mask.dense > 0, mask.truth)))
         result = StageResult()
         if ious:
             result.numbers = {"iou": float(np.mean(ious)), "iou_dense": float(np.mean(dense))}
+        for name, right in zip(("one", "several"), known, strict=True):
+            if right:
+                result.numbers[name] = float(np.mean(right))
         evidence, there = _presence(self.held_out)
         if not len(there) or there.all() or not there.any():
             announce("no held-out picture has true and false expressions, so that presence is not calibrated")
@@ -142,6 +197,12 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
         result.numbers["noticed"] = float((probabilities[~there] < threshold).float().mean())
         result.inference_overrides = {"presence_threshold": round(threshold, 4)}
         return result
+
+    def _several(self, scored: ScoredPicture) -> Tensor:
+        """(E,) probabilities that the expressions of people about a picture mean several things."""
+        said = [self.phrases[text] for text, _, origin in scored.picture.expressions if origin != GENERATED]
+        found: Tensor = self.path.number(join_phrases(said).to(self.fabric.device))
+        return found.sigmoid().cpu()
 
     def clean_up(self) -> None:
         if self.features is not None:
@@ -181,13 +242,17 @@ def fit_presence(evidence: Tensor, there: Tensor) -> Tensor:
     return weights.detach()
 
 
-def _joined(scored: ScoredPicture) -> list[JoinedMask]:
-    """What is joined for each expression of which a mask is kept and that means something."""
+def _joined(scored: ScoredPicture, several: Tensor) -> list[JoinedMask]:
+    """What is joined for each of the E expressions of which a mask is kept and that means something.
+
+    Args:
+        scored: the picture.
+        several: (E,) probabilities that several things are meant.
+    """
     picture, truth = scored.picture, scored.picture.truth > 127
+    scores = scored.scores[:, : picture.found]
     return [
-        JoinedMask(
-            picture.mask_logits, picture.dense_logits[e], truth[e], scored.scores[e, : picture.found], scored.none[e]
-        )
+        JoinedMask(picture.mask_logits, picture.dense_logits[e], truth[e], scores[e], scored.none[e], several[e])
         for e in range(len(truth))
         if scored.meant[e] and truth[e].any()
     ]

@@ -57,7 +57,7 @@ class ChoiceBatch:
         return ChoiceBatch(
             Descriptors(**{name: value.to(device) for name, value in vars(self.candidates).items()}),
             self.present.to(device),
-            PlainText(self.text.words.to(device), self.text.mask.to(device), self.text.sentence.to(device)),
+            self.text.to(device),
             self.evidence.to(device),
             self.picture_of.to(device),
             self.targets.to(device),

@@ -6,7 +6,7 @@ image once (`choice_features.py`); then only the choice runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 
@@ -36,7 +36,7 @@ __all__ = ["FEATURES", "ChoiceTraining", "FeatureSource", "ScoredPicture", "scor
 
 #: folder of the features, in that of the run
 FEATURES = "features"
-AFTER = ("candidate_path.choice.", "candidate_path.agreement.", "candidate_path.calibration")
+AFTER = ("candidate_path.choice.", "candidate_path.number.", "candidate_path.agreement.", "candidate_path.calibration")
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,18 @@ class FeatureSource:
         finally:
             self._leave_out(None)
 
+    def numbers(self) -> dict[str, bool]:
+        """For what people say of things in training pictures and videos: whether several of them are meant."""
+        said = (x for job in self.jobs if not job.held_out for x in job.what.expressions)
+        return {x.text: len(x.thing_ids) > 1 for x in said if x.thing_ids}
+
     def phrases(self, pictures: Sequence[PictureFeatures]) -> Phrases:
         """What is said of the pictures, as the frozen text tower sees it."""
-        texts = sorted({text for picture in pictures for text, _, _ in picture.expressions})
+        return self.encode({text for picture in pictures for text, _, _ in picture.expressions})
+
+    def encode(self, expressions: Iterable[str]) -> Phrases:
+        """Expressions, as the frozen text tower sees them."""
+        texts = sorted(expressions)
         with announced(f"encoding {len(texts)} expressions"):
             return encode_phrases(self.context.model, texts)
 
