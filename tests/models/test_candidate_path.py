@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones import random_backbone
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES
-from vlp_rvos.models.candidate_path import DENSE_VOTE, SURE, CandidatePath, Chosen, Identities, dense_votes
+from vlp_rvos.models.candidate_path import DENSE_VOTE, SURE, CandidatePath, Chosen, Identities, dense_votes, upgraded
 from vlp_rvos.models.choice import EVIDENCE, OVERLAP
 from vlp_rvos.models.descriptors import MOTION, FrameThings
 from vlp_rvos.models.encoder import PlainText
@@ -218,6 +218,8 @@ def test_the_dense_head_votes_where_things_move(way: float, share: float) -> Non
 def test_votes_change_which_thing_is_meant_but_not_whether_one_is(
     path: CandidatePath, backbone: TinyBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Unsure things have no vote.
+    nn.init.ones_(path.head.objectness.bias)
     things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
     text = make_text(backbone, "a red car")
     found = []
@@ -241,23 +243,51 @@ def test_what_is_meant_is_redrawn(path: CandidatePath, backbone: TinyBackbone, m
     things, around = propose(path, backbone, frames)[0], surroundings(path, backbone, frames)
     masks = torch.stack([things[0][0].mask_logits] * 2)
     count = masks.shape[1]
-    scores = torch.full((2, count), -20.0)
-    scores[0, 1], scores[1, 2] = 5.0, 5.0
-    scores[1, 1] = 4.9
-    found = path._redraw_chosen(masks, scores, around)
+    members = torch.zeros(2, count)
+    members[0, 1] = members[1, 2] = 1.0
+    members[1, 1] = 0.9
+    found = path._redraw_chosen(masks, members, around)
     redrawn = path.redraw(masks, around)
     for expression, meant in enumerate([{1}, {1, 2}]):
         for k in range(count):
             assert torch.equal(found[expression, :, k], (redrawn if k in meant else masks)[:, k])
     assert not torch.equal(redrawn[:, 1], masks[:, 1])
     monkeypatch.setattr("vlp_rvos.models.candidate_path.MOST_REDRAWN", 1)
-    found = path._redraw_chosen(masks, scores, around)
+    found = path._redraw_chosen(masks, members, around)
     assert torch.equal(found[1, :, 2], redrawn[:, 2])
     assert torch.equal(found[1, :, 1], masks[:, 1])
-    assert path._redraw_chosen(masks, scores, None) is masks
+    assert path._redraw_chosen(masks, members, None) is masks
     monkeypatch.setattr(path, "refinement", None)
-    assert path._redraw_chosen(masks, scores, around) is masks
+    assert path._redraw_chosen(masks, members, around) is masks
     assert path.surroundings(frames, {}) is None
+
+
+def test_the_number_decides_how_many_belong(path: CandidatePath, backbone: TinyBackbone) -> None:
+    things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
+    nn.init.zeros_(path.number.value.weight)
+    found = []
+    for logit in (-20.0, 20.0):
+        nn.init.constant_(path.number.value.bias, logit)
+        found.append(choose(path, things, make_text(backbone, "a red car", "both dogs")))
+    assert torch.equal(found[0].scores, found[1].scores)
+    one, several = (chosen.members for chosen in found)
+    torch.testing.assert_close(one.amax(1), several.amax(1))
+    assert (one <= several).all()
+    assert (one < several).any()
+
+
+def test_files_of_before_number_mean_what_they_meant(path: CandidatePath, backbone: TinyBackbone) -> None:
+    """One slope and one offset served all expressions."""
+    state = {f"candidate_path.{name}": value for name, value in path.state_dict().items()}
+    assert upgraded(state) is state
+    earlier = {name: value for name, value in state.items() if not name.startswith("candidate_path.number.")}
+    slope, offset = torch.tensor(1.2), torch.tensor(2.5)
+    earlier |= {"candidate_path.agreement.slope": slope, "candidate_path.agreement.offset": offset}
+    path.load_state_dict({name.removeprefix("candidate_path."): value for name, value in upgraded(earlier).items()})
+    chosen = choose(path, propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0], make_text(backbone, "both dogs"))
+    gap = chosen.scores - chosen.scores.amax(-1, keepdim=True)
+    torch.testing.assert_close(chosen.members, (slope * gap + offset).sigmoid())
+    assert upgraded({"something": slope}) == {"something": slope}
 
 
 def test_no_expressions_about_a_video(path: CandidatePath, backbone: TinyBackbone) -> None:

@@ -147,12 +147,12 @@ class CandidatePath(nn.Module):
         )
         self.class_names = nn.Parameter(torch.zeros(classes, backbone.shared_width))
         self.choice = Choice(descriptor_widths(widths, WIDTH, classes, backbone.shared_width), backbone.text_width)
-        self.number = Number(backbone.text_width)
         self.agreement = Agreement()
         self.refinement = Refinement(widths) if config.refinement else None
         #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
         #: head sees it, and a constant
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        self.number = Number(backbone.text_width)
 
     def name_classes(self, backbone: Backbone) -> None:
         """Set the names of the detector's classes to their sentence features, before training."""

@@ -324,7 +324,7 @@ def distinct(overlaps: Tensor, limit: float) -> list[int]:
     for index in range(len(repeats)):
         if stays[index]:
             stays[index + 1 :] &= ~repeats[index, index + 1 :]
-    return stays.nonzero()[0].tolist()  # type: ignore[no-any-return]
+    return stays.nonzero()[0].tolist()
 
 
 def box_overlaps(boxes: Tensor, others: Tensor | None = None) -> Tensor:

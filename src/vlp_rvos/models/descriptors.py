@@ -202,7 +202,7 @@ def _ring(masks: Tensor, boxes: Tensor) -> Tensor:
     """How much of (K, H/16, W/16) is in a box twice as large as each mask's, but not in the mask, of the same shape."""
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_SIDE)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    sides = []
+    sides: list[Tensor] = []
     for length, axis in zip(masks.shape[-2:], (1, 0), strict=True):
         # The box has the resolution of the whole masks, four positions for each of these.
         away = (_centres(4 * length, masks) - centre[:, [axis]]).abs()
