@@ -38,6 +38,10 @@ SMALLEST_DISTANCE = 0.05
 FARTHEST = 4
 #: Number of masks that a CPU draws together where no gradients are needed.
 DRAWN_AT_ONCE = 8
+#: Masks are drawn in the rows of their boxes, this share of the height more on either side, and so many pixels.
+MARGIN, SMALLEST_MARGIN = 0.25, 8.0
+#: Logit of a mask in other rows.
+FAR_OUTSIDE = -8.0
 #: Rows and columns of masks that are compared to find those that repeat each other: every other one.
 COMPARED_EVERY = 2
 #: Smallest width and height of a box that coordinates are relative to, in pixels.
@@ -209,27 +213,35 @@ class CandidateHead(nn.Module):
             boxes: (K, 4) in pixels.
 
         Returns:
-            (K, h, w) logits, float32.
+            (K, h, w) logits, float32; on a CPU and without gradients `FAR_OUTSIDE` well above and below the boxes.
         """
         weights, mask_features = weights.float(), mask_features.float()
-        # A few at a time, so that hidden layers stay in the processor's cache.
-        few = weights.device.type == "cpu" and not torch.is_grad_enabled()
-        step = DRAWN_AT_ONCE if few else max(1, len(weights))
-        parts = zip(weights.split(step), boxes.split(step), strict=True)
-        return torch.cat([self._draw(mask_features, *part) for part in parts])
+        if weights.device.type != "cpu" or torch.is_grad_enabled() or not len(weights):
+            return self._draw(mask_features, weights, boxes)
+        drawn = mask_features.new_full((len(weights), *mask_features.shape[-2:]), FAR_OUTSIDE)
+        # A few at a time, so that hidden layers stay in the processor's cache, and in the rows around their boxes only.
+        for few in boxes[:, 1::2].sum(1).argsort().split(DRAWN_AT_ONCE):
+            start, end = _rows_around(boxes[few], mask_features.shape[-2])
+            drawn[few, start:end] = self._draw(mask_features, weights[few], boxes[few], start, end)
+        return drawn
 
-    def _draw(self, mask_features: Tensor, weights: Tensor, boxes: Tensor) -> Tensor:
-        count, (height, width) = len(weights), mask_features.shape[-2:]
+    def _draw(
+        self, mask_features: Tensor, weights: Tensor, boxes: Tensor, start: int = 0, end: int | None = None
+    ) -> Tensor:
+        """Rows `start` to `end` of the masks, (K, end - start, w)."""
+        height, width = mask_features.shape[-2:]
         (first, first_bias), *others = self._layers(weights)
         # The features are shared; only the coordinates differ between the candidates.
         shared, of_x, of_y = first.split([self.mask_width, 1, 1], -1)
         columns, rows = _coordinates(boxes, height, width)
-        x = (shared.flatten(0, 1) @ mask_features.flatten(1)).view(*first_bias.shape[:2], height, width)
+        rows, features = rows[..., start:end], mask_features[:, start:end]
+        x = (shared.flatten(0, 1) @ features.flatten(1)).view(*first_bias.shape[:2], *features.shape[-2:])
         x = x.add_((of_x * columns + first_bias)[:, :, None]).add_((of_y * rows)[..., None]).flatten(2)
         for weight, bias in others:
             # Adding afterwards takes less time than `baddbmm`, which first fills its result with the bias.
             x = torch.bmm(weight, F.relu(x, inplace=True)).add_(bias)
-        return x[:, 0].view(count, height, width).float()  # type: ignore[no-any-return]
+        masks: Tensor = x[:, 0].view(-1, *features.shape[-2:]).float()
+        return masks
 
     def _layers(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
         """(K, D) weights -> matrix (K, outputs, inputs) and bias (K, outputs, 1) of each layer."""
@@ -295,6 +307,14 @@ def _neighbourhoods(levels: Sequence[Tensor]) -> Tensor:
         found.append(padded.unfold(0, 3, 1).unfold(1, 3, 1).flatten(2).flatten(0, 1))
         start += size.numel()
     return torch.cat(found)
+
+
+def _rows_around(boxes: Tensor, height: int) -> tuple[int, int]:
+    """Rows of a mask of a height, from and to, that some boxes (K, 4) with their margins lie in."""
+    around = (boxes[:, 3] - boxes[:, 1]) * MARGIN + SMALLEST_MARGIN
+    first, last = (boxes[:, 1] - around).amin() / MASK_STRIDE, (boxes[:, 3] + around).amax() / MASK_STRIDE
+    start = min(max(int(first), 0), height - 1)
+    return start, max(min(int(last) + 1, height), start + 1)
 
 
 def _coordinates(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
