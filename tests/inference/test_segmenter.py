@@ -132,6 +132,28 @@ def test_candidates_of_key_frames_serve_the_frames_between(monkeypatch: pytest.M
     assert sum(counted) == 5
 
 
+@pytest.mark.parametrize(("length", "expected"), [(1, [7]), (2, [4, 4]), (3, [4, 4, 4])])
+def test_a_picture_has_candidates_of_its_own_number(
+    monkeypatch: pytest.MonkeyPatch, length: int, expected: list[int]
+) -> None:
+    """With clips of two frames, the third frame of a video is alone in its clip, and no picture."""
+    model = tiny_model(
+        TinyBackbone(named=True), candidates=4, candidates_in_picture=7, propose_every=1, clip_length=2, cube_size=2
+    )
+    propose, wanted = type(model.candidate_path).propose, list[int]()
+
+    def recorded(path: Any, frames: torch.Tensor, pyramid: Any, named: Any, numbers: Any = None) -> Any:
+        wanted.extend(numbers or [path.count] * frames.shape[1])
+        return propose(path, frames, pyramid, named, numbers)
+
+    monkeypatch.setattr(type(model.candidate_path), "propose", recorded)
+    for workers in (0, 1):
+        wanted.clear()
+        monkeypatch.setattr(Segmenter, "_embedding_workers", lambda *_, workers=workers: workers)
+        list(Segmenter(model).segment(noise(length, (96, 64)), WORDS))
+        assert wanted == expected
+
+
 def test_text_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     encode = VLPRVOS.encode_text

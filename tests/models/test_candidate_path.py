@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_shapes(path: CandidatePath, backbone: TinyBackbone, videos: int, length
 
 def test_nothing_is_proposed_in_frames_that_are_not_wanted(path: CandidatePath, backbone: TinyBackbone) -> None:
     frames = torch.rand(2, 3, 3, 64, 96)
-    every, some = propose(path, backbone, frames), propose(path, backbone, frames, [True, False, True])
+    every, some = propose(path, backbone, frames), propose(path, backbone, frames, [COUNT, 0, COUNT])
     for video, things in enumerate(some):
         assert things[1] is None
         for t in (0, 2):
@@ -107,7 +108,22 @@ def test_nothing_is_proposed_in_frames_that_are_not_wanted(path: CandidatePath, 
             assert found is not None
             assert expected is not None
             torch.testing.assert_close(found[0].mask_logits, expected[0].mask_logits, rtol=1e-4, atol=1e-4)
-    assert propose(path, backbone, frames, [False] * 3) == [[None] * 3] * 2
+    assert propose(path, backbone, frames, [0] * 3) == [[None] * 3] * 2
+
+
+def test_a_picture_may_have_more_things_than_a_frame_of_a_video(
+    path: CandidatePath, backbone: TinyBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing counts as a repetition.
+    monkeypatch.setattr(path.head, "select", partial(path.head.select, overlap=1.0))
+    frames = torch.rand(1, 2, 3, 64, 96)
+    few, many = propose(path, backbone, frames, [2, 2 * COUNT])[0]
+    assert len(few[0].positions) == 2
+    assert len(many[0].positions) == 2 * COUNT
+    assert torch.equal(many[0].positions[:COUNT], propose(path, backbone, frames)[0][1][0].positions)
+    text = make_text(backbone, "a red car")
+    assert choose(path, [many], text).scores.shape == (1, 2 * COUNT)
+    assert choose(path, [few, few], text).scores.shape[1] <= COUNT
 
 
 def test_frames_are_proposed_one_by_one(path: CandidatePath, backbone: TinyBackbone) -> None:

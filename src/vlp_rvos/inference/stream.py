@@ -225,28 +225,33 @@ class Stream:
         height, width = size or clip[0].image.shape[:2]
         return self.config.frame_size(height, width, self.runtime.size_multiple, self._input_size)
 
-    def key_frames(self, clip: Sequence[VideoFrame]) -> list[bool]:
-        """For each frame of a clip, whether candidates are proposed in it."""
+    def candidates(self, clip: Sequence[VideoFrame]) -> list[int]:
+        """For each frame of a clip, how many candidates are proposed in it at most."""
+        config = self.config
+        # A source of one frame. Where clips have one frame each, it is the first of many.
+        is_picture = len(clip) == 1 and clip[0].index == 0 and config.clip_length > 1
+        if is_picture and config.candidates:
+            return [config.candidates_in_picture or config.candidates]
         # Pointed things are looked for in the candidates of every frame.
-        every = self.config.propose_every if self.config.candidates and not self.pointing else 1
-        return find_key_frames([frame.image for frame in clip], every)
+        every = config.propose_every if config.candidates and not self.pointing else 1
+        return [config.candidates * is_key for is_key in find_key_frames([frame.image for frame in clip], every)]
 
     def embedding_calls(self, clip: Sequence[VideoFrame], network_size: Size) -> list[Callable[[], Any]]:
         """For each frame of a clip a call of `embed`, which any thread may make."""
         return [
-            partial(self.embed, frame.image, network_size, propose)
-            for frame, propose in zip(clip, self.key_frames(clip), strict=True)
+            partial(self.embed, frame.image, network_size, number)
+            for frame, number in zip(clip, self.candidates(clip), strict=True)
         ]
 
-    def embed(self, image: Image, network_size: Size, propose: bool = True) -> Any:
+    def embed(self, image: Image, network_size: Size, candidates: int | None = None) -> Any:
         """Embed one frame, independently of all other frames, for `predict`. Any thread may call this.
 
         Args:
             image: the frame.
             network_size: see `network_size`.
-            propose: what `key_frames` says of the frame.
+            candidates: what the method of this name says of the frame; None for as many as the config says.
         """
-        return self.runtime.embed(self._input([image], network_size), [propose])
+        return self.runtime.embed(self._input([image], network_size), None if candidates is None else [candidates])
 
     def _input(self, images: Iterable[Image], network_size: Size) -> Tensor:
         # The channels stay last, as the convolutions want them.
@@ -270,8 +275,8 @@ class Stream:
         """
         network_size = self.network_size(clip, size)
         frames: Tensor | Sequence[Any] = embedded or self._input((frame.image for frame in clip), network_size)
-        if isinstance(frames, Tensor) and not all(proposed := self.key_frames(clip)):
-            frames = [self.runtime.embed(frames, proposed)]
+        if isinstance(frames, Tensor) and (numbers := self.candidates(clip)) != [self.config.candidates] * len(clip):
+            frames = [self.runtime.embed(frames, numbers)]
         marks = self._marks(clip, size or clip[0].image.shape[:2], network_size)
         prediction = self.runtime.step(frames, self._text, self._state, len(self.pointing), marks)
         self._state, self._last_time = prediction.state, clip[-1].time

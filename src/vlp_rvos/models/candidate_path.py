@@ -162,7 +162,7 @@ class CandidatePath(nn.Module):
 
     # --- without words ---------------------------------------------------------------------------------------------
     def propose(
-        self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, wanted: Sequence[bool] | None = None
+        self, frames: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, wanted: Sequence[int] | None = None
     ) -> list[list[FrameThings | None]]:
         """The candidates of every frame, and what is known of them.
 
@@ -170,28 +170,29 @@ class CandidatePath(nn.Module):
             frames: (V, T, 3, H, W) RGB in [0, 1].
             pyramid: the stem's frozen maps, stride -> (V, T, C, H/stride, W/stride), strides 4 to 32.
             named: (V, T, d_s, H/32, W/32) names of the classes that the stem sees.
-            wanted: for each of the T frames, whether candidates are proposed in it; None for all.
+            wanted: for each of the T frames, how many candidates are proposed in it at most; None for `count` in all.
 
         Returns:
             For each video a list of T frames, with None for those in which nothing is proposed.
         """
-        if wanted is not None and not all(wanted):
-            chosen = [t for t, is_wanted in enumerate(wanted) if is_wanted]
-            if not chosen:
-                return [[None] * len(wanted) for _ in frames]
-            levels = {stride: level[:, chosen] for stride, level in pyramid.items()}
-            found_there = self.propose(frames[:, chosen], levels, named[:, chosen])
-            return [
-                [things[chosen.index(t)] if t in chosen else None for t in range(len(wanted))] for things in found_there
-            ]
         videos, length = frames.shape[:2]
+        wanted = [self.count] * length if wanted is None else wanted
+        if not all(wanted):
+            chosen = [t for t, number in enumerate(wanted) if number]
+            if not chosen:
+                return [[None] * length for _ in frames]
+            levels = {stride: level[:, chosen] for stride, level in pyramid.items()}
+            found_there = self.propose(frames[:, chosen], levels, named[:, chosen], [wanted[t] for t in chosen])
+            return [
+                [things[chosen.index(t)] if t in chosen else None for t in range(length)] for things in found_there
+            ]
         seen = self.read(frames, pyramid, named)
         proposals = self.head(seen.maps, seen.distances, all_weights=False)
         found: list[FrameThings | None] = []
         # Counts of pixels and means of colours need all digits.
         with _without_autocast(frames.device):
             for n in range(videos * length):
-                candidates = self.head.select(proposals, n, self.count)
+                candidates = self.head.select(proposals, n, wanted[n % length])
                 found.append((candidates, describe(seen.frame(n), self.class_names, candidates.mask_logits > 0)))
         return [found[video * length : (video + 1) * length] for video in range(videos)]
 
@@ -282,7 +283,9 @@ class CandidatePath(nn.Module):
         dense = F.avg_pool2d(mask_logits.float(), MASK_STRIDE)
         # Similarities and counts of pixels need all digits.
         with _without_autocast(mask_logits.device):
-            tracks = follow(things, self.count)
+            # In a picture there may be more of them than `count`.
+            most = max(len(frame[0].positions) for frame in things if frame is not None)
+            tracks = follow(things, max(self.count, most))
             evidence = mean_evidence(tracks, dense, score_logits, presence_logits, clip_presence_logits)
         present = tracks.seen.new_ones(1, tracks.seen.shape[1])
         picture_of = torch.zeros(len(evidence), dtype=torch.int64, device=evidence.device)

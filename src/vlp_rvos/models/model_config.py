@@ -22,6 +22,8 @@ CaptureKind = Literal["plain", "shared"]
 #: Fields of `ModelConfig` that change nothing in training.
 INFERENCE_FIELDS = frozenset(
     {
+        "candidates_in_picture",
+        "propose_every",
         "memory_frames",
         "memory_weight",
         "small_size",
@@ -81,6 +83,8 @@ class ModelConfig:
         candidates: largest number of separate things that are proposed in a frame, among which the words choose; 0
             leaves out the candidate path, and the dense head alone decides. It needs `score_map`, `presence` and a
             backbone that names classes (`mini`). [D]
+        candidates_in_picture: the same for a picture, which has no other frame that could show what is missed, at
+            inference only; None for as many as in a frame of a video. [D]
         refinement: whether the masks of things that are chosen or pointed at are redrawn from the pixels around them;
             it has no effect without candidates. [D]
         propose_every: largest distance between two frames of a clip in which candidates are proposed, at inference
@@ -132,6 +136,7 @@ class ModelConfig:
     presence: bool = True
     presence_width: Annotated[int, Range(0, 4096)] = 0
     candidates: Annotated[int, Range(0, 100)] = 0
+    candidates_in_picture: Annotated[int, Range(1, 100)] | None = None
     refinement: bool = False
     propose_every: Annotated[int, Range(1, 1000)] = 3
     tune_backbone: bool = False

@@ -27,6 +27,8 @@ class Number(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(text_width)
         self.query, self.value = nn.Linear(text_width, 1, bias=False), nn.Linear(text_width, 1)
+        # At first all words count the same.
+        nn.init.zeros_(self.query.weight)
         nn.init.zeros_(self.value.weight)
         nn.init.constant_(self.value.bias, FIRST_LOGIT)
 

@@ -138,15 +138,15 @@ class VLPRVOS(nn.Module):
         """`forward` without its checks, for export. With `video_of` None, expression b is about video b."""
         return self.predict_embedded(self.embed(frames), text, history, video_of, identities)
 
-    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> EmbeddedFrames:
+    def embed(self, frames: Tensor, proposed: Sequence[int] | None = None) -> EmbeddedFrames:
         """The first part of `predict`. It needs no words and treats each frame by itself, so it can be done ahead.
 
         Candidates are proposed here, so that any number of expressions shares them.
 
         Args:
             frames: (V, T, 3, H, W) RGB in [0, 1], as in `forward`.
-            proposed: for each of the T frames, whether candidates are proposed in it; None for all. The first frame of
-                a clip needs them.
+            proposed: for each of the T frames, how many candidates are proposed in it at most, 0 for none; None for
+                `ModelConfig.candidates` in all. The first frame of a clip needs some.
         """
         embedded = self.encoder.embed(self.backbone, self.backbone.normalize(frames))
         if self.candidate_path is not None:

@@ -28,7 +28,7 @@ class ForwardingRuntime(Runtime):
     def encode_text(self, expressions: Sequence[str]) -> Any:
         return self.runtime.encode_text(expressions)
 
-    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> Any:
+    def embed(self, frames: Tensor, proposed: Sequence[int] | None = None) -> Any:
         return self.runtime.embed(frames, proposed)
 
     def describe_drawn(self, frame: Tensor, masks: Tensor) -> Tensor:

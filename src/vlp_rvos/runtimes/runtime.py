@@ -67,13 +67,13 @@ class Runtime(ABC):
             UserError: an expression is empty.
         """
 
-    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> Any:
+    def embed(self, frames: Tensor, proposed: Sequence[int] | None = None) -> Any:
         """Compute the first part of `step`, which depends on each frame alone and not on expressions or other frames.
 
         Args:
             frames: (1, T, 3, h, w) RGB in [0, 1].
-            proposed: for each of the T frames, whether candidates are proposed in it; None for all. Has no effect on a
-                model without candidates.
+            proposed: for each of the T frames, how many candidates are proposed in it at most, 0 for none; None for as
+                many as the model's config says. Has no effect on a model without candidates.
 
         Returns:
             Embedded frames for `step`.

@@ -86,7 +86,7 @@ class TorchRuntime(Runtime):
         return text.without_redundant_mask()
 
     @torch.inference_mode()
-    def embed(self, frames: Tensor, proposed: Sequence[bool] | None = None) -> EmbeddedFrames:
+    def embed(self, frames: Tensor, proposed: Sequence[int] | None = None) -> EmbeddedFrames:
         with self.autocast():
             return self.model.embed(frames, proposed)
 
