@@ -35,7 +35,7 @@ MEMORY = 2.0
 #: What the dense head adds to the score of a thing that it marks exactly, where things move. It sees motion better than
 #: the choice, which has learned most from pictures: of pairs that differ in motion alone, its masks find 99 % and the
 #: choice without this 85 %. In pictures it would harm: among things that are alike, the dense head marks all.
-DENSE_VOTE = 6.0
+DENSE_VOTE = 9.0
 #: How much of an expression's meaning a thing must be, in [0, 1], for its mask to be redrawn.
 LEAST_PART = 0.3
 #: Number of things, of those that an expression means most, whose masks are redrawn at most.
@@ -183,9 +183,7 @@ class CandidatePath(nn.Module):
                 return [[None] * length for _ in frames]
             levels = {stride: level[:, chosen] for stride, level in pyramid.items()}
             found_there = self.propose(frames[:, chosen], levels, named[:, chosen], [wanted[t] for t in chosen])
-            return [
-                [things[chosen.index(t)] if t in chosen else None for t in range(length)] for things in found_there
-            ]
+            return [[things[chosen.index(t)] if t in chosen else None for t in range(length)] for things in found_there]
         seen = self.read(frames, pyramid, named)
         proposals = self.head(seen.maps, seen.distances, all_weights=False)
         found: list[FrameThings | None] = []

@@ -21,10 +21,10 @@ from torch import Tensor
 from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.agreement import Agreement, confidence_of
-from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.training.candidate_stage import path_of
 from vlp_rvos.training.choice_samples import Phrases, join_phrases
 from vlp_rvos.training.choice_stage import FeatureSource, ScoredPicture, score_picture
+from vlp_rvos.training.number_fit import fit_number
 from vlp_rvos.training.stage_config import AgreementStage, ChoiceStage
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
 from vlp_rvos.training.validation import frame_iou
@@ -35,8 +35,6 @@ __all__ = ["AgreementTraining", "JoinedMask", "fit_presence", "joined_mask_loss"
 
 #: weight of the squared coefficients in the regression of presence
 RIDGE = 1e-3
-#: number of expressions about one thing, and about several, from which a step learns to tell them apart
-NUMBERS_IN_STEP = (96, 32)
 
 
 @dataclass(frozen=True)
@@ -74,22 +72,7 @@ class JoinedMask:
         return JoinedMask(*(value.to(device) for value in vars(self).values()))
 
 
-@dataclass(frozen=True)
-class AgreementBatch:
-    """What a step learns from.
-
-    Attributes:
-        masks: what is joined.
-        text: M expressions about things that are there; None where there is nothing to tell apart.
-        several: (M,) bool, whether each of them means several things.
-    """
-
-    masks: Sequence[JoinedMask]
-    text: PlainText | None
-    several: Tensor
-
-
-class AgreementTraining(LaterStage[AgreementBatch]):
+class AgreementTraining(LaterStage[list[JoinedMask]]):
     """Fits `Agreement`, `Number` and the calibration of presence.
 
     Args:
@@ -135,43 +118,37 @@ class AgreementTraining(LaterStage[AgreementBatch]):
             raise UserError("people say nothing of any picture, so that no agreement is fitted: set agreement=null")
         return True
 
-    def batches(self, step: int) -> Iterator[AgreementBatch]:
+    def batches(self, step: int) -> Iterator[list[JoinedMask]]:
         return map(self._draw, count(step))
 
-    def _draw(self, step: int) -> AgreementBatch:
+    def _draw(self, step: int) -> list[JoinedMask]:
         rng = np.random.default_rng((self.context.config.seed, step))
-        masks = [self.training[int(k)] for k in rng.integers(len(self.training), size=self.stage.expressions)]
-        if not all(self.about):
-            return AgreementBatch(masks, None, torch.zeros(0, dtype=torch.bool))
-        drawn = [rng.choice(texts, size) for texts, size in zip(self.about, NUMBERS_IN_STEP, strict=True)]
-        text = join_phrases([self.phrases[str(x)] for texts in drawn for x in texts])
-        return AgreementBatch(masks, text, torch.arange(sum(NUMBERS_IN_STEP)) >= NUMBERS_IN_STEP[0])
+        return [self.training[int(k)] for k in rng.integers(len(self.training), size=self.stage.expressions)]
 
-    def losses(self, batch: AgreementBatch) -> dict[str, Tensor]:
+    def losses(self, batch: list[JoinedMask]) -> dict[str, Tensor]:
         device = self.fabric.device
         found = [
             joined_mask_loss(mask.join(self.path.agreement, self.stage.noise), mask.truth)
-            for mask in (mask.to(device) for mask in batch.masks)
+            for mask in (mask.to(device) for mask in batch)
         ]
-        losses = {"mask": torch.stack(found).mean()}
-        if batch.text is not None:
-            several = batch.several.float().to(device)
-            losses["number"] = F.binary_cross_entropy_with_logits(self.path.number(batch.text.to(device)), several)
-        return losses
+        return {"mask": torch.stack(found).mean()}
 
     def measure(self, stop_request: StopRequest) -> StageResult | None:
-        """Measure on held-out pictures, and fit presence on them.
+        """Fit the number, measure on held-out pictures, and fit presence on them.
 
         The numbers are the mean IoU of the joined masks, beside that of the dense head, and the share of the
         expressions about several things, and about one, that are known as such.
         """
+        assert self.features is not None
+        if all(self.about):
+            fit_number(self.path.number, self.phrases, *self.about, self.context.config.seed)
         ious, dense = [], []
         known: tuple[list[bool], list[bool]] = ([], [])
         with torch.no_grad():
             for scored in self.held_out:
                 several = self._several(scored)
                 for number, probability in zip(scored.meant, several.tolist(), strict=True):
-                    if number:
+                    if number and self.features.outlines_each(scored.picture.source):
                         known[number > 1].append((probability > 0.5) == (number > 1))
                 for mask in _joined(scored, several):
                     if stop_request:

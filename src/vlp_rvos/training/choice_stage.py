@@ -178,9 +178,13 @@ class FeatureSource:
             self._leave_out(None)
 
     def numbers(self) -> dict[str, bool]:
-        """For what people say of things in training pictures and videos: whether several of them are meant."""
-        said = (x for job in self.jobs if not job.held_out for x in job.what.expressions)
-        return {x.text: len(x.thing_ids) > 1 for x in said if x.thing_ids}
+        """For what people say of things in training pictures: whether several are meant."""
+        jobs = (job for job in self.jobs if not job.held_out and self.outlines_each(job.source))
+        return {x.text: len(x.thing_ids) > 1 for job in jobs for x in job.what.expressions if x.thing_ids}
+
+    def outlines_each(self, source: int) -> bool:
+        """Whether a source outlines each thing by itself; in videos, two horses may be one annotated object."""
+        return self.configured[source].kind == "pictures"
 
     def phrases(self, pictures: Sequence[PictureFeatures]) -> Phrases:
         """What is said of the pictures, as the frozen text tower sees it."""
