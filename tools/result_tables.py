@@ -13,7 +13,7 @@ Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 #: end of the names of the rows that measured what is shipped
-SHIPPED = "said"
+SHIPPED = "number"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
