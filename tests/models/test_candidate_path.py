@@ -304,6 +304,8 @@ def test_files_of_before_number_mean_what_they_meant(path: CandidatePath, backbo
     gap = chosen.scores - chosen.scores.amax(-1, keepdim=True)
     torch.testing.assert_close(chosen.members, (slope * gap + offset).sigmoid())
     assert upgraded({"something": slope}) == {"something": slope}
+    # What does not fit is left to the check of all shapes.
+    assert upgraded({**earlier, "candidate_path.choice.word.0.weight": slope}).keys() == state.keys()
 
 
 def test_no_expressions_about_a_video(path: CandidatePath, backbone: TinyBackbone) -> None:

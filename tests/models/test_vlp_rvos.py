@@ -381,6 +381,9 @@ def assert_near_embedded(ours: EmbeddedFrames, theirs: EmbeddedFrames) -> None:
 
 def test_gradients_with_candidates() -> None:
     model = build_with_candidates().train()
+    assert model.candidate_path is not None
+    for layer in (model.candidate_path.number.query, model.candidate_path.number.value):
+        torch.nn.init.normal_(layer.weight)
     frames, text = torch.rand(2, 2, 3, 64, 64), model.backbone.tokenize([LONG, SHORT])
     first = model(frames, text)
     second = model(frames.flip(1), text, first.history.detach(), identities=first.identities)
@@ -405,4 +408,4 @@ def test_gradients_with_candidates() -> None:
 def test_the_detector_is_not_in_checkpoints() -> None:
     state = build_with_candidates().trained_state_dict()
     parts = {name.split(".")[1] for name in state if name.startswith("candidate_path.")}
-    assert parts == {"head", "class_names", "choice", "agreement", "calibration"}
+    assert parts == {"head", "class_names", "choice", "agreement", "calibration", "number"}

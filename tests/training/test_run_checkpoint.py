@@ -28,6 +28,12 @@ def test_another_run_is_not_resumed(tmp_path: Path, config: TrainConfig, message
         Trainer(config, tmp_path, device="cpu", resume=True)
 
 
+def test_settings_of_inference_may_change(tmp_path: Path) -> None:
+    Trainer(replace(CONFIG, steps=1), tmp_path, device="cpu").train()
+    changed = replace(CONFIG, model=ModelChoice("mini", SMALL | {"min_part": 0.5, "propose_every": 7}))
+    assert Trainer(changed, tmp_path, device="cpu", resume=True).progress.step == 1
+
+
 def test_paths_of_the_training_machine_are_not_shipped(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=1, data=replace(CONFIG.data, root="/home/someone/data"))
     saved = Trainer(config, tmp_path, device="cpu").train().model

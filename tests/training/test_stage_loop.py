@@ -219,7 +219,10 @@ def test_data_that_cannot_be_used_does_not_lose_the_steps(tmp_path: Path, monkey
 def test_checkpoints_of_other_models_and_broken_ones_are_refused(tmp_path: Path) -> None:
     run_stage(Toy(context(tmp_path)), StopRequest())
     other = small_model()
-    other.config = other.config.replace(min_part=0.5)
+    # What changes nothing in training does not matter.
+    other.config = other.config.replace(min_part=0.5, candidates_in_picture=9)
+    assert run_stage(Toy(context(tmp_path, other)), StopRequest()).finished
+    other.config = other.config.replace(candidates=other.config.candidates + 1)
     with pytest.raises(UserError, match=r"toy.ckpt: was made with another model"):
         run_stage(Toy(context(tmp_path, other)), StopRequest())
     (tmp_path / "toy.ckpt").write_bytes(b"broken")

@@ -228,13 +228,14 @@ class Stream:
     def candidates(self, clip: Sequence[VideoFrame]) -> list[int]:
         """For each frame of a clip, how many candidates are proposed in it at most."""
         config = self.config
-        # A source of one frame. Where clips have one frame each, it is the first of many.
-        is_picture = len(clip) == 1 and clip[0].index == 0 and config.clip_length > 1
+        # A source of one frame. Where clips have one frame each, it is the first of many; backwards it is the last.
+        is_picture = len(clip) == 1 and clip[0].index == 0 and config.clip_length > 1 and not self._backward
         if is_picture and config.candidates:
             return [config.candidates_in_picture or config.candidates]
         # Pointed things are looked for in the candidates of every frame.
         every = config.propose_every if config.candidates and not self.pointing else 1
-        return [config.candidates * is_key for is_key in find_key_frames([frame.image for frame in clip], every)]
+        keys = find_key_frames([frame.image for frame in clip], every)
+        return [config.candidates if is_key else 0 for is_key in keys]
 
     def embedding_calls(self, clip: Sequence[VideoFrame], network_size: Size) -> list[Callable[[], Any]]:
         """For each frame of a clip a call of `embed`, which any thread may make."""

@@ -1,4 +1,4 @@
-"""The candidate path: separate things, the choice among them, and the mask that they and the dense head agree on. [D]
+"""The candidate path: separate things, the choice of one or several of them, and the mask that is joined of these. [D]
 
 `[D]` marks our own decisions; `docs/method.md` explains the marks. Shapes: V videos, T frames, B expressions, N things
 of a clip, (H, W) pixels, (h, w) = (H/4, W/4).
@@ -152,6 +152,7 @@ class CandidatePath(nn.Module):
         #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
         #: head sees it, and a constant
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        #: whether one thing is meant or several
         self.number = Number(backbone.text_width)
 
     def name_classes(self, backbone: Backbone) -> None:
@@ -319,7 +320,7 @@ def upgraded(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     word_norm = "candidate_path.choice.word.0.weight"
     if not state.keys() >= {*shared, word_norm} or any(state[name].ndim for name in shared):
         return state
-    untrained = Number(len(state[word_norm])).state_dict()
+    untrained = Number(state[word_norm].numel()).state_dict()
     doubled = {name: state[name].repeat(2) for name in shared}
     return {**state, **doubled, **{f"candidate_path.number.{name}": value for name, value in untrained.items()}}
 

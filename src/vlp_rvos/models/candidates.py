@@ -228,7 +228,7 @@ class CandidateHead(nn.Module):
     def _draw(
         self, mask_features: Tensor, weights: Tensor, boxes: Tensor, start: int = 0, end: int | None = None
     ) -> Tensor:
-        """Rows `start` to `end` of the masks, (K, end - start, w)."""
+        """Draw the rows from `start` to before `end` of the masks, (K, end - start, w)."""
         height, width = mask_features.shape[-2:]
         (first, first_bias), *others = self._layers(weights)
         # The features are shared; only the coordinates differ between the candidates.
@@ -257,6 +257,7 @@ class CandidateHead(nn.Module):
             frame: index of the frame.
             count: largest number of candidates K.
             overlap: intersection over union of boxes or masks above which the less sure proposal repeats the other.
+                Of masks, every other row and column is compared.
         """
         scores = proposals.objectness[frame].sigmoid()
         surest = scores.topk(min(4 * count, len(scores))).indices
@@ -310,7 +311,8 @@ def _neighbourhoods(levels: Sequence[Tensor]) -> Tensor:
 
 
 def _rows_around(boxes: Tensor, height: int) -> tuple[int, int]:
-    """Rows of a mask of a height, from and to, that some boxes (K, 4) with their margins lie in."""
+    """The first row of a mask, and the one after the last, that boxes (K, 4) with their margins reach into."""
+    boxes = boxes.nan_to_num()
     around = (boxes[:, 3] - boxes[:, 1]) * MARGIN + SMALLEST_MARGIN
     first, last = (boxes[:, 1] - around).amin() / MASK_STRIDE, (boxes[:, 3] + around).amax() / MASK_STRIDE
     start = min(max(int(first), 0), height - 1)

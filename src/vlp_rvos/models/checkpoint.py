@@ -263,7 +263,7 @@ def load_trained(model: VLPRVOS, name_or_path: str | Path) -> CheckpointInfo:
     header, state = _read(path, tensors=True)
     info = _parse(header, path)
     _check_backbone(info, model.backbone, path)
-    if differing := _differing_settings(_config(info, path), model.config):
+    if differing := _config(info, path).differing(model.config):
         own = model.trained_state_dict()
         effects = [
             f"{shorten(', '.join(sorted(names)), 300)} {outcome}"
@@ -307,14 +307,6 @@ def inherited_overrides(info: CheckpointInfo, config: ModelConfig) -> dict[str, 
         if name in INFERENCE_FIELDS or before.get(name) == now.get(name)
     }
     return {name: settings[name] for name in sorted(settings) if settings[name] != now.get(name)}
-
-
-def _differing_settings(stored: ModelConfig, wanted: ModelConfig) -> dict[str, tuple[Any, Any]]:
-    """Field -> both values, for what matters in training."""
-    before, now = stored.to_dict(), wanted.to_dict()
-    return {
-        name: (before[name], now[name]) for name in now if name not in INFERENCE_FIELDS and before[name] != now[name]
-    }
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:

@@ -199,7 +199,10 @@ def _boxes(masks: Tensor) -> Tensor:
 
 
 def _ring(masks: Tensor, boxes: Tensor) -> Tensor:
-    """How much of (K, H/16, W/16) is in a box twice as large as each mask's, but not in the mask, of the same shape."""
+    """How much of each position lies in a box twice as large as the mask's, but not in the mask.
+
+    Masks are (K, H/16, W/16), and so is what is returned.
+    """
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_SIDE)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     sides: list[Tensor] = []

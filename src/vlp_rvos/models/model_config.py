@@ -84,7 +84,8 @@ class ModelConfig:
             leaves out the candidate path, and the dense head alone decides. It needs `score_map`, `presence` and a
             backbone that names classes (`mini`). [D]
         candidates_in_picture: the same for a picture, which has no other frame that could show what is missed, at
-            inference only; None for as many as in a frame of a video. [D]
+            inference only and whatever `candidates` is; None for as many as in a frame of a video. A clip of one frame
+            at the start of a source counts as a picture, unless `clip_length` is 1. [D]
         refinement: whether the masks of things that are chosen or pointed at are redrawn from the pixels around them;
             it has no effect without candidates. [D]
         propose_every: largest distance between two frames of a clip in which candidates are proposed, at inference
@@ -185,6 +186,15 @@ class ModelConfig:
         sides = (height * scale, width * scale) if self.keep_aspect else (side, side)
         rounded = [max(1, round(length / multiple)) * multiple for length in sides]
         return rounded[0], rounded[1]
+
+    def differing(self, other: ModelConfig) -> dict[str, tuple[Any, Any]]:
+        """Field -> both values, for the fields that matter in training."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return {
+            name: (mine[name], theirs[name])
+            for name in mine
+            if name not in INFERENCE_FIELDS and mine[name] != theirs[name]
+        }
 
     def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some fields changed.

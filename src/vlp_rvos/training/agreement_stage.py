@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.data.outlined_pictures import GENERATED
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.agreement import Agreement, confidence_of
 from vlp_rvos.training.candidate_stage import path_of
@@ -136,12 +135,14 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
     def measure(self, stop_request: StopRequest) -> StageResult | None:
         """Fit the number, measure on held-out pictures, and fit presence on them.
 
-        The numbers are the mean IoU of the joined masks, beside that of the dense head, and the share of the
-        expressions about several things, and about one, that are known as such.
+        The numbers are the mean IoU of the joined masks, beside that of the dense head, the share of the expressions
+        about several things, and about one, that are known as such, and the share of the false ones that are noticed.
         """
         assert self.features is not None
         if all(self.about):
             fit_number(self.path.number, self.phrases, *self.about, self.context.config.seed)
+        else:
+            announce("nothing is said about one thing, or about several, so that no number is learned")
         ious, dense = [], []
         known: tuple[list[bool], list[bool]] = ([], [])
         with torch.no_grad():
@@ -177,8 +178,7 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
 
     def _several(self, scored: ScoredPicture) -> Tensor:
         """(E,) probabilities that the expressions of people about a picture mean several things."""
-        said = [self.phrases[text] for text, _, origin in scored.picture.expressions if origin != GENERATED]
-        found: Tensor = self.path.number(join_phrases(said).to(self.fabric.device))
+        found: Tensor = self.path.number(join_phrases([self.phrases[x] for x in scored.texts]).to(self.fabric.device))
         return found.sigmoid().cpu()
 
     def clean_up(self) -> None:

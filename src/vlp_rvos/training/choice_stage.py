@@ -49,6 +49,7 @@ class ScoredPicture:
         none: (E,) scores of "none".
         targets: (E, K) how well each candidate fits what is meant; 0 if it is not meant.
         meant: how many things each expression means.
+        texts: the expressions.
     """
 
     picture: PictureFeatures
@@ -56,6 +57,7 @@ class ScoredPicture:
     none: Tensor
     targets: Tensor
     meant: Sequence[int]
+    texts: Sequence[str]
 
     @property
     def presence(self) -> Tensor:
@@ -340,4 +342,5 @@ def score_picture(path: CandidatePath, picture: PictureFeatures, phrases: Phrase
         return None
     batch = join_pictures([picture], [said], phrases, path.count).to(path.class_names.device)
     scores, none = path.choice(batch.candidates, batch.present, batch.text, batch.evidence, batch.picture_of)
-    return ScoredPicture(picture, scores.cpu(), none.cpu(), batch.targets.cpu(), [len(ids) for _, ids in said])
+    texts, meant = [text for text, _ in said], [len(ids) for _, ids in said]
+    return ScoredPicture(picture, scores.cpu(), none.cpu(), batch.targets.cpu(), meant, texts)

@@ -40,7 +40,9 @@ def fit_number(number: Number, phrases: Phrases, one: Sequence[str], several: Se
     with torch.enable_grad():
         for _ in range(STEPS):
             drawn = [
-                str(x) for texts, size in zip((one, several), IN_STEP, strict=True) for x in rng.choice(texts, size)
+                texts[int(k)]
+                for texts, size in zip((one, several), IN_STEP, strict=True)
+                for k in rng.integers(len(texts), size=size)
             ]
             text = join_phrases([phrases[x] for x in drawn]).to(device)
             optimizer.zero_grad()

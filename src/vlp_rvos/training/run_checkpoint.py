@@ -163,12 +163,12 @@ class RunCheckpoint:
             raise UserError(
                 f"{path}: cannot be resumed (not a readable checkpoint of a run); start again in another --output"
             ) from error
-        for name, now, then in (
-            ("model config", model.config, model_config),
-            ("backbone", backbone_fingerprint(model.backbone), current_fingerprint(fingerprint)),
-            ("averaging", self.ema is None, saved["average"] is None),
+        for name, differs in (
+            ("model config", model.config.differing(model_config)),
+            ("backbone", backbone_fingerprint(model.backbone) != current_fingerprint(fingerprint)),
+            ("averaging", (self.ema is None) != (saved["average"] is None)),
         ):
-            if now != then:
+            if differs:
                 raise UserError(f"{path}: was made with another {name}; use the same or choose another --output")
         placement.load(trained)
         placement.load_optimizer(saved["optimizer"])

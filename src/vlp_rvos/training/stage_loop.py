@@ -122,7 +122,11 @@ class LaterStage(ABC, Generic[Item]):
         """The weighted terms of the loss."""
 
     def measure(self, stop_request: StopRequest) -> StageResult | None:
-        """Measure the averaged model on held-out pictures; None if a signal broke it off."""
+        """Fit what takes only a moment, and measure the averaged model on held-out pictures.
+
+        Returns:
+            What was measured; None if a signal broke it off.
+        """
         return StageResult()
 
     def clean_up(self) -> None:
@@ -208,7 +212,7 @@ class _Run:
             measured = stage.measure(stop_request)
             if measured is None:
                 return self.result
-            # What was fitted on held-out pictures belongs to the result too.
+            # What was fitted last belongs to the result too.
             self.ema.replace()
             self.result.numbers, self.result.inference_overrides = measured.numbers, measured.inference_overrides
             if measured.numbers:
@@ -317,10 +321,13 @@ class _Run:
             ) from error
         if (
             stage != self.stage.name
-            or config != self.model.config
+            or config.differing(self.model.config)
             or not all(_same_shapes(state, self.start) for state in (average["state"], *ended))
         ):
-            raise UserError(f"{path}: was made with another model; use the same or choose another --output")
+            raise UserError(
+                f"{path}: was made with another model; use the same, or remove it to begin the stage again, or choose "
+                "another --output"
+            )
         self.ema.load_state_dict(average)
         if not found.finished:
             self.model.load_trained({**self.model.trained_state_dict(), **trained})
