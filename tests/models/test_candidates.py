@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from vlp_rvos.models.candidates import (
+    ABSENT,
     COMPARED_EVERY,
-    FAR_OUTSIDE,
     MASK_STRIDE,
     CandidateHead,
     Proposals,
@@ -154,7 +154,7 @@ def test_without_gradients_masks_are_drawn_in_the_rows_of_their_boxes() -> None:
     with torch.no_grad():
         drawn = head.draw(proposals.mask_features[1], weights, boxes)
         assert head.draw(proposals.mask_features[1], weights[:0], boxes[:0]).shape == (0, 16, 24)
-    is_drawn = drawn != FAR_OUTSIDE
+    is_drawn = drawn != ABSENT
     torch.testing.assert_close(drawn[is_drawn], whole[is_drawn], atol=1e-5, rtol=1e-4)
     for k, (_, top, _, bottom) in enumerate((boxes / MASK_STRIDE).int().tolist()):
         assert is_drawn[k, max(top - 2, 0) : bottom + 3].all()

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlp_rvos.models.candidates import Candidates
+from vlp_rvos.models.candidates import ABSENT, Candidates
 from vlp_rvos.models.descriptors import Descriptors, FrameThings
-from vlp_rvos.models.tracks import ABSENT, Sightings, Tracks, follow, greedy_pairs, look_of, match, similarity
+from vlp_rvos.models.tracks import Sightings, Tracks, follow, greedy_pairs, look_of, match, similarity
 
 #: height and width of the masks; frames are four times as large
 SIZE = (16, 24)

@@ -58,8 +58,7 @@ class Agreement(nn.Module):
         """
         best = scores.amax(-1, keepdim=True)
         gap = torch.where(scores.isfinite(), scores - best, FAR_BELOW)
-        share = torch.stack([1 - several, several], -1)
-        slope, offset = ((share * values).sum(-1, keepdim=True) for values in (self.slope, self.offset))
+        slope, offset = (torch.lerp(x[0], x[1], several)[:, None] for x in (self.slope, self.offset))
         return (slope * gap + offset).sigmoid()
 
     def forward(self, dense: Tensor, masks: Tensor, members: Tensor, confidence: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vlp_rvos.models.backbones.convolution import Convolution, Smooth
 
-__all__ = ["MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals"]
+__all__ = ["ABSENT", "MASK_STRIDE", "STRIDES", "CandidateHead", "Candidates", "Proposals"]
 
 #: Strides of the pyramid's levels, in pixels.
 STRIDES = (8, 16, 32)
@@ -40,8 +40,8 @@ FARTHEST = 4
 DRAWN_AT_ONCE = 8
 #: Masks are drawn in the rows of their boxes, this share of the height more on either side, and so many pixels.
 MARGIN, SMALLEST_MARGIN = 0.25, 8.0
-#: Logit of a mask in other rows.
-FAR_OUTSIDE = -8.0
+#: Logit of a mask where it is not drawn, or where its thing is not seen.
+ABSENT = -8.0
 #: Rows and columns of masks that are compared to find those that repeat each other: every other one.
 COMPARED_EVERY = 2
 #: Smallest width and height of a box that coordinates are relative to, in pixels.
@@ -213,12 +213,12 @@ class CandidateHead(nn.Module):
             boxes: (K, 4) in pixels.
 
         Returns:
-            (K, h, w) logits, float32; on a CPU and without gradients `FAR_OUTSIDE` well above and below the boxes.
+            (K, h, w) logits, float32; on a CPU and without gradients `ABSENT` well above and below the boxes.
         """
         weights, mask_features = weights.float(), mask_features.float()
         if weights.device.type != "cpu" or torch.is_grad_enabled() or not len(weights):
             return self._draw(mask_features, weights, boxes)
-        drawn = mask_features.new_full((len(weights), *mask_features.shape[-2:]), FAR_OUTSIDE)
+        drawn = mask_features.new_full((len(weights), *mask_features.shape[-2:]), ABSENT)
         # A few at a time, so that hidden layers stay in the processor's cache, and in the rows around their boxes only.
         for few in boxes[:, 1::2].sum(1).argsort().split(DRAWN_AT_ONCE):
             start, end = _rows_around(boxes[few], mask_features.shape[-2])

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.candidates import MASK_STRIDE, mask_overlaps
+from vlp_rvos.models.candidates import ABSENT, MASK_STRIDE, mask_overlaps
 from vlp_rvos.models.descriptors import FrameThings
-from vlp_rvos.models.tracks import ABSENT, look_of
+from vlp_rvos.models.tracks import look_of
 
 __all__ = ["FollowedClip", "Mark", "MissedPoint", "Place", "PointedThing", "follow_things"]
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlp_rvos.models.candidates import MASK_STRIDE, box_overlaps
+from vlp_rvos.models.candidates import ABSENT, MASK_STRIDE, box_overlaps
 from vlp_rvos.models.descriptors import MOTION, Descriptors, FrameThings
 
 __all__ = [
@@ -29,8 +29,6 @@ __all__ = [
     "similarity",
 ]
 
-#: Logit of a mask where a track is not seen.
-ABSENT = -8.0
 #: Similarity below which two candidates are not the same thing.
 LEAST_SIMILARITY = 0.3
 #: Weights of the overlap of boxes, of the looks, and of the distance between the boxes' centres. These, the least

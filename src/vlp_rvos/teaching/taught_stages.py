@@ -104,9 +104,8 @@ class TaughtChoice(ChoiceTraining):
         """Mean divergence of the answers to some everyday phrases from those before."""
         drawn = torch.randint(len(self.everyday), (KEPT_PHRASES,)).tolist()
         pictures = len(batch.present)
-        text = join_phrases([self.everyday[k] for _ in range(pictures) for k in drawn])
         device = self.fabric.device
-        text = text.to(device)
+        text = join_phrases([self.everyday[k] for _ in range(pictures) for k in drawn]).to(device)
         picture_of = torch.arange(pictures, device=device).repeat_interleave(len(drawn))
         evidence = torch.full((len(picture_of), batch.present.shape[1], EVIDENCE), float("nan"), device=device)
         inputs = (batch.candidates, batch.present, text, evidence, picture_of)
