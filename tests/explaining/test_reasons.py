@@ -10,6 +10,7 @@ from vlp_rvos.explaining.explanation import Explanation
 from vlp_rvos.explaining.reasons import reason
 
 EMPTY = np.zeros((48, 64), bool)
+COUNTED = (candidate(1, 2.0, 0.9, "car"), candidate(3, -1.0, 0.0), candidate(2, -4.0, 0.9, "dog", is_counted=True))
 BOTH = (candidate(1, 2.0, 0.9), candidate(2, 1.5, 0.8), candidate(3, -4.0, 0.0, "dog"))
 
 
@@ -25,6 +26,12 @@ BOTH = (candidate(1, 2.0, 0.9), candidate(2, 1.5, 0.8), candidate(3, -4.0, 0.0, 
             explanation(candidates=BOTH, threshold=0.2),
             'Candidates 1 and 2 are painted together: they score 2.0 and 1.5 ("none" -0.5 and candidate 3 (dog) -4.0); '
             "presence 0.90 reaches the threshold 0.20 (0.40 halved, because it was found in the clip before).",
+        ),
+        (
+            explanation(candidates=COUNTED),
+            'Candidate 1 (car) is painted: it scores 2.0 ("none" -0.5 and candidate 3 -1.0); the words mean several '
+            "things, so the next best separate ones are painted too (candidate 2 (dog) -4.0); "
+            "presence 0.90 reaches the threshold 0.40.",
         ),
         (
             explanation(none=3.0),

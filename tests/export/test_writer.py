@@ -14,7 +14,7 @@ import pytest
 NO_TESTS = 5
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
 def test_export() -> None:
     command = [
         sys.executable,

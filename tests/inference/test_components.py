@@ -33,6 +33,16 @@ def test_the_share_decides(min_share: float, components: int) -> None:
     assert (after <= before).all()
 
 
+def test_each_mask_may_have_a_share_of_its_own() -> None:
+    before = two_squares().repeat(3, 1, 1)
+    # A speck that fills no cell, which 0 keeps too.
+    before[:, 2, 90] = 3.0
+    after = remove_small_components(before, 0.0, torch.tensor([0.0, 0.1, 0.12]))
+    assert torch.equal(after[0], before[0])
+    assert (after[:, 40:] > 0).flatten(1).any(1).tolist() == [True, True, False]
+    assert (after[1:, 2, 90] < 0).all()
+
+
 def test_specks_are_removed_unless_a_component_that_stays_is_next_to_them() -> None:
     before = two_squares()
     before[:, 44:] = -3.0

@@ -181,6 +181,21 @@ def test_threshold_is_a_probability(threshold: float, expected: int) -> None:
     assert result.mask[20].sum() == expected
 
 
+@pytest.mark.parametrize(("shares", "both"), [(None, [False, False]), ([1.0, 0.2], [False, True])])
+def test_the_smaller_of_two_things_that_are_meant_is_no_small_part(
+    shares: list[float] | None, both: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.full((2, 48, 64), -5.0)
+    logits[:, 4:36, 4:28] = logits[:, 28:36, 48:64] = 5.0
+    segmenter = ScriptedSegmenter(logits, [0.9, 0.9], min_part=0.25)
+    step = segmenter.runtime.step
+    share = None if shares is None else torch.tensor(shares)
+    monkeypatch.setattr(segmenter.runtime, "step", lambda *a: replace(step(*a), smallest_share=share))
+    for result in segmenter.start(WORDS).step(frames(2)):
+        assert result.masks[:, 20, 10].all()
+        assert result.masks[:, 32, 56].tolist() == both
+
+
 def test_masks_of_absent_targets_are_empty_below_the_presence_threshold() -> None:
     logits = torch.full((2, 48, 64), 5.0)
     for threshold, expected in ((0.0, [True, True]), (0.5, [False, True]), (0.95, [False, False])):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from stubs import TinyBackbone, tiny_config
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from vlp_rvos.models.choice import EVIDENCE, OVERLAP
 from vlp_rvos.models.descriptors import MOTION, FrameThings
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.models.number import COUNTS, more_than
 from vlp_rvos.models.refinement import Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY
 from vlp_rvos.models.vlp_rvos import VLPRVOS
@@ -282,11 +284,12 @@ def test_the_number_decides_how_many_belong(path: CandidatePath, backbone: TinyB
     things = propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0]
     nn.init.zeros_(path.number.value.weight)
     found = []
-    for logit in (-20.0, 20.0):
-        nn.init.constant_(path.number.value.bias, logit)
+    for count in (0, COUNTS - 1):
+        with torch.no_grad():
+            path.number.value.bias.copy_(40.0 * F.one_hot(torch.tensor(count), COUNTS))
         found.append(choose(path, things, make_text(backbone, "a red car", "both dogs")))
     assert torch.equal(found[0].scores, found[1].scores)
-    one, several = (chosen.members for chosen in found)
+    one, several = (chosen.members.part for chosen in found)
     torch.testing.assert_close(one.amax(1), several.amax(1))
     assert (one <= several).all()
     assert (one < several).any()
@@ -302,8 +305,40 @@ def test_files_of_before_number_mean_what_they_meant(path: CandidatePath, backbo
     path.load_state_dict({name.removeprefix("candidate_path."): value for name, value in upgraded(earlier).items()})
     chosen = choose(path, propose(path, backbone, torch.rand(1, 2, 3, 64, 96))[0], make_text(backbone, "both dogs"))
     gap = chosen.scores - chosen.scores.amax(-1, keepdim=True)
-    torch.testing.assert_close(chosen.members, (slope * gap + offset).sigmoid())
+    torch.testing.assert_close(chosen.members.part, (slope * gap + offset).sigmoid())
     assert upgraded({"something": slope}) == {"something": slope}
+
+
+def test_files_of_before_numbers_above_one_mean_what_they_meant(path: CandidatePath, backbone: TinyBackbone) -> None:
+    """The one logit was that of several things."""
+    state = {f"candidate_path.{name}": value for name, value in path.state_dict().items()}
+    weight, bias = torch.randn(1, path.number.value.in_features), torch.tensor([0.7])
+    earlier = {**state, "candidate_path.number.value.weight": weight, "candidate_path.number.value.bias": bias}
+    path.load_state_dict({name.removeprefix("candidate_path."): value for name, value in upgraded(earlier).items()})
+    text = make_text(backbone, "both dogs", "it")
+    words = path.number.norm(text.words)
+    attention = path.number.query(words)[..., 0].masked_fill(~text.mask, float("-inf")).softmax(-1)
+    several = ((attention[..., None] * words).sum(1) @ weight.T + bias).sigmoid()
+    torch.testing.assert_close(more_than(path.number(text)), F.pad(several, (0, COUNTS - 2)))
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"), [((), (1,)), ((1,), (1,)), ((1, 24), ()), ((1, 24), (0,)), ((2, 24), (2,))]
+)
+def test_numbers_of_strange_shapes_are_left_to_the_check_of_shapes(
+    path: CandidatePath, weight: tuple[int, ...], bias: tuple[int, ...]
+) -> None:
+    state = {f"candidate_path.{name}": value for name, value in path.state_dict().items()}
+    names = ("candidate_path.number.value.weight", "candidate_path.number.value.bias")
+    state |= dict(zip(names, (torch.zeros(weight), torch.zeros(bias)), strict=True))
+    assert upgraded(state) is state
+
+
+def test_files_that_fit_nothing_stay_as_they_are(path: CandidatePath) -> None:
+    state = {f"candidate_path.{name}": value for name, value in path.state_dict().items()}
+    earlier = {name: value for name, value in state.items() if not name.startswith("candidate_path.number.")}
+    slope = torch.tensor(1.2)
+    earlier |= {"candidate_path.agreement.slope": slope, "candidate_path.agreement.offset": slope}
     # What does not fit is left to the check of all shapes.
     assert upgraded({**earlier, "candidate_path.choice.word.0.weight": slope}).keys() == state.keys()
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from vlp_rvos.models.encoder import PlainText
-from vlp_rvos.models.number import Number
+from vlp_rvos.models.number import COUNTS, Number, more_than
 
 
 def make_text(words: torch.Tensor, lengths: list[int]) -> PlainText:
@@ -14,8 +14,13 @@ def make_text(words: torch.Tensor, lengths: list[int]) -> PlainText:
 
 def test_before_training_everything_means_one_thing() -> None:
     found = Number(6)(make_text(torch.randn(3, 5, 6), [5, 2, 1]))
-    assert found.shape == (3,)
-    assert (found.sigmoid() < 0.05).all()
+    assert found.shape == (3, COUNTS)
+    assert (found.softmax(-1)[:, 0] > 0.9).all()
+
+
+def test_more_than() -> None:
+    found = more_than(torch.tensor([[0.1, 0.4, 0.3, 0.2], [1.0, 0.0, 0.0, 0.0]]).log())
+    torch.testing.assert_close(found, torch.tensor([[0.9, 0.5, 0.2], [0.0, 0.0, 0.0]]))
 
 
 def test_padding_says_nothing() -> None:
@@ -29,20 +34,21 @@ def test_padding_says_nothing() -> None:
 
 
 def test_one_word_is_enough() -> None:
-    """It learns that a certain word means several things, wherever it stands."""
+    """It learns that certain words mean two things, or three, wherever they stand."""
     torch.manual_seed(0)
-    number, both = Number(8), torch.randn(8)
+    number, spoken = Number(8), 2 * torch.randn(3, 8)
     optimizer = torch.optim.Adam(number.parameters(), lr=0.03)
 
     def drawn() -> tuple[PlainText, torch.Tensor]:
-        words, several = torch.randn(64, 6, 8), torch.rand(64) < 0.3
-        words[several, torch.randint(6, (64,))[several]] = both
-        return make_text(words, [6] * 64), several
+        words, count = torch.randn(96, 6, 8), torch.randint(3, (96,))
+        said = (count > 0).nonzero()[:, 0]
+        words[said, torch.randint(6, said.shape)] = spoken[count[said]]
+        return make_text(words, [6] * 96), count
 
-    for _ in range(200):
-        text, several = drawn()
+    for _ in range(300):
+        text, count = drawn()
         optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(number(text), several.float()).backward()
+        F.cross_entropy(number(text), count).backward()
         optimizer.step()
-    text, several = drawn()
-    assert ((number(text) > 0) == several).float().mean() > 0.95
+    text, count = drawn()
+    assert (number(text).argmax(-1) == count).float().mean() > 0.9

@@ -1,4 +1,4 @@
-"""Shipped weights are the published ones, rounded: to the byte, and by what the published implementations compute."""
+"""Shipped weights are the published ones, rounded: by their digits, and by what the published code computes."""
 
 from __future__ import annotations
 
@@ -45,12 +45,18 @@ def stem_state(published: ModuleType) -> dict[str, Tensor]:
     return state
 
 
-def test_conversion_gives_the_shipped_bytes(published: ModuleType, tmp_path: Path) -> None:
+def test_conversion_gives_the_shipped_files(published: ModuleType, tmp_path: Path) -> None:
     files = published.convert(tmp_path)
     assert len(files) == 3
     for file in files:
-        assert file.read_bytes() == (shipped_weights.WEIGHTS / file.name).read_bytes()
+        shipped = shipped_weights.WEIGHTS / file.name
         assert file.stat().st_size < 60_000_000
+        # Square roots of the folded batch norms differ in their last bit between processors.
+        if file.name == shipped_weights.EFFICIENTNET_LITE2.name:
+            torch.testing.assert_close(load_file(file), load_file(shipped), rtol=1e-6, atol=1e-6)
+            assert file.stat().st_size == shipped.stat().st_size
+        else:
+            assert file.read_bytes() == shipped.read_bytes()
 
 
 def test_model_cards_state_the_digests(converter: ModuleType) -> None:

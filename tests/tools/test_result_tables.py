@@ -68,5 +68,18 @@ def test_described_pictures_are_listed_by_file(tables: ModuleType) -> None:
     numbers = {"single": 3, "groups": 1, "false": 2, "choice": 0.5, "chance": 0.25, "thing_iou": 0.4, "iou_half": 0.3}
     numbers |= {"group_iou": None, "noticed": 0.75, "calibration_error": 0.05}
     found = rows(tables, ("a", None, {"dataset": "pictures", "origins": {"alike": numbers}}), kind="pictures")
-    expected = "| title of a | pictures, alike | 6 | 50.0 | 25.0 | 40.0 | 30.0 |  | 75.0 | 5.0 |"
+    expected = "| title of a | pictures, alike | 4, 2 | 50.0 | 25.0 | 40.0 | 30.0 |  | 75.0 | 5.0 |"
     assert tables.pictures(found).splitlines()[2:] == [expected]
+
+
+def test_kinds_of_expressions_with_few_questions_are_left_out(tables: ModuleType) -> None:
+    def kind(single: int, false: int) -> dict[str, Any]:
+        return {"single": single, "false": false, "choice": 0.5, "chance": 0.25, "thing_iou": 0.4, "noticed": 0.75}
+
+    kinds = {"name": kind(20, 20), "position": kind(30, 2), "other": kind(19, 40)}
+    result = {"dataset": "pictures", "origins": {}, "kinds": kinds}
+    found = {f"pictures-{tables.SHIPPED}": next(iter(rows(tables, ("a", None, result), kind="pictures").values()))}
+    assert tables.picture_kinds(found).splitlines()[2:] == [
+        "| name | 20 | 50.0 | 25.0 | 40.0 | 20 | 75.0 |",
+        "| position | 30 | 50.0 | 25.0 | 40.0 | 2 |  |",
+    ]

@@ -42,7 +42,7 @@ def test_the_chosen_candidate_is_joined_with_the_dense_mask() -> None:
     masks = torch.full((2, 4, 4), -8.0)
     masks[0, :2], masks[1, 2:] = 8.0, 8.0
     mask = JoinedMask(
-        masks, torch.zeros(4, 4), masks[0] > 0, torch.tensor([9.0, -9.0]), torch.tensor(-9.0), torch.tensor(0.0)
+        masks, torch.zeros(4, 4), masks[0] > 0, torch.tensor([9.0, -9.0]), torch.tensor(-9.0), torch.zeros(3)
     )
     joined = mask.to(torch.device("cpu")).join(Agreement())
     assert torch.equal(joined > 0, mask.truth)
@@ -74,19 +74,21 @@ def test_the_agreement_learns_from_training_pictures_alone(context: StageContext
 
 def test_numbers_are_learned_from_what_is_said_of_things(context: StageContext) -> None:
     stage = prepared(context)
-    one, several = stage.about
-    assert set(several) == {"both cars"}
+    one, several = ([text for text, n in stage.said.items() if (n > 1) == more] for more in (False, True))
+    assert several == ["both cars"]
     assert {"the red car", "the blue car", "the car on the left"} <= set(one)
+    assert stage.others.keys() <= stage.phrases.keys()
+    assert all(number > 2 for number in stage.others.values())
     result = stage.measure(StopRequest())
     assert result is not None
     assert (result.numbers["one"], result.numbers["several"]) == (1, 1)
     text = join_phrases([stage.phrases[x] for x in (*several, *one)])
-    assert (stage.path.number(text) > 0).tolist() == [True] + [False] * len(one)
+    assert (stage.path.number(text).argmax(-1) > 0).tolist() == [True] + [False] * len(one)
 
 
 def test_without_groups_there_is_no_number_to_learn(context: StageContext) -> None:
     stage = prepared(context)
-    stage.about = (stage.about[0], [])
+    stage.said = {text: number for text, number in stage.said.items() if number == 1}
     before = {name: value.clone() for name, value in stage.path.number.state_dict().items()}
     assert stage.measure(StopRequest())
     assert all(torch.equal(value, before[name]) for name, value in stage.path.number.state_dict().items())

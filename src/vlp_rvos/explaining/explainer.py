@@ -117,7 +117,8 @@ class _Things:
     """
 
     def __init__(self, chosen: Chosen, numbers: Sequence[int]) -> None:
-        self.scores, self.none, self.members = (x.detach().cpu() for x in (chosen.scores, chosen.none, chosen.members))
+        self.scores, self.none = chosen.scores.detach().cpu(), chosen.none.detach().cpu()
+        self.members, self.counted = chosen.members.part.detach().cpu(), chosen.members.counted.cpu()
         self.numbers, tracks = numbers, chosen.tracks
         self.seen, self.objectness = tracks.seen.cpu(), tracks.objectness.cpu()
         self.masks = (tracks.mask_logits > 0).cpu().numpy()
@@ -135,6 +136,7 @@ class _Things:
                 self.labels[n],
                 float(self.scores[e, n]),
                 float(self.members[e, n]),
+                bool(self.counted[e, n]),
                 float(self.objectness[n]),
                 self.masks[t, n] if self.seen[t, n] else None,
             )

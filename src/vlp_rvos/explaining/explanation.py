@@ -31,6 +31,7 @@ class Candidate:
         label: what the detector takes it for, one of the classes of COCO; None where it is not sure.
         score: score for the expression, averaged with that of earlier clips.
         membership: how much it belongs to what is meant, in [0, 1].
+        is_counted: whether it belongs to it because the words mean several things, whatever its score.
         objectness: probability of being a thing, in [0, 1].
         mask: (h/4, w/4) bool mask; None where the thing is not seen in this frame.
     """
@@ -39,6 +40,7 @@ class Candidate:
     label: str | None
     score: float
     membership: float
+    is_counted: bool
     objectness: float
     mask: npt.NDArray[np.bool_] | None
 

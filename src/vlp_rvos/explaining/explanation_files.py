@@ -146,6 +146,7 @@ def _numbers(explanation: Explanation) -> dict[str, Any]:
                 "label": candidate.label,
                 "score": short(candidate.score),
                 "membership": short(candidate.membership),
+                "is_counted": candidate.is_counted,
                 "objectness": short(candidate.objectness),
                 "area": None if candidate.mask is None else short(candidate.mask.mean()),
             }

@@ -48,11 +48,14 @@ def _painted(explanation: Explanation) -> str:
     meant, none = explanation.meant, explanation.none
     if not meant or none is None:
         return "The mask of the dense head is painted"
-    shown = meant[:MOST_NAMED]
+    # The best one never belongs to it by its number alone.
+    counted = [candidate for candidate in meant if candidate.is_counted]
+    near = [candidate for candidate in meant if not candidate.is_counted]
+    shown = near[:MOST_NAMED]
     names, scores = _list([str(c.number) for c in shown]), _list([f"{c.score:.1f}" for c in shown])
-    more = f" (and {len(meant) - len(shown)} more)" if len(meant) > len(shown) else ""
-    if len(meant) == 1:
-        chosen = f"{_name(meant[0]).capitalize()} is painted: it scores {scores}"
+    more = f" (and {len(near) - len(shown)} more)" if len(near) > len(shown) else ""
+    if len(near) == 1:
+        chosen = f"{_name(near[0]).capitalize()} is painted: it scores {scores}"
     else:
         chosen = f"Candidates {names}{more} are painted together: they score {scores}"
     others = [candidate for candidate in explanation.candidates if not candidate.is_meant]
@@ -61,6 +64,9 @@ def _painted(explanation: Explanation) -> str:
         chosen += f" ({_list(rivals)})"
     else:
         chosen += f', less than "none" ({none:.1f}), but not by enough to leave the mask empty'
+    if counted:
+        next_best = _list([f"{_name(candidate)} {candidate.score:.1f}" for candidate in counted])
+        chosen += f"; the words mean several things, so the next best separate ones are painted too ({next_best})"
     share = _share_inside(explanation, meant)
     if share < FOLLOWS:
         return f"{chosen}, though only {100 * share:.0f} % of the mask lies there and the rest is the dense head's"

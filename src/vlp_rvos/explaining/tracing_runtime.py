@@ -21,7 +21,7 @@ from vlp_rvos.models.pooling import masked_mean
 from vlp_rvos.models.vlp_rvos import ClipOutput
 from vlp_rvos.runtimes.forwarding_runtime import ForwardingRuntime
 from vlp_rvos.runtimes.runtime import ClipPrediction
-from vlp_rvos.runtimes.torch_runtime import ClipState, TorchRuntime
+from vlp_rvos.runtimes.torch_runtime import ClipState, TorchRuntime, clip_prediction
 
 __all__ = ["ClipTrace", "TracingRuntime"]
 
@@ -89,9 +89,7 @@ class TracingRuntime(ForwardingRuntime):
             if model.candidate_path is not None and embedded.things is not None:
                 out = model.choose(dense, embedded, text, video_of, identities, of_candidates)
             self.trace = self._trace(embedded, encoded, text, video_of, dense, out, of_candidates)
-        correspondence = None if out.correspondence_features is None else out.correspondence_features[0]
-        carried = ClipState(out.history, out.identities)
-        return ClipPrediction(out.mask_logits, out.presence_logits, carried, correspondence)
+        return clip_prediction(out)
 
     def _trace(
         self,

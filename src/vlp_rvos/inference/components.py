@@ -21,7 +21,7 @@ CELL = 4
 MARGIN = 10.0
 
 
-def remove_small_components(logits: Tensor, logit_threshold: float, min_share: float) -> Tensor:
+def remove_small_components(logits: Tensor, logit_threshold: float, min_share: float | Tensor) -> Tensor:
     """Push the logits of small connected components below the threshold.
 
     Components are found on a grid of 4 x 4 pixels, where cells that touch at a corner are connected. The weight of a
@@ -32,12 +32,13 @@ def remove_small_components(logits: Tensor, logit_threshold: float, min_share: f
         logits: (N, h, w) float32 mask logits, on the CPU.
         logit_threshold: logit above which a pixel belongs to the mask.
         min_share: smallest weight of a component that stays, as a share of the weight of the heaviest component of the
-            same mask, in [0, 1]; 0 keeps all.
+            same mask, in [0, 1]; 0 keeps all. One number, or (N,).
 
     Returns:
         (N, h, w) mask logits; the same tensor where nothing is removed.
     """
-    if min_share <= 0:
+    least = torch.as_tensor(min_share, dtype=torch.float32).expand(len(logits))[:, None]
+    if not (least > 0).any():
         return logits
     coarse = F.avg_pool2d(logits[:, None], CELL, ceil_mode=True)[:, 0]
     inside = (coarse > logit_threshold).numpy()
@@ -48,10 +49,10 @@ def remove_small_components(logits: Tensor, logit_threshold: float, min_share: f
     # Label 0 is the background.
     weights[0] = 0
     weight_of_cell = weights[labels]
-    large = (weight_of_cell >= min_share * weight_of_cell.amax(1, keepdim=True)).view(inside.shape).numpy() & inside
+    large = (weight_of_cell >= least * weight_of_cell.amax(1, keepdim=True)).view(inside.shape).numpy() & inside
     # The outline of a component lies in cells whose mean is below the threshold: neighbouring cells stay as they are. A
     # mask without any component stays whole.
-    outside = inside.any(axis=(1, 2), keepdims=True) & ~_dilated(large)
+    outside = inside.any(axis=(1, 2), keepdims=True) & (least > 0).numpy()[..., None] & ~_dilated(large)
     outside = outside.repeat(CELL, -1).repeat(CELL, -2)[:, : logits.shape[1], : logits.shape[2]]
     removed = (logits.numpy() > logit_threshold) & outside
     if not removed.any():

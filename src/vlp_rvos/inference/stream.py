@@ -286,7 +286,12 @@ class Stream:
         presences = torch.ones_like(logits[:, :, 0, 0]) if presence is None else presence.sigmoid()
         if self._memory is not None and prediction.correspondence_features is not None:
             logits = self._memory.refine(logits, presences, prediction.correspondence_features)
-        flat = remove_small_components(logits.cpu().flatten(0, 1), self._logit_threshold, self.config.min_part)
+        least = torch.full(logits.shape[:2], self.config.min_part)
+        if prediction.smallest_share is not None:
+            # Of two things that are meant the smaller one is no small part.
+            shares = prediction.smallest_share.cpu()
+            least[: len(shares)] *= shares[:, None]
+        flat = remove_small_components(logits.cpu().flatten(0, 1), self._logit_threshold, least.flatten())
         logits, presences = flat.view_as(logits), presences.cpu()
         self._input_size = self._next_input_size(logits, presences)
         thresholds = self._presence_thresholds(presences.numpy())

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.models.agreement import Agreement, confidence_of
+from vlp_rvos.models.agreement import Agreement, Members, confidence_of
 from vlp_rvos.models.backbones.backbone import Backbone, normalize_channels
 from vlp_rvos.models.backbones.nanodet import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD, WIDTH, NanoDetMaps, load_nanodet
 from vlp_rvos.models.candidates import MASK_STRIDE, STRIDES, CandidateHead
@@ -24,7 +24,7 @@ from vlp_rvos.models.descriptors import FrameMaps, FrameThings, describe, descri
 from vlp_rvos.models.encoder import PlainText
 from vlp_rvos.models.maps import halve, join_channels
 from vlp_rvos.models.model_config import ModelConfig
-from vlp_rvos.models.number import Number
+from vlp_rvos.models.number import COUNTS, Number, more_than
 from vlp_rvos.models.refinement import REFINED_STRIDES, Refinement, Surroundings
 from vlp_rvos.models.tracks import RELATIVE_WAY, Sightings, Tracks, follow, look_of, match
 
@@ -35,11 +35,13 @@ MEMORY = 2.0
 #: What the dense head adds to the score of a thing that it marks exactly, where things move. It sees motion better than
 #: the choice, which has learned most from pictures: of pairs that differ in motion alone, its masks find 99 % and the
 #: choice without this 85 %. In pictures it would harm: among things that are alike, the dense head marks all.
-DENSE_VOTE = 9.0
+DENSE_VOTE = 13.0
 #: How much of an expression's meaning a thing must be, in [0, 1], for its mask to be redrawn.
 LEAST_PART = 0.3
 #: Number of things, of those that an expression means most, whose masks are redrawn at most.
 MOST_REDRAWN = 8
+#: Logit of a number that a model does not know.
+NEVER = -100.0
 #: How far a thing must move relative to the others, in units of `Descriptors.motion`, for all of `DENSE_VOTE`, and how
 #: sure it must be that it is one: unsure candidates jump about in every video.
 FULL_MOVEMENT, SURE = 0.25, 0.3
@@ -70,7 +72,8 @@ class Chosen:
         clip_presence_logits: (B,) that it is in the clip.
         scores: (B, N) scores of the things, with the dense head's votes.
         none: (B,) scores of "none".
-        members: (B, N) how much each thing belongs to what is meant, in [0, 1].
+        members: which things are meant, and how much.
+        smallest_share: (B,) area of the smallest thing that is meant relative to the largest one, in [0, 1].
         identities: what is remembered for the next clip.
         tracks: the things.
     """
@@ -80,7 +83,8 @@ class Chosen:
     clip_presence_logits: Tensor
     scores: Tensor
     none: Tensor
-    members: Tensor
+    members: Members
+    smallest_share: Tensor
     identities: Identities
     tracks: Tracks
 
@@ -152,7 +156,7 @@ class CandidatePath(nn.Module):
         #: presence from: how much better things fit than "none", presence of the clip and of the frame as the dense
         #: head sees it, and a constant
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-        #: whether one thing is meant or several
+        #: how many things are meant
         self.number = Number(backbone.text_width)
 
     def name_classes(self, backbone: Backbone) -> None:
@@ -295,9 +299,11 @@ class CandidatePath(nn.Module):
         clip = of_scores * (scores.logsumexp(-1) - none) + of_clip * clip_presence_logits + constant
         # Whether anything is meant was calibrated without the votes.
         scores = scores + dense_votes(tracks.descriptors.motion, tracks.objectness, evidence)
-        members = self.agreement.members(scores, self.number(text).sigmoid())
-        masks = self._redraw_chosen(tracks.mask_logits, members, surroundings)
-        fused = self.agreement(dense, masks, members, confidence_of(scores, none))
+        more = more_than(self.number(text))
+        with _without_autocast(mask_logits.device):
+            members = self.agreement.members(scores, more, tracks.mask_logits, tracks.seen)
+        masks = self._redraw_chosen(tracks.mask_logits, members.part, surroundings)
+        fused = self.agreement(dense, masks, members.part, confidence_of(scores, none))
         return Chosen(
             F.interpolate(fused, mask_logits.shape[-2:], mode="bilinear", align_corners=False),
             clip[:, None] + of_frame * presence_logits,
@@ -305,24 +311,33 @@ class CandidatePath(nn.Module):
             scores,
             none,
             members,
+            members.smallest_share(tracks.mask_logits),
             identities,
             tracks,
         )
 
 
 def upgraded(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The trained tensors of a model, by name, from a file of before `Number`.
+    """The trained tensors of a model, by name, from a file of before `Number`, or before it knew numbers above one.
 
-    Then one slope and one offset of `Agreement` served all expressions; both numbers get them. Other files stay as they
-    are.
+    Before `Number`, one slope and one offset of `Agreement` served all expressions; both numbers get them. Where it
+    only told one from several, several are two. Other files stay as they are.
     """
-    shared = {f"candidate_path.agreement.{name}" for name in ("slope", "offset")}
-    word_norm = "candidate_path.choice.word.0.weight"
-    if not state.keys() >= {*shared, word_norm} or any(state[name].ndim for name in shared):
+    agreement, number = "candidate_path.agreement.", "candidate_path.number."
+    shared, word_norm = {f"{agreement}slope", f"{agreement}offset"}, "candidate_path.choice.word.0.weight"
+    if not state.keys() >= {*shared, word_norm}:
         return state
-    untrained = Number(state[word_norm].numel()).state_dict()
-    doubled = {name: state[name].repeat(2) for name in shared}
-    return {**state, **doubled, **{f"candidate_path.number.{name}": value for name, value in untrained.items()}}
+    if all(state[name].ndim == 0 for name in shared):
+        untrained = Number(state[word_norm].numel()).state_dict()
+        doubled = {name: state[name].repeat(2) for name in shared}
+        return {**state, **doubled, **{f"{number}{name}": value for name, value in untrained.items()}}
+    weight, bias = (state.get(f"{number}value.{name}") for name in ("weight", "bias"))
+    if weight is None or bias is None or (weight.ndim, *weight.shape[:1], *bias.shape) != (2, 1, 1):
+        return state
+    # The logit of one is 0, and that of two is what the logit of several was.
+    values = {"weight": F.pad(weight, (0, 0, 1, COUNTS - 2)), "bias": F.pad(bias, (1, COUNTS - 2), value=NEVER)}
+    values["bias"][0] = 0
+    return {**state, **{f"{number}value.{name}": value for name, value in values.items()}}
 
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -32,6 +32,8 @@ class ClipPrediction:
         correspondence_features: (T, h', w', C) frozen features of the patches, by which a patch is found again in
             other frames; None if the runtime gives none, and then masks of earlier clips cannot be carried along.
         missed: the points at which nothing was found.
+        smallest_share: (E,) area of the smallest thing that each expression means relative to the largest one, in
+            [0, 1]; 1 where it means one. None where the model does not tell things apart.
     """
 
     mask_logits: Tensor
@@ -39,6 +41,7 @@ class ClipPrediction:
     state: object
     correspondence_features: Tensor | None = None
     missed: tuple[MissedPoint, ...] = ()
+    smallest_share: Tensor | None = None
 
 
 class Runtime(ABC):

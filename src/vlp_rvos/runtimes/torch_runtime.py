@@ -16,7 +16,7 @@ from vlp_rvos.errors import VLPRVOSWarning
 from vlp_rvos.models.candidate_path import Identities
 from vlp_rvos.models.encoder import EmbeddedFrames, TextFeatures
 from vlp_rvos.models.pointed_things import Mark, PointedThing, follow_things
-from vlp_rvos.models.vlp_rvos import VLPRVOS
+from vlp_rvos.models.vlp_rvos import VLPRVOS, ClipOutput
 from vlp_rvos.runtimes.allocator import keep_freed_memory
 from vlp_rvos.runtimes.devices import check_precision, find_device
 from vlp_rvos.runtimes.int8 import companion_dtype, quantize
@@ -24,7 +24,7 @@ from vlp_rvos.runtimes.names import Precision
 from vlp_rvos.runtimes.number_formats import multiplies
 from vlp_rvos.runtimes.runtime import ClipPrediction, Runtime
 
-__all__ = ["ClipState", "TorchRuntime"]
+__all__ = ["ClipState", "TorchRuntime", "clip_prediction"]
 
 #: Time of embedding frames with candidates, relative to that without.
 PROPOSING_COST = 2.0
@@ -47,6 +47,14 @@ class ClipState(NamedTuple):
     history: Tensor | None = None
     identities: list[Identities] | None = None
     things: tuple[PointedThing, ...] = ()
+
+
+def clip_prediction(out: ClipOutput) -> ClipPrediction:
+    """What a model says of a clip of one video, as a runtime's prediction."""
+    features = None if out.correspondence_features is None else out.correspondence_features[0]
+    share = out.things[0].smallest_share if out.things else None
+    state = ClipState(out.history, out.identities)
+    return ClipPrediction(out.mask_logits, out.presence_logits, state, features, smallest_share=share)
 
 
 class TorchRuntime(Runtime):
@@ -154,8 +162,7 @@ class TorchRuntime(Runtime):
                 out = self.model(frames, *carried)
             else:
                 out = self.model.predict_embedded(frames, *carried)
-        features = None if out.correspondence_features is None else out.correspondence_features[0]
-        return ClipPrediction(out.mask_logits, out.presence_logits, ClipState(out.history, out.identities), features)
+        return clip_prediction(out)
 
     def pack_state(self, state: Any) -> dict[str, Tensor]:
         history, identities, things = ClipState() if state is None else state

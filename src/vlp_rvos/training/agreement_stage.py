@@ -20,10 +20,11 @@ from torch import Tensor
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.models.agreement import Agreement, confidence_of
+from vlp_rvos.models.number import COUNTS, more_than
 from vlp_rvos.training.candidate_stage import path_of
 from vlp_rvos.training.choice_samples import Phrases, join_phrases
 from vlp_rvos.training.choice_stage import FeatureSource, ScoredPicture, score_picture
-from vlp_rvos.training.number_fit import fit_number
+from vlp_rvos.training.number_fit import fit_number, other_numbers
 from vlp_rvos.training.stage_config import AgreementStage, ChoiceStage
 from vlp_rvos.training.stage_loop import LaterStage, StageContext, StageResult
 from vlp_rvos.training.validation import frame_iou
@@ -46,7 +47,7 @@ class JoinedMask:
         truth: (h, w) bool.
         scores: (K,) scores of the candidates.
         none: score of "none".
-        several: probability that several things are meant.
+        more_than: (C - 1,) probabilities that more than 1, 2, ... things are meant, see `number.more_than`.
     """
 
     masks: Tensor
@@ -54,15 +55,15 @@ class JoinedMask:
     truth: Tensor
     scores: Tensor
     none: Tensor
-    several: Tensor
+    more_than: Tensor
 
     def join(self, agreement: Agreement, noise: float = 0.0) -> Tensor:
         """(h, w) mask logits, with noise on the scores."""
         scores = self.scores + noise * torch.randn(self.scores.shape).to(self.scores)
         none = self.none + noise * torch.randn(()).to(self.none)
-        members = agreement.members(scores[None], self.several[None])
+        members = agreement.members(scores[None], self.more_than[None], self.masks[None])
         confidence = confidence_of(scores[None], none[None])
-        joined = agreement(self.dense.float()[None, None], self.masks.float()[None], members, confidence)
+        joined = agreement(self.dense.float()[None, None], self.masks.float()[None], members.part, confidence)
         found: Tensor = joined[0, 0]
         return found
 
@@ -91,20 +92,19 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
         self.training: list[JoinedMask] = []
         self.held_out: list[ScoredPicture] = []
         self.phrases: Phrases = {}
-        #: expressions about one thing, and about several
-        self.about: tuple[list[str], list[str]] = ([], [])
+        #: what people say of things, and how many of them are meant; and the same with other numbers
+        self.said: dict[str, int] = {}
+        self.others: dict[str, int] = {}
 
     def prepare(self, stop_request: StopRequest) -> bool:
         self.features = FeatureSource(self.context, self.choice, self.stage.pictures)
         if not self.features.fill(stop_request):
             return False
         pictures = [p for p in self.features.cache.load(masks=True) if p.held_out or len(p.truth)]
-        numbers = self.features.numbers()
-        self.about = (
-            [text for text, several in numbers.items() if not several],
-            [text for text, several in numbers.items() if several],
-        )
-        self.phrases = self.features.encode({*numbers, *(text for p in pictures for text, _, _ in p.expressions)})
+        self.said = self.features.numbers()
+        self.others = other_numbers(self.said, self.context.config.seed)
+        of_pictures = (text for p in pictures for text, _, _ in p.expressions)
+        self.phrases = self.features.encode({*self.said, *self.others, *of_pictures})
         for picture in pictures:
             scored = score_picture(self.path, picture, self.phrases)
             if scored is None:
@@ -112,7 +112,9 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
             if picture.held_out:
                 self.held_out.append(scored)
             else:
-                self.training += _joined(scored, torch.tensor([float(number > 1) for number in scored.meant]))
+                # Here it is known how many are meant.
+                known = torch.arange(1, COUNTS)
+                self.training += _joined(scored, (torch.tensor(scored.meant)[:, None] > known).float())
         if not self.training:
             raise UserError("people say nothing of any picture, so that no agreement is fitted: set agreement=null")
         return True
@@ -139,19 +141,19 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
         about several things, and about one, that are known as such, and the share of the false ones that are noticed.
         """
         assert self.features is not None
-        if all(self.about):
-            fit_number(self.path.number, self.phrases, *self.about, self.context.config.seed)
+        if {count > 1 for count in self.said.values()} == {False, True}:
+            fit_number(self.path.number, self.phrases, self.said, self.others, self.context.config.seed)
         else:
             announce("nothing is said about one thing, or about several, so that no number is learned")
         ious, dense = [], []
         known: tuple[list[bool], list[bool]] = ([], [])
         with torch.no_grad():
             for scored in self.held_out:
-                several = self._several(scored)
-                for number, probability in zip(scored.meant, several.tolist(), strict=True):
-                    if number and self.features.outlines_each(scored.picture.source):
+                more = self._more_than(scored)
+                for number, probability in zip(scored.meant, more[:, 0].tolist(), strict=True):
+                    if number and self.features.counts_things(scored.picture.source):
                         known[number > 1].append((probability > 0.5) == (number > 1))
-                for mask in _joined(scored, several):
+                for mask in _joined(scored, more):
                     if stop_request:
                         return None
                     joined = mask.to(self.fabric.device).join(self.path.agreement).cpu()
@@ -176,10 +178,10 @@ class AgreementTraining(LaterStage[list[JoinedMask]]):
         result.inference_overrides = {"presence_threshold": round(threshold, 4)}
         return result
 
-    def _several(self, scored: ScoredPicture) -> Tensor:
-        """(E,) probabilities that the expressions of people about a picture mean several things."""
-        found: Tensor = self.path.number(join_phrases([self.phrases[x] for x in scored.texts]).to(self.fabric.device))
-        return found.sigmoid().cpu()
+    def _more_than(self, scored: ScoredPicture) -> Tensor:
+        """(E, C - 1) probabilities of how many things the expressions of people about a picture mean."""
+        text = join_phrases([self.phrases[x] for x in scored.texts])
+        return more_than(self.path.number(text.to(self.fabric.device))).cpu()
 
     def clean_up(self) -> None:
         if self.features is not None:
@@ -219,17 +221,17 @@ def fit_presence(evidence: Tensor, there: Tensor) -> Tensor:
     return weights.detach()
 
 
-def _joined(scored: ScoredPicture, several: Tensor) -> list[JoinedMask]:
+def _joined(scored: ScoredPicture, more: Tensor) -> list[JoinedMask]:
     """What is joined for each of the E expressions of which a mask is kept and that means something.
 
     Args:
         scored: the picture.
-        several: (E,) probabilities that several things are meant.
+        more: (E, C - 1) probabilities that more than 1, 2, ... things are meant.
     """
     picture, truth = scored.picture, scored.picture.truth > 127
     scores = scored.scores[:, : picture.found]
     return [
-        JoinedMask(picture.mask_logits, picture.dense_logits[e], truth[e], scores[e], scored.none[e], several[e])
+        JoinedMask(picture.mask_logits, picture.dense_logits[e], truth[e], scores[e], scored.none[e], more[e])
         for e in range(len(truth))
         if scored.meant[e] and truth[e].any()
     ]

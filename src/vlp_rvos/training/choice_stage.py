@@ -125,6 +125,13 @@ class FeatureSource:
                 self.jobs += [_Job(k, picture) for picture in spread(others, stage.undescribed_pictures)]
             self.jobs += [_Job(k, line_up) for line_up in source.line_ups]
             self.jobs += [_Job(k, clip) for clip in source.clips]
+        #: sources in which something is said of several things
+        self.counting = {
+            k
+            for k, source in enumerate(self.sources)
+            if source.source.kind == "pictures"
+            if any(len(x.thing_ids) > 1 for picture in source.training for x in picture.expressions)
+        }
         composed = PictureSource("clips of the mixture", "videos", stage.clip_weight)
         #: sources of the features; the last one is that of the clips
         self.configured = [*(source.source for source in self.sources), composed]
@@ -179,14 +186,14 @@ class FeatureSource:
         finally:
             self._leave_out(None)
 
-    def numbers(self) -> dict[str, bool]:
-        """For what people say of things in training pictures: whether several are meant."""
-        jobs = (job for job in self.jobs if not job.held_out and self.outlines_each(job.source))
-        return {x.text: len(x.thing_ids) > 1 for job in jobs for x in job.what.expressions if x.thing_ids}
+    def numbers(self) -> dict[str, int]:
+        """For what people say of things in training pictures: how many are meant."""
+        jobs = (job for job in self.jobs if not job.held_out and self.counts_things(job.source))
+        return {x.text: len(x.thing_ids) for job in jobs for x in job.what.expressions if x.thing_ids}
 
-    def outlines_each(self, source: int) -> bool:
-        """Whether a source outlines each thing by itself; in videos, two horses may be one annotated object."""
-        return self.configured[source].kind == "pictures"
+    def counts_things(self, source: int) -> bool:
+        """Whether a source outlines each thing by itself; in others, two horses may be one annotated object."""
+        return source in self.counting
 
     def phrases(self, pictures: Sequence[PictureFeatures]) -> Phrases:
         """What is said of the pictures, as the frozen text tower sees it."""
