@@ -111,7 +111,7 @@ def test_identities_are_part_of_the_state() -> None:
     torch.testing.assert_close(first.mask_logits, expected.mask_logits, atol=1e-3, rtol=1e-3)
     assert expected.things is not None
     assert first.smallest_share is not None
-    assert torch.equal(first.smallest_share, expected.things[0].smallest_share)
+    assert torch.equal(first.smallest_share, expected.things[0].smallest_share())
     torch.testing.assert_close(second.mask_logits, later.mask_logits, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(second.presence_logits, later.presence_logits, atol=1e-3, rtol=1e-3)
     embedded = [runtime.embed(frames[:, t : t + 1]) for t in range(3)]

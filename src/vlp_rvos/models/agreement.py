@@ -155,7 +155,9 @@ def _next_best(scores: Tensor, more_than: Tensor, masks: Tensor, seen: Tensor | 
     found = torch.zeros_like(scores, dtype=more_than.dtype)
     # Where costs are counted without values, nothing means several things.
     rows = [] if scores.is_meta else (more_than[:, 0] > LEAST_SEVERAL).nonzero()[:, 0].tolist()
-    shared = shared_parts(masks, seen) if rows else found
+    if not rows:
+        return found
+    shared = shared_parts(masks, seen)
     for row in rows:
         order = scores[row].argsort(descending=True, stable=True)[: int(scores[row].isfinite().sum())]
         things = order[distinct(shared[order][:, order], SAME_THING)][1 : 1 + more_than.shape[1]]

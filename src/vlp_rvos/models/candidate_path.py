@@ -73,7 +73,6 @@ class Chosen:
         scores: (B, N) scores of the things, with the dense head's votes.
         none: (B,) scores of "none".
         members: which things are meant, and how much.
-        smallest_share: (B,) area of the smallest thing that is meant relative to the largest one, in [0, 1].
         identities: what is remembered for the next clip.
         tracks: the things.
     """
@@ -84,9 +83,12 @@ class Chosen:
     scores: Tensor
     none: Tensor
     members: Members
-    smallest_share: Tensor
     identities: Identities
     tracks: Tracks
+
+    def smallest_share(self) -> Tensor:
+        """(B,) area of the smallest thing that is meant relative to the largest one, in [0, 1]."""
+        return self.members.smallest_share(self.tracks.mask_logits)
 
 
 @dataclass
@@ -311,7 +313,6 @@ class CandidatePath(nn.Module):
             scores,
             none,
             members,
-            members.smallest_share(tracks.mask_logits),
             identities,
             tracks,
         )

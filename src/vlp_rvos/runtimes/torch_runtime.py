@@ -52,7 +52,7 @@ class ClipState(NamedTuple):
 def clip_prediction(out: ClipOutput) -> ClipPrediction:
     """What a model says of a clip of one video, as a runtime's prediction."""
     features = None if out.correspondence_features is None else out.correspondence_features[0]
-    share = out.things[0].smallest_share if out.things else None
+    share = out.things[0].smallest_share() if out.things else None
     state = ClipState(out.history, out.identities)
     return ClipPrediction(out.mask_logits, out.presence_logits, state, features, smallest_share=share)
 
