@@ -3,8 +3,9 @@
     python benchmarks/frozen_share.py rhino "the rhino" "the bird" --threads 1 --json frozen-share.json
 
 The first expression is timed alone, then all of them together. The frames are read and brought to the size of the
-network input before; masks are made at that size. The frozen networks see every frame: the image stem, and with
-candidates the detector, which the model itself runs in key frames only.
+network input before; masks are made at that size. "stem" is the image stem without its classifier; the "frozen
+networks" are the stem with it and the detector. Both see every frame, though the model runs the detector in key frames
+only.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def read_frames(video: Path, number: int, segmenter: Segmenter) -> Frames:
     return [np.array(Image.fromarray(frame).resize((width, height))) for frame in frames]
 
 
-def frozen(segmenter: Segmenter, frames: Frames, detector: bool) -> Callable[[], None]:
-    """A run of the frozen networks over the frames, one by one, as the model does it."""
+def frozen(segmenter: Segmenter, frames: Frames, *, everything: bool) -> Callable[[], None]:
+    """A run of the frozen networks over the frames, one by one, as the model does it; or of the stem alone."""
     runtime = segmenter.runtime
     assert isinstance(runtime, TorchRuntime)
     model, images = runtime.model, [picture_frames(runtime.model, frame)[0] for frame in frames]
@@ -50,18 +51,20 @@ def frozen(segmenter: Segmenter, frames: Frames, detector: bool) -> Callable[[],
     def run() -> None:
         with torch.inference_mode(), runtime.autocast():
             for image in images:
-                _see(model, image, detector)
+                _see(model, image, everything)
 
     return run
 
 
-def _see(model: VLPRVOS, image: Tensor, detector: bool) -> None:
+def _see(model: VLPRVOS, image: Tensor, everything: bool) -> None:
     assert isinstance(model.backbone, MiniBackbone)
     assert model.candidate_path is not None
     normalized = model.backbone.normalize(image).contiguous(memory_format=torch.channels_last)
-    model.backbone.stem.forward_features(normalized)
-    if detector:
+    if everything:
+        model.backbone.stem_maps(normalized)
         model.candidate_path.detect(image)
+    else:
+        model.backbone.stem.forward_features(normalized)
 
 
 def whole(segmenter: Segmenter, frames: Frames, expressions: Sequence[str]) -> Callable[[], None]:
@@ -86,8 +89,8 @@ def main() -> None:
     one, every = arguments.expressions[:1], arguments.expressions
     seconds = time_alternately(
         {
-            "stem": frozen(own, frames, detector=False),
-            "stem and detector": frozen(own, frames, detector=True),
+            "stem": frozen(own, frames, everything=False),
+            "frozen networks": frozen(own, frames, everything=True),
             "dense head": whole(dense, frames, one),
             "model": whole(own, frames, one),
             "model, all expressions": whole(own, frames, every),
@@ -97,7 +100,7 @@ def main() -> None:
     rows = [
         Measurement("without candidates, one expression / stem", seconds["dense head"] / seconds["stem"]),
         Measurement("one expression / stem", seconds["model"] / seconds["stem"]),
-        Measurement("one expression / stem and detector", seconds["model"] / seconds["stem and detector"], 1.6),
+        Measurement("one expression / frozen networks", seconds["model"] / seconds["frozen networks"], 1.6),
     ]
     if more := len(every) - 1:
         further = (seconds["model, all expressions"] - seconds["model"]) / more

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 from clips import FPS, write_folder, write_video
+from PIL import Image as PillowImage
 
 from vlp_rvos.arrays import Image
 from vlp_rvos.media.masks_json import MasksJsonWriter
@@ -68,6 +69,19 @@ def make_video(path: Path, number: int = 5, size: tuple[int, int] = (64, 48)) ->
 def make_frames(path: Path, number: int = 5, size: tuple[int, int] = (33, 27)) -> Path:
     """A folder of frames, of odd size."""
     return write_folder(path, images(number, size))
+
+
+def make_picture(path: Path) -> Path:
+    """A picture, of odd size."""
+    PillowImage.fromarray(images(1, (33, 27))[0]).save(path)
+    return path
+
+
+def make_moving_picture(path: Path, number: int = 3) -> Path:
+    """A picture file that moves, of odd size."""
+    first, *others = map(PillowImage.fromarray, images(number, (33, 27)))
+    first.save(path, save_all=True, append_images=others, duration=100)
+    return path
 
 
 def make_beeping_video(path: Path, beeps: Sequence[float], seconds: float = 2.0) -> Path:

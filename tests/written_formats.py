@@ -22,17 +22,21 @@ from vlp_rvos.results import FrameResult
 RESULTS = [result(0), replace(result_at(None), index=1, time=0.1, name="00001"), result(2)]
 #: The same without pixels.
 BARE = [replace(one, image=NO_IMAGE) for one in RESULTS]
-HEADER = VideoHeader("dog", "dog.mp4", (48, 64), 10.0, EXPRESSIONS, "mini 1", 0.0, 0, Fraction(1), None)
+HEADER = VideoHeader("dog", "dog.mp4", "file", (48, 64), 10.0, 1, EXPRESSIONS, "mini 1", 0.0, 0, Fraction(1), None)
 
 
 def written(
-    folder: Path, kind: type[FormatWriter], results: Sequence[FrameResult] = RESULTS, each: bool = False, **header: Any
+    folder: Path,
+    writer_class: type[FormatWriter],
+    results: Sequence[FrameResult] = RESULTS,
+    each: bool = False,
+    **header: Any,
 ) -> Path:
     """Write results into a new folder; `header` replaces fields of `HEADER`."""
     folder.mkdir()
     first = results[0]
     known = {"size": first.masks.shape[1:], "expressions": first.expressions} | header
-    with kind(folder, replace(HEADER, **known), FormatOptions(each=each)) as writer:
+    with writer_class(folder, replace(HEADER, **known), FormatOptions(each=each)) as writer:
         for one in results:
             writer.write(one)
     return folder

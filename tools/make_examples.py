@@ -1,11 +1,12 @@
 """Make the example clips: slow camera moves over photographs whose licence allows it.
 
-    python tools/make_examples.py examples                       # the clips whose photographs scikit-image ships
-    python tools/make_examples.py examples --polar-bear FILE     # all of them
+    python tools/make_examples.py examples                          # the clips whose photographs scikit-image ships
+    python tools/make_examples.py examples --photographs FOLDER     # all of them; the others are FOLDER/<clip>.webp
 
 Chelsea the cat: CC0, Stefan van der Walt. Eileen Collins, astronaut: NASA, public domain. Coffee: CC0, Rachel Michetti.
-Polar bear: CC BY-SA 4.0, Arturo de Frias Marques; the photograph is "Polar Bear AdF" of Wikimedia Commons in 1024 x 768
-pixels, as the Debian package `gcompris-qt-data` carries it.
+The others are from Wikimedia Commons, 1024 pixels wide, as the Debian package `gcompris-qt-data` carries them. Polar
+bear: "Polar Bear AdF", CC BY-SA 4.0, Arturo de Frias Marques. Hens: "Chickens at Tranquilles B&B", public domain,
+Tranquilles. Cows: "Cow-IMG 2050", public domain, Dohduhdah.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Clip:
     """A camera move over a photograph.
 
     Attributes:
-        photograph: function that returns the photograph, (H, W, 3) uint8 RGB; None where it is given as a file.
+        photograph: function that returns the photograph, (H, W, 3) uint8 RGB; None where it is a file.
         extent: (width, height) of the photograph.
         size: (width, height) of the clip.
         first, last: (left, top, width) of the view in the first and the last frame.
@@ -52,10 +53,11 @@ class Clip:
             box = (1 - progress) * np.array(self.first) + progress * np.array(self.last)
             yield view(photo, self.size, box, 1.5 * np.sin(2 * np.pi * index / FRAMES))
 
-    def masks(self, thing: str) -> Iterator[np.ndarray]:
-        """(H, W) bool, roughly where a thing is, frame by frame."""
+    def masks(self, *things: str) -> Iterator[np.ndarray]:
+        """(H, W) bool, roughly where things are, frame by frame."""
         drawn = Image.new("L", self.extent)
-        ImageDraw.Draw(drawn).polygon([tuple(point) for point in self.things[thing]], fill=255)
+        for thing in things:
+            ImageDraw.Draw(drawn).polygon([tuple(point) for point in self.things[thing]], fill=255)
         return (frame > 127 for frame in self.frames(drawn))
 
 
@@ -130,6 +132,64 @@ CLIPS: dict[str, Clip] = {
             ],
         },
     ),
+    "hens": Clip(
+        None,
+        (1024, 683),
+        (480, 320),
+        (10, 15, 990),
+        (0, 0, 1024),
+        {
+            "first hen": [
+                *((85, 190), (78, 180), (83, 140), (110, 123), (122, 140), (155, 142), (178, 175), (185, 215)),
+                *((215, 270), (220, 310), (213, 420), (205, 470), (175, 500), (100, 505), (60, 480), (42, 440)),
+                *((45, 390), (55, 340), (60, 290), (80, 250), (90, 205)),
+            ],
+            "second hen": [
+                *((485, 135), (490, 100), (503, 75), (518, 100), (520, 125), (545, 155), (565, 200), (560, 245)),
+                *((545, 280), (530, 300), (525, 365), (490, 370), (470, 395), (478, 440), (465, 442), (462, 400)),
+                *((440, 430), (440, 470), (435, 505), (410, 497), (400, 470), (390, 420), (375, 370), (372, 300)),
+                *((390, 255), (440, 215), (442, 185)),
+            ],
+            "third hen": [
+                *((600, 195), (640, 125), (660, 160), (662, 205), (690, 205), (708, 220), (712, 245), (690, 275)),
+                *((678, 280), (690, 320), (695, 370), (680, 440), (655, 470), (643, 475), (650, 555), (630, 555)),
+                *((630, 475), (600, 462), (578, 462), (580, 520), (565, 525), (563, 460), (540, 440), (522, 400)),
+                *((525, 340), (540, 290), (555, 245), (570, 215)),
+            ],
+            "fourth hen": [
+                *((757, 215), (755, 185), (775, 150), (800, 130), (815, 150), (820, 205), (850, 235), (875, 290)),
+                *((930, 340), (960, 370), (970, 410), (975, 470), (985, 520), (992, 550), (990, 585), (975, 600)),
+                *((950, 585), (900, 550), (860, 520), (830, 510), (825, 580), (810, 570), (800, 528), (780, 510)),
+                *((740, 455), (715, 410), (703, 370), (712, 335), (735, 315), (738, 270)),
+            ],
+        },
+    ),
+    "cows": Clip(
+        None,
+        (1024, 768),
+        (480, 320),
+        (0, 60, 1024),
+        (40, 50, 970),
+        {
+            "cow in front": [
+                *((235, 445), (245, 420), (265, 370), (260, 345), (275, 335), (298, 312), (320, 330), (345, 332)),
+                *((400, 322), (430, 310), (480, 297), (560, 295), (700, 303), (820, 297), (885, 295), (905, 310)),
+                *((920, 360), (925, 500), (925, 600), (922, 675), (900, 685), (898, 600), (860, 520), (850, 580)),
+                *((815, 640), (785, 685), (757, 685), (790, 620), (800, 545), (740, 525), (690, 540), (600, 532)),
+                *((540, 515), (535, 600), (535, 680), (515, 692), (500, 685), (510, 640), (500, 600), (495, 560)),
+                *((490, 620), (475, 680), (445, 685), (455, 650), (460, 600), (460, 550), (420, 535), (400, 500)),
+                *((385, 470), (350, 445), (330, 450), (290, 462), (265, 475), (240, 465)),
+            ],
+            "left cow behind": [
+                *((262, 252), (272, 250), (280, 205), (300, 183), (390, 181), (425, 190), (415, 265), (388, 275)),
+                *((385, 255), (340, 258), (320, 275), (310, 255), (298, 260), (290, 280), (275, 278)),
+            ],
+            "right cow behind": [
+                *((808, 240), (825, 215), (845, 190), (908, 188), (910, 260), (890, 268), (880, 235), (860, 240)),
+                *((850, 270), (838, 262), (832, 250), (812, 258)),
+            ],
+        },
+    ),
 }
 
 
@@ -157,14 +217,14 @@ def main() -> None:
     """Write every clip whose photograph is at hand."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("examples"))
-    parser.add_argument("--polar-bear", type=Path, metavar="FILE", help="the photograph of the polar bear")
+    parser.add_argument("--photographs", type=Path, metavar="FOLDER", help="photographs that scikit-image lacks")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, clip in CLIPS.items():
         if clip.photograph is not None:
             photo = Image.fromarray(clip.photograph())
-        elif options.polar_bear is not None:
-            photo = Image.fromarray(read_upright_rgb(options.polar_bear))
+        elif options.photographs is not None:
+            photo = Image.fromarray(read_upright_rgb(options.photographs / f"{name}.webp"))
         else:
             continue
         if photo.size != clip.extent:

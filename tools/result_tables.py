@@ -179,23 +179,23 @@ def scoring(results: Results) -> str:
 
 def pictures(results: Results) -> str:
     """Choice, masks and presence on described pictures, by the file that the expressions come from."""
-    return _pictures(of_kind(results, "pictures"))
+    return _pictures([(row.title, row) for row in of_kind(results, "pictures")])
 
 
 def pictures_now(results: Results) -> str:
     """The same of the first generation and of the present weights."""
-    return _pictures([results["pictures-first"], results[f"pictures-{SHIPPED}"]])
+    return _pictures([("first generation", results["pictures-first"]), ("as shipped", results[f"pictures-{SHIPPED}"])])
 
 
-def _pictures(measured: Sequence[Result]) -> str:
+def _pictures(measured: Sequence[tuple[str, Result]]) -> str:
     names = ("choice", "by chance", "IoU", "IoU >= 0.5", "IoU of groups", "false ones noticed", "calibration error")
     keys = ("choice", "chance", "thing_iou", "iou_half", "group_iou", "noticed", "calibration_error")
     rows = head("model", "pictures", "true and false expressions", *names)
-    for row in measured:
+    for model, row in measured:
         for origin, scores in row.result["origins"].items():
             said = f"{scores['single'] + scores['groups']}, {scores['false']}"
             numbers = ("" if scores[key] is None else float(scores[key]) for key in keys)
-            rows.append(line(row.title, f"{row.result['dataset']}, {origin}", said, *numbers))
+            rows.append(line(model, f"{row.result['dataset']}, {origin}", said, *numbers))
     return "\n".join(rows)
 
 

@@ -34,7 +34,7 @@ class SegmentByWords:
             },
             "optional": {
                 "model": ("STRING", {"default": "mini"}),
-                "threshold": ("FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01}),
+                "threshold": ("FLOAT", {"default": 0.5, "min": 0.01, "max": 0.99, "step": 0.01}),
                 "size": ("INT", {"default": 0, "min": 0, "max": 2048, "step": 32}),
             },
         }
@@ -48,7 +48,7 @@ class SegmentByWords:
             images: (B, H, W, C) float in [0, 1], C of 3 or more; channels after the third are left out.
             expression: What to find, for example "the red car".
             model: Name of a model, or path of a checkpoint or folder.
-            threshold: Foreground probability from which a pixel belongs to the mask.
+            threshold: Foreground probability above which a pixel belongs to the mask, in (0, 1).
             size: Network input size in pixels; 0 for the model's own.
 
         Returns:
@@ -59,8 +59,6 @@ class SegmentByWords:
         """
         if images.ndim != 4 or images.shape[-1] < 3:
             raise ValueError(f"images must be (B, H, W, 3), not {tuple(images.shape)}")
-        if not expression.strip():
-            raise ValueError("the expression is empty: say what to find, for example 'the red car'")
         segmenter = _segmenter(model, threshold, size or None)
         frames = (_to_uint8(image) for image in images)
         masks = torch.zeros(images.shape[:3], dtype=torch.float32)

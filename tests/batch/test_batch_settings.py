@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vlp_rvos.batch.batch_settings import BatchSettings, claim_output, model_fingerprint
+from vlp_rvos.batch.batch_settings import BatchSettings, claim_output, model_anywhere, model_fingerprint
 from vlp_rvos.batch.storage import Storage
 from vlp_rvos.errors import UserError
 from vlp_rvos.inference.options import InferenceOptions
@@ -48,3 +48,17 @@ def test_the_fingerprint_is_of_the_files() -> None:
     assert model_fingerprint("mini") == model_fingerprint("mini")
     with pytest.raises(UserError):
         model_fingerprint("no such model")
+
+
+def test_a_model_is_meant_wherever_a_worker_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mini", "trained", "exported"):
+        Path(name).mkdir()
+    for file in ("trained/model.safetensors", "exported/export.json", "alone.safetensors"):
+        Path(file).touch()
+    # A folder that only has the name of the model is not the model.
+    assert model_anywhere("mini") == "mini"
+    for name in ("trained", "exported", "alone.safetensors", "trained/model.safetensors"):
+        assert model_anywhere(name) == str(tmp_path / name)
+    with pytest.raises(UserError, match="no such model"):
+        model_anywhere("no such model")

@@ -94,12 +94,15 @@ def test_what_is_no_manifest(tmp_path: Path, name: str, content: bytes) -> None:
 
 
 def test_a_folder_of_videos(tmp_path: Path) -> None:
-    for name in ("b10.mp4", "b9.MKV", "notes.txt"):
+    for name in ("b10.mp4", "b9.MKV", "notes.txt", "._b9.MKV", ".hidden.mp4"):
         (tmp_path / name).touch()
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "c.mp4").touch()
     items = read_folder(str(tmp_path), ["the dog", "a cat"])
     assert [item.location for item in items] == [str(tmp_path / "b9.MKV"), str(tmp_path / "b10.mp4")]
     assert [x.text for x in items[0].expressions] == ["the dog", "a cat"]
-    with pytest.raises(UserError, match="no video in"):
-        read_folder(str(tmp_path / "none"), ["x"])
+    for name in ("none", "deeper/.none"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".c.mp4").touch()
+        with pytest.raises(UserError, match="no video in"):
+            read_folder(str(tmp_path / name), ["x"])

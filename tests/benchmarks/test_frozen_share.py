@@ -17,7 +17,7 @@ def test_ratios_follow_from_the_times(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [row["value"] for row in result["rows"]] == [
         seconds["dense head"] / seconds["stem"],
         seconds["model"] / seconds["stem"],
-        seconds["model"] / seconds["stem and detector"],
+        seconds["model"] / seconds["frozen networks"],
         (seconds["model, all expressions"] - seconds["model"]) / 2 / seconds["model"],
     ]
     _, result = run_script(module, monkeypatch, tmp_path / "out.json", video, "a dog", "--rounds", 1)

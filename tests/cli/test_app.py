@@ -98,8 +98,11 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
         (UserError("no such file: x.mp4"), 2, "error: no such file: x.mp4"),
         (VLPRVOSError("the model broke"), 1, "error: the model broke"),
         (OSError(28, "No space left on device", "x.png"), 1, "error: no space left on the disk: x.png"),
-        (OSError(13, "Permission denied", "x.png"), 1, "error: Permission denied: x.png"),
+        (OSError(errno.EACCES, "Permission denied", "x.png"), 2, "error: Permission denied: x.png"),
+        (OSError(errno.EPERM, "Operation not permitted", "x"), 2, "error: Operation not permitted: x"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), 2, "error: Read-only file system: x"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: File name too long: x"),
+        (OSError(errno.EIO, "Input/output error", "x"), 1, "error: Input/output error: x"),
         (OSError("the pipe broke"), 1, "error: the pipe broke"),
         (
             type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"),

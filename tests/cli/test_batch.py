@@ -59,6 +59,20 @@ def test_a_folder_and_a_restart(tmp_path: Path, done: list[str], capsys: pytest.
     assert json.loads((out / "report.json").read_text())["done_before"] == 2
 
 
+def test_a_folder_called_like_the_model_does_not_matter(
+    tmp_path: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mini").mkdir()
+    Path("videos").mkdir()
+    write_video(Path("videos/a.mp4"), noise(1))
+    assert main(["batch", "videos", "-e", "the dog", "-o", "out"]) == 0
+    assert json.loads(Path("out/batch.json").read_text())["settings"]["model"] == "mini"
+    Path("mini").rmdir()
+    assert main(["batch", "videos", "-e", "the dog", "-o", "out"]) == 0
+    assert len(done) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -66,6 +80,7 @@ def test_a_folder_and_a_restart(tmp_path: Path, done: list[str], capsys: pytest.
         (["none.csv"], "cannot be read"),
         (["videos"], "no expression"),
         (["videos", "-e", " "], "column expression must be text"),
+        (["videos", "-e", "\u200d"], "column expression must be text"),
         (["m.csv", "-e", "x"], "a manifest has expressions of its own"),
         (["m.csv", "--split-seconds", "0"], "split_seconds must be"),
         (["m.csv", "--workers", "0"], "'--workers'"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from segmented import make_video, write_out
+from segmented import make_frames, make_picture, make_video, write_out
 
+from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli
 
 
@@ -60,6 +62,17 @@ def test_mistakes(
     assert [x.name for x in (tmp_path / "out").iterdir()] == ["masks.json"]
 
 
+def test_the_video_is_not_replaced(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", tmp_path / "out", "--to", "blur", "--video", video) == 0
+    blurred = tmp_path / "out" / "blur" / "dog.mp4"
+    before = blurred.read_bytes()
+    write_out(tmp_path / "second", blurred)
+    for name in ("coco", "blur"):
+        assert run("convert", tmp_path / "second", "--to", name, "--video", blurred, "-o", blurred.parent) == 2
+        assert "would replace the input" in capsys.readouterr().err
+    assert blurred.read_bytes() == before
+
+
 def test_masks_that_end_early_are_reported(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "out" / "masks.json"
     content = json.loads(path.read_text())
@@ -78,3 +91,34 @@ def test_segment_writes_formats_too(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(json.loads((out / "coco" / "instances.json").read_text())["images"]) == 3
     assert (out / "highlight" / "dog.mp4").is_file()
     assert run(*command, "--format", "xml") == 2
+
+
+def blurred_video(tmp_path: Path) -> Path:
+    video = make_video(tmp_path / "dog.mp4")
+    write_out(tmp_path / "out", video)
+    assert run("convert", tmp_path / "out", "--to", "blur", "--video", video) == 0
+    return tmp_path / "out" / "blur" / "dog.mp4"
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (blurred_video, "blur", "would replace the input"),
+        (lambda tmp_path: make_frames(tmp_path / "frames"), "fiftyone", "is a folder of frames"),
+        (lambda tmp_path: make_picture(tmp_path / "dog.jpg"), "fiftyone", "is a picture"),
+    ],
+)
+def test_segment_refuses_formats_before_the_model_is_loaded(
+    tmp_path: Path,
+    make: Callable[[Path], Path],
+    name: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Segmenter, "from_pretrained", lambda *_: pytest.fail("loaded"))
+    source = make(tmp_path)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    assert run("segment", source, "the dog", "-o", tmp_path / "out", "--format", "davis", "--format", name) == 2
+    assert message in capsys.readouterr().err
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before

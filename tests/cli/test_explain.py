@@ -56,6 +56,7 @@ def test_a_video_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         ([], "no expression, or an empty one"),
         ([" "], "no expression, or an empty one"),
+        (["\u200d"], "no expression, or an empty one"),
         (["a", "-e", "b", "-e", "c", "-e", "d", "-e", "e"], "5 expressions: at most 4"),
         (["a", "--at", "9"], "--at 9: must be a time in the video, in seconds; the video has 0.70 s"),
         (["a", "--at", "-1"], "--at -1: must be a time in the video"),

@@ -229,6 +229,19 @@ def test_a_legend_below_and_a_plot(tmp_path: Path, video: Path, capsys: pytest.C
     assert (out / "plot.png").read_bytes() == b"mine"
 
 
+def test_a_plot_without_an_overlay_has_the_colours(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look = ["--no-overlay", "--plot", "--colours", "#0000ff"]
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", *look) == 0
+    assert names(tmp_path / "out") == ["masks", "masks.json", "plot.png"]
+    with PillowImage.open(tmp_path / "out" / "plot.png") as plot:
+        assert (np.asarray(plot.convert("RGB")) == (0, 0, 255)).all(-1).any()
+    capsys.readouterr()
+    assert run("segment", video, "the dog", "-o", tmp_path / "out", *look, "--colour", "cat=#0f0") == 2
+    assert "a colour for 'cat', which is not one of the expressions" in capsys.readouterr().err
+
+
 def test_quiet_and_verbose(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("segment", video, "the dog", "-o", tmp_path / "out", "-q") == 0
     assert capsys.readouterr() == ("", "")
@@ -276,6 +289,7 @@ def _make_bad_inputs(folder: Path) -> None:
         ("good.mp4", "no expression"),
         ("good.mp4 -e dog -e _", "an expression is empty"),
         ("good.mp4 _", "an expression is empty"),
+        ("good.mp4 \u200d", "an expression is empty"),
         ("good.mp4 dog --every 0", "every must be from 1"),
         ("good.mp4 dog --every x", "Invalid value for '--every'"),
         ("good.mp4 dog --start 2 --end 1", "end .* must be later than start"),

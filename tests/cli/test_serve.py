@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+
 import pytest
 
 from vlp_rvos.cli.app import main
@@ -30,3 +34,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr("vlp_rvos.utils.extras.find_spec", lambda _: None)
     assert main(["serve"]) == 2
     assert "pip install 'vlp-rvos[serve]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: cannot listen at 127.0.0.1, port {port} ({os.strerror(errno.EADDRINUSE)})")
+    assert error.count("\n") == 1

@@ -25,7 +25,8 @@ def run(*arguments: object) -> int:
 def test_options_reach_the_server(
     served: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "cat.mp4").touch()
+    for name in ("cat.mp4", "._cat.mp4"):
+        (tmp_path / name).touch()
     options = ["--port", 7000, "--max-seconds", 5, "--max-megabytes", 7, "--queue", 3, "--examples", tmp_path]
     assert run(*options) == 0
     (call,) = served

@@ -64,8 +64,9 @@ def test_expressions_about_a_folder_without_any_are_not_passed_over_in_silence(r
         opened(root, replace(PICTURES, expressions=("more.json",)))
 
 
-def test_false_expressions_of_another_form_are_one_line(root: Path) -> None:
-    (root / "videos" / "absent_expressions.json").write_text(json.dumps({"videos": {"duck": "the swan"}}))
+@pytest.mark.parametrize("said", ["the swan", [" "], ["\u200d"]])
+def test_false_expressions_of_another_form_are_one_line(said: object, root: Path) -> None:
+    (root / "videos" / "absent_expressions.json").write_text(json.dumps({"videos": {"duck": said}}))
     with pytest.raises(UserError, match=r"absent_expressions.json is not of the form"):
         opened(root, VIDEOS)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from segmented import make_frames, make_video, write_out
+from segmented import make_frames, make_picture, make_video, write_out
 from written_formats import files_in
 
 from vlp_rvos.errors import UserError
@@ -97,9 +98,26 @@ def test_a_folder_of_frames_of_odd_size(tmp_path: Path) -> None:
         if name == "exr":
             pytest.importorskip("OpenEXR")
         assert convert(SegmentedVideo(tmp_path / "out", folder), name, tmp_path / name) == 5
+
+
+@pytest.mark.parametrize("make", [make_frames, make_picture])
+def test_what_a_format_cannot_hold_is_refused_before_the_work(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    source = make(tmp_path / "dog.png")
+    write_out(tmp_path / "out", source)
     with pytest.raises(UserError, match="convert it to coco"):
-        convert(SegmentedVideo(tmp_path / "out", folder), "fiftyone", tmp_path / "fiftyone")
-    assert not (tmp_path / "fiftyone").exists()
+        convert(SegmentedVideo(tmp_path / "out", source), "fiftyone", tmp_path / "new" / "fiftyone")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["blur", "coco"])
+def test_the_video_is_not_replaced(tmp_path: Path, opened: SegmentedVideo, name: str) -> None:
+    target = tmp_path / "out" / "blur"
+    convert(opened, "blur", target)
+    video, before = target / "dog.mp4", files_in(target)
+    write_out(tmp_path / "second", video)
+    with pytest.raises(UserError, match="would replace the input"):
+        convert(SegmentedVideo(tmp_path / "second", video), name, target)
+    assert files_in(target) == before
 
 
 @pytest.mark.parametrize("name", FORMATS)

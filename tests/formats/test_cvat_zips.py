@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from written_formats import BARE, HEADER, files_in, json_of, written
+from segmented import make_moving_picture
+from written_formats import BARE, HEADER, converted, files_in, json_of, written
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.cvat_zips import MAX_LABELS, CvatCocoWriter, CvatMotsWriter
-from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.media.frame_record import label_map
 
 
@@ -37,11 +37,18 @@ def test_coco_of_a_video_names_frames_by_their_number(tmp_path: Path) -> None:
     assert files_in(folder) == {"cvat-coco.zip", "labels.json"}
 
 
-@pytest.mark.parametrize(("name", "stem"), [("frames", "0a"), ("photo.PNG", "photo"), ("../x.jpg", "x")])
-def test_pictures_keep_their_names(tmp_path: Path, name: str, stem: str) -> None:
+@pytest.mark.parametrize(("kind", "stem"), [("folder", "0a"), ("picture", "photo"), ("file", "frame_000000")])
+def test_pictures_keep_their_names(tmp_path: Path, kind: str, stem: str) -> None:
     one = replace(BARE[0], name="0a")
-    folder = written(tmp_path / "a", CvatMotsWriter, [one], file_name=name)
+    folder = written(tmp_path / "a", CvatMotsWriter, [one], name="photo", file_name="photo.PNG", kind=kind)
     assert f"default/instances/{stem}.png" in members(folder / "cvat-mots.zip")
+
+
+def test_every_frame_of_a_moving_picture_has_a_name_of_its_own(tmp_path: Path) -> None:
+    folder, made = converted(tmp_path, "cvat-coco", make_moving_picture(tmp_path / "a.png"))
+    images = {f"images/default/frame_{one.index:06d}.jpg" for one in made}
+    assert len(images) == 3
+    assert members(folder / "cvat-coco.zip").keys() == images | {"annotations/instances_default.json"}
 
 
 def test_mots_has_16_bits_and_the_best_score_on_top(tmp_path: Path) -> None:
@@ -67,7 +74,8 @@ def test_labels_are_those_of_a_task(tmp_path: Path) -> None:
         assert json_of(written(tmp_path / kind.file_name, kind) / "labels.json") == expected
 
 
-def test_more_labels_than_16_bits_hold(tmp_path: Path) -> None:
-    header = replace(HEADER, expressions=tuple(f"thing {i}" for i in range(MAX_LABELS + 1)))
+def test_more_labels_than_16_bits_hold() -> None:
+    texts = [f"thing {i}" for i in range(MAX_LABELS + 1)]
+    CvatMotsWriter.check(None, [*texts[1:], texts[1]])
     with pytest.raises(UserError, match="convert to cvat-coco"):
-        CvatMotsWriter(tmp_path, header, FormatOptions())
+        CvatMotsWriter.check(None, texts)

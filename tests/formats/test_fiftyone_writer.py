@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import zlib
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from segmented import make_moving_picture, make_picture
 from written_formats import HEADER, RESULTS, files_in, json_of, written
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.fiftyone_writer import FiftyOneWriter
-from vlp_rvos.formats.format_options import FormatOptions
 
 
 @pytest.fixture
@@ -49,7 +48,10 @@ def test_the_manifest_names_what_is_there(tmp_path: Path, video: Path) -> None:
     assert (folder / entry["data"]).read_bytes() == b"any bytes"
 
 
-def test_a_folder_of_frames_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="convert it to coco"):
-        FiftyOneWriter(tmp_path, replace(HEADER, video=tmp_path), FormatOptions())
-    assert list(tmp_path.iterdir()) == []
+def test_what_fiftyone_takes_as_images_is_refused(tmp_path: Path, video: Path) -> None:
+    picture = make_picture(tmp_path / "dog.jpg")
+    for source, kind in ((tmp_path, "a folder of frames"), (picture, "a picture")):
+        with pytest.raises(UserError, match=rf"{source.name} is {kind}, .*: convert it to coco"):
+            FiftyOneWriter.check(source, HEADER.expressions)
+    for source in (video, make_moving_picture(tmp_path / "moving.png")):
+        FiftyOneWriter.check(source, HEADER.expressions)

@@ -47,6 +47,11 @@ def test_after_a_failure_it_is_discarded_and_not_closed(tmp_path: Path) -> None:
     assert writer.calls == ["discard"]
 
 
+def test_a_format_takes_every_video_unless_it_says_otherwise(tmp_path: Path) -> None:
+    for video in (None, tmp_path):
+        Recorder.check(video, HEADER.expressions)
+
+
 def test_a_writer_of_files_alone_needs_no_end_of_its_own(tmp_path: Path) -> None:
     class Plain(FormatWriter):
         def write(self, result: FrameRecord) -> None:

@@ -9,13 +9,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from clips import FPS
 from frame_results import result
-from segmented import TEXTS, make_video
+from segmented import TEXTS, make_video, write_out
 from written_formats import BARE, HEADER, RESULTS, converted, files_in, json_of, written
 
 from vlp_rvos.formats.brush_rle import decode_brush
+from vlp_rvos.formats.conversion import convert
 from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.label_studio import LabelStudioBrushWriter, LabelStudioVideoWriter
+from vlp_rvos.formats.segmented_video import SegmentedVideo
 
 
 def results_of(folder: Path) -> list[Any]:
@@ -39,6 +42,20 @@ def test_key_frames_of_a_video(tmp_path: Path) -> None:
             ys, xs = np.nonzero(made[key["frame"] - 1].masks[i])
             assert key["x"] == pytest.approx(100 * xs.min() / 64, abs=1e-3)
             assert key["y"] + key["height"] == pytest.approx(100 * (ys.max() + 1) / 48, abs=1e-3)
+
+
+def test_numbers_of_frames_and_the_rate_are_those_of_the_whole_video(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "dog.mp4", number=9)
+    write_out(tmp_path / "out", video, every=4)
+    convert(SegmentedVideo(tmp_path / "out", video), "label-studio", tmp_path / "tasks")
+    (tag,) = ElementTree.parse(tmp_path / "tasks" / "labeling_config.xml").getroot().iter("Video")
+    rate = float(tag.get("frameRate", 0))
+    assert rate == FPS
+    for region in results_of(tmp_path / "tasks"):
+        value = region["value"]
+        assert (value["framesCount"], value["duration"]) == (9, 0.9)
+        assert [key["frame"] for key in value["sequence"]] == [1, 5, 9]
+        assert [key["time"] for key in value["sequence"]] == [(key["frame"] - 1) / rate for key in value["sequence"]]
 
 
 def test_outlines_of_a_video_are_closed_chains(tmp_path: Path) -> None:

@@ -59,6 +59,23 @@ def test_round_trip(tmp_path: Path, name: str, kind: str) -> None:
         assert np.abs(image.astype(int) - result.image).mean() < 3
 
 
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_what_macos_puts_beside_files_is_passed_over(tmp_path: Path, name: str) -> None:
+    video = make_video(tmp_path / "dog.mp4")
+    made = write_out(tmp_path / "out", video)
+    convert(SegmentedVideo(tmp_path / "out", video), name, tmp_path / name)
+    labelled = tmp_path / name / ROUND_TRIPS[name][0]
+    if labelled.suffix == ".zip":
+        with zipfile.ZipFile(labelled, "a") as archive:
+            for entry in archive.namelist():
+                archive.writestr(f"__MACOSX/{entry}/._it", "no picture")
+    for file in [path for path in (tmp_path / name).rglob("*") if path.is_file()]:
+        file.with_name(f"._{file.name}").write_text("no picture")
+    for frame, result in zip(read_labelled(labelled), made, strict=True):
+        wanted = [mask for mask in expected_masks(result, ROUND_TRIPS[name][2]) if mask.any()]
+        assert len([thing for thing in frame.things if thing.mask().any()]) == len(wanted)
+
+
 def test_segmented_output_with_its_video(tmp_path: Path) -> None:
     video = make_video(tmp_path / "dog.mp4")
     made = write_out(tmp_path / "out", video, every=2)

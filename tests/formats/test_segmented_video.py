@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import brightness, frames, write_video
-from segmented import make_frames, make_video, write_out
+from clips import brightness, frames, write_folder, write_video
+from segmented import images, make_frames, make_moving_picture, make_picture, make_video, write_out
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.segmented_video import SegmentedVideo
@@ -25,7 +26,8 @@ def test_each_mask_gets_its_frame(tmp_path: Path, options: dict[str, float]) -> 
         assert brightness(ours.image) == pytest.approx(brightness(theirs.image), abs=1)
         assert np.array_equal(ours.masks, theirs.masks)
     header = opened.header
-    assert header.fps == pytest.approx(10 / options.get("every", 1))
+    assert (header.fps, header.step) == (pytest.approx(10), options.get("every", 1))
+    assert header.media_fps == pytest.approx(10 / header.step)
     assert [header.frame_number(x) for x in found] == [round(10 * x.time) for x in made]
 
 
@@ -43,6 +45,31 @@ def test_without_the_video(tmp_path: Path) -> None:
     opened = SegmentedVideo(tmp_path / "out" / "masks.json")
     assert [x.image.size for x in opened] == [0] * 5
     assert opened.header.video is None
+
+
+def make_dotted_frames(path: Path) -> Path:
+    return write_folder(path, images(2, (33, 27)), pattern="shot_{}")
+
+
+@pytest.mark.parametrize(
+    ("file", "make", "kind", "name", "copy"),
+    [
+        ("dog.mp4", make_video, "file", "dog", "dog.mp4"),
+        ("dog.png", make_picture, "picture", "dog", "dog.png"),
+        ("moving.png", make_moving_picture, "file", "moving", "moving.png"),
+        ("frames", make_frames, "folder", "frames", "frames.mp4"),
+        ("clip.v2", make_dotted_frames, "folder", "clip.v2", "clip.v2.mp4"),
+        ("scan.png", make_dotted_frames, "folder", "scan.png", "scan.png.mp4"),
+    ],
+)
+@pytest.mark.parametrize("is_given", [True, False])
+def test_what_a_video_is_does_not_hang_on_the_end_of_its_name(
+    tmp_path: Path, file: str, make: Callable[[Path], Path], kind: str, name: str, copy: str, is_given: bool
+) -> None:
+    video = make(tmp_path / file)
+    write_out(tmp_path / "out", video)
+    header = SegmentedVideo(tmp_path / "out", video if is_given else None).header
+    assert (header.kind, header.name, header.video_file_name) == (kind, name, copy)
 
 
 def test_another_video(tmp_path: Path) -> None:

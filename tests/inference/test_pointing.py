@@ -23,6 +23,7 @@ def test_the_records_are_offered_by_the_package() -> None:
         ((1, 2, -0.1), "time"),
         ((1, 2, float("inf")), "time"),
         ((1, 2, 0, True, " "), "name"),
+        ((1, 2, 0, True, "\u200d"), "name"),
     ],
 )
 def test_wrong_points_are_refused(arguments: tuple[float, ...], message: str) -> None:

@@ -59,7 +59,7 @@ def test_history_goes_from_clip_to_clip() -> None:
 
 
 def test_wrong_expressions(segmenter: Segmenter) -> None:
-    for words in ("", "  ", [], ["a dog", ""]):
+    for words in ("", "  ", "\u200d", [], ["a dog", ""]):
         with pytest.raises(UserError, match="expression"):
             segmenter.start(words)
 

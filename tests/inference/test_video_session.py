@@ -218,7 +218,7 @@ def test_mistakes_have_one_line(model: VideoModel) -> None:
     with pytest.raises(UserError, match="no prompt"):
         next(model.propagate_in_video_iterator(empty))
     with pytest.raises(UserError, match="empty prompt"):
-        PROCESSOR.add_text_prompt(empty, " ")
+        PROCESSOR.add_text_prompt(empty, " \u200d")
     PROCESSOR.add_text_prompt(empty, RED)
     with pytest.raises(UserError, match="has no frame 7"):
         model(inference_session=empty, frame_idx=7)

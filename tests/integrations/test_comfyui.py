@@ -13,6 +13,7 @@ from scripts import ROOT
 from stubs import tiny_model
 
 from vlp_rvos import Segmenter
+from vlp_rvos.inference.options import InferenceOptions
 
 pytestmark = pytest.mark.usefixtures("tiny_default_model")
 
@@ -40,6 +41,15 @@ def test_the_node_declares_itself_as_comfyui_asks(nodes: ModuleType) -> None:
             assert all(isinstance(option, dict) for option in options)
 
 
+def test_the_sliders_end_where_the_options_do(nodes: ModuleType) -> None:
+    (node,) = nodes.NODE_CLASS_MAPPINGS.values()
+    for name in ("threshold", "size"):
+        _, slider = node.INPUT_TYPES()["optional"][name]
+        for end in ("min", "default", "max"):
+            # 0 stands for the model's own size.
+            InferenceOptions(**{name: slider[end] or None})
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_images_in_masks_out(nodes: ModuleType, channels: int) -> None:
     images = frames(7, (48, 32))
@@ -59,5 +69,5 @@ def test_images_in_masks_out(nodes: ModuleType, channels: int) -> None:
 @pytest.mark.parametrize(("shape", "text"), [((2, 8, 8), "a dog"), ((2, 8, 8, 1), "a dog"), ((2, 8, 8, 3), " ")])
 def test_bad_inputs(nodes: ModuleType, shape: tuple[int, ...], text: str) -> None:
     (node,) = nodes.NODE_CLASS_MAPPINGS.values()
-    with pytest.raises(ValueError, match=r"images must be|the expression is empty"):
+    with pytest.raises(ValueError, match=r"images must be|the expression ' ' is empty"):
         node().segment(torch.zeros(shape), text)

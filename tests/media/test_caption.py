@@ -20,7 +20,9 @@ def test_the_expression_is_burned_in() -> None:
     assert (image[60:170] == 100).all()
 
 
-@pytest.mark.parametrize("text", ["word " * 400, "x" * 500, "собака 狗 🐕", "two\nlines", "a"])
+@pytest.mark.parametrize(
+    "text", ["word " * 400, "x" * 500, "собака 狗 🐕", "two\nlines", "a", " ", "\u200d", "\u200d " * 99]
+)
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (320, 180)])
 def test_any_expression_fits_any_frame(text: str, size: tuple[int, int]) -> None:
     one = result(scores=(0.9,), width=size[0], height=size[1])

@@ -215,6 +215,25 @@ def test_a_cut_file_gives_its_frames_and_then_the_break(tmp_path: Path, suffix: 
     assert [frame.time for frame in read] == pytest.approx([i / FPS for i in range(len(read))], abs=0.002)
 
 
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "joined.mp4"])
+def test_damage_is_met_once_wherever_the_reading_starts(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write_video(tmp_path / f"a{Path(name).suffix}", noise(50), movflags="faststart")
+    path = cut(whole) if name.startswith("cut") else tmp_path / name
+    if name.startswith("joined"):
+        path.write_bytes(2 * whole.read_bytes())
+    results = []
+    for seek_from in (0.0, math.inf):
+        monkeypatch.setattr(video_file, "SEEK_FROM_SECONDS", seek_from)
+        source, read = open_video(path, start=1.5), []
+        with pytest.warns(VLPRVOSWarning, match=rf"{name}: stopped at frame \d+ \(\d"):
+            read += [(frame.time, frame.image.tobytes()) for frame in source]
+        results.append((read, source.problem))
+    assert results[0] == results[1]
+    assert [time for time, _ in results[0][0]] == pytest.approx([1.5 + i / FPS for i in range(len(read))], abs=0.002)
+
+
 def test_a_longer_sound_track_is_no_break(tmp_path: Path) -> None:
     source = open_video(write_video(tmp_path / "a.mp4", frames(5), audio=True))
     assert len(list(source)) == 5

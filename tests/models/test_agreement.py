@@ -18,9 +18,12 @@ def one_thing(count: int) -> Tensor:
 def join(
     agreement: Agreement, dense: Tensor, masks: Tensor, scores: Tensor, none: Tensor, more_than: Tensor = SOME
 ) -> Tensor:
-    """The joined masks of expressions that mean several things, where all candidates are parts of one thing."""
+    """The joined masks of expressions that mean several things, where all candidates are parts of one thing.
+
+    The candidates' masks are the same for all expressions.
+    """
     members = agreement.members(scores, more_than.expand(len(scores), -1), one_thing(scores.shape[1]))
-    joined: Tensor = agreement(dense, masks, members.part, confidence_of(scores, none))
+    joined: Tensor = agreement(dense, [masks] * len(dense), members.part, confidence_of(scores, none))
     return joined
 
 
@@ -152,15 +155,20 @@ def test_candidates_that_are_not_there_change_nothing() -> None:
     )
 
 
-def test_expressions_may_have_masks_of_their_own() -> None:
+def test_expressions_have_masks_of_their_own() -> None:
     agreement = Agreement()
     torch.nn.init.normal_(agreement.last.weight)
     dense, masks, scores, none = torch.randn(2, 3, 4, 5), torch.randn(3, 4, 4, 5), torch.randn(2, 4), torch.randn(2)
     expected = join(agreement, dense, masks, scores, none)
-    torch.testing.assert_close(join(agreement, dense, masks.expand(2, -1, -1, -1, -1), scores, none), expected)
-    flipped = torch.stack([masks, masks.flip(1)])
-    found = join(agreement, dense, flipped, torch.stack([scores[0], scores[1].flip(0)]), none)
+    scores[1] = scores[1].flip(0)
+    members = agreement.members(scores, SOME.expand(2, -1), one_thing(4))
+    found = agreement(dense, iter([masks, masks.flip(1)]), members.part, confidence_of(scores, none))
     torch.testing.assert_close(found, expected)
+
+
+def test_no_expressions() -> None:
+    nothing = torch.zeros(0, 3)
+    assert Agreement()(torch.zeros(0, 2, 4, 5), [], nothing, nothing[:, 0]).shape == (0, 2, 4, 5)
 
 
 def test_every_parameter_gets_a_gradient() -> None:

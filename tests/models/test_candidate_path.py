@@ -264,19 +264,18 @@ def test_what_is_meant_is_redrawn(path: CandidatePath, backbone: TinyBackbone, m
     members = torch.zeros(2, count)
     members[0, 1] = members[1, 2] = 1.0
     members[1, 1] = 0.9
-    found = path._redraw_chosen(masks, members, around)
     redrawn = path.redraw(masks, around)
-    for expression, meant in enumerate([{1}, {1, 2}]):
+    for found, meant in zip(path._redraw_chosen(masks, members, around), [{1}, {1, 2}], strict=True):
         for k in range(count):
-            assert torch.equal(found[expression, :, k], (redrawn if k in meant else masks)[:, k])
+            assert torch.equal(found[:, k], (redrawn if k in meant else masks)[:, k])
     assert not torch.equal(redrawn[:, 1], masks[:, 1])
     monkeypatch.setattr("vlp_rvos.models.candidate_path.MOST_REDRAWN", 1)
-    found = path._redraw_chosen(masks, members, around)
-    assert torch.equal(found[1, :, 2], redrawn[:, 2])
-    assert torch.equal(found[1, :, 1], masks[:, 1])
-    assert path._redraw_chosen(masks, members, None) is masks
+    _, found = path._redraw_chosen(masks, members, around)
+    assert torch.equal(found[:, 2], redrawn[:, 2])
+    assert torch.equal(found[:, 1], masks[:, 1])
+    assert [own is masks for own in path._redraw_chosen(masks, members, None)] == [True, True]
     monkeypatch.setattr(path, "refinement", None)
-    assert path._redraw_chosen(masks, members, around) is masks
+    assert [own is masks for own in path._redraw_chosen(masks, members, around)] == [True, True]
     assert path.surroundings(frames, {}) is None
 
 

@@ -12,8 +12,10 @@ import torch
 from coco_folder import Shape, write_coco
 
 from vlp_rvos.cli.pretrain import pretrain
+from vlp_rvos.errors import UserError
 from vlp_rvos.models.backbones.mini import load_mini
-from vlp_rvos.pretraining.align import validate
+from vlp_rvos.pretraining.align import align, validate
+from vlp_rvos.pretraining.align_config import AlignConfig
 from vlp_rvos.pretraining.crops import Crop
 
 
@@ -32,6 +34,27 @@ def test_a_run_writes_a_tower_that_loads(tmp_path: Path) -> None:
     tower = load_mini(tmp_path / "run" / "mini-backbone.safetensors")
     assert not any(parameter.requires_grad for parameter in tower.parameters())
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlp_rvos.pretraining.align.load_mini", lambda **_: pytest.fail("loaded"))
+    (tmp_path / "file.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"cannot write into .*file\.txt"):
+        align(AlignConfig(), tmp_path / "file.txt" / "run")
+    assert (tmp_path / "file.txt").read_text() == "mine"
+
+
+def test_a_failure_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        assert (tmp_path / "deep" / "run").is_dir()
+        raise UserError("no data")
+
+    monkeypatch.setattr("vlp_rvos.pretraining.align.load_mini", fail)
+    with pytest.raises(UserError, match="no data"):
+        align(AlignConfig(), tmp_path / "deep" / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_validation_counts_patches_and_regions() -> None:

@@ -28,7 +28,7 @@ def test_the_least_and_the_parts_of_a_megabyte() -> None:
     assert options.max_bytes == 1500
 
 
-@pytest.mark.parametrize("texts", [[], [""], ["dog", " \n"]])
+@pytest.mark.parametrize("texts", [[], [""], ["dog", " \n"], ["dog", "\u200d"]])
 def test_no_expression_or_an_empty_one(texts: list[str]) -> None:
     with pytest.raises(UserError, match="say what to find"):
         checked_expressions(texts)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -24,9 +25,12 @@ from websockets.sync.client import connect
 
 from vlp_rvos import FrameResult, read_masks
 from vlp_rvos.cli.app import main
-from vlp_rvos.errors import TERMINATED
+from vlp_rvos.errors import TERMINATED, UserError
+from vlp_rvos.inference.options import InferenceOptions
 from vlp_rvos.media.rle import decode_mask
+from vlp_rvos.serving import serving_engine
 from vlp_rvos.serving.live_routes import TRY_LATER
+from vlp_rvos.serving.service_options import ServiceOptions
 
 
 def free_port() -> int:
@@ -173,3 +177,16 @@ def test_no_process_outlives_a_service_that_is_killed(long_name: Path) -> None:
 def is_taken(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_port_that_is_taken_in_between_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What that registers would stay in this process.
+    monkeypatch.setattr(serving_engine, "end_forks_with_parent", lambda: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address: dict[str, Any] = {"host": "127.0.0.1", "port": taken.getsockname()[1]}
+        with pytest.raises(UserError, match=r"cannot listen at 127\.0\.0\.1, port \d+ "):
+            serving_engine.run_service(
+                "mini", InferenceOptions(), ServiceOptions(), **address, token=None, folder=tmp_path
+            )

@@ -52,9 +52,10 @@ def test_too_little_is_refused(pictures: int, tmp_path: Path) -> None:
         check_lesson(Lesson(read_labelled(write_labels(tmp_path / "labels", pictures))))
 
 
-def test_empty_names_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [" ", "the \u200d"])
+def test_empty_names_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--name"):
-        Lesson(read_labelled(write_labels(tmp_path / "labels")), " ")
+        Lesson(read_labelled(write_labels(tmp_path / "labels")), name)
 
 
 def test_whole_videos_are_held_out_where_there_are_several() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coco_folder import Shape, write_coco
 from lessons import write_labels
 
 from vlp_rvos.data.sources.described_pictures import DescribedPictures
@@ -30,3 +31,16 @@ def test_two_of_one_name_are_a_group_and_two_sides(tmp_path: Path) -> None:
     (picture, *_) = DescribedPictures(tmp_path / "work" / HELD_OUT).pictures
     meant = {x.text: len(x.thing_ids) for x in picture.expressions}
     assert meant == {"the widget": 2, "the widget on the left": 1, "the widget on the right": 1}
+
+
+def test_a_side_that_is_a_name_too_is_said_once(tmp_path: Path) -> None:
+    grey = (90, 90, 90)
+    dogs = [Shape("dog", (left, 20, left + 20, 60), grey) for left in (10, 120)]
+    pictures = [[*dogs, Shape("dog_on_the_left", (60, 20, 80, 60), grey)], dogs, dogs, dogs]
+    lesson = Lesson(read_labelled(write_coco(tmp_path / "labels", pictures)))
+    write_lesson(lesson, check_lesson(lesson), tmp_path / "work")
+    for part in (LEARNED, HELD_OUT):
+        for picture in DescribedPictures(tmp_path / "work" / part).pictures:
+            texts = [x.text for x in picture.expressions]
+            assert "the dog on the left" in texts
+            assert len(set(texts)) == len(texts)

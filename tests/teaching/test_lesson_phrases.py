@@ -35,5 +35,20 @@ def test_a_name_means_all_that_bear_it_and_sides_tell_two_apart() -> None:
     assert [x.text for x in near] == ["the cone", "a cone", "cone"]
 
 
+@pytest.mark.parametrize("varied", [False, True])
+def test_no_text_means_two_things(varied: bool) -> None:
+    known, centres = ["dog", "dog on the left", "a dog", "Dog"], [0.1, 0.9]
+    # The lesson calls the dog on the right so.
+    said = said_of([["dog"], ["Dog", "dog on the left"]], centres, known, varied=varied)
+    texts = [x.text.casefold() for x in said]
+    assert len(set(texts)) == len(texts)
+    assert Said("the dog", (0, 1)) in said
+    assert Said("the dog on the left", (1,)) in said
+    assert Said("the dog on the right", (1,)) in said
+    # Where it calls nothing so, nothing is meant.
+    said = said_of([["dog"], ["dog"]], centres, known, varied=varied)
+    assert [x.members for x in said if x.text == "the dog on the left"] == [()]
+
+
 def test_unrelated_phrases_share_no_word() -> None:
     assert unrelated(["the red car", "the dog", "the car"], ["toy car"]) == ["the dog"]

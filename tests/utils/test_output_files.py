@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.output_files import new_output_folder, output_folder, prepare_output
+from vlp_rvos.utils.output_files import keep_input, new_output_folder, output_folder, prepare_output
 
 
 def refuse_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +53,29 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
     refuse_files(monkeypatch)
     with pytest.raises(UserError, match=r"cannot write into .* \(Permission denied\); choose another output folder"):
         prepare_output(tmp_path / "scores.json")
+
+
+def test_the_input_is_kept_whatever_it_is_called(tmp_path: Path) -> None:
+    video, out = tmp_path / "out" / "data" / "dog.mp4", tmp_path / "out"
+    video.parent.mkdir(parents=True)
+    video.touch()
+    (tmp_path / "link.mp4").symlink_to(video)
+    os.link(video, tmp_path / "hard.mp4")
+    for source in (video, tmp_path / "link.mp4", out / ".." / "out" / "data" / "dog.mp4"):
+        for output in (video, tmp_path / "hard.mp4", video.parent, out):
+            with pytest.raises(UserError, match=r"would replace the input .*\.mp4: choose another output folder"):
+                keep_input(source, [tmp_path / "free", output])
+    for output in (out, video.parent, video):
+        with pytest.raises(UserError, match="would replace the input"):
+            keep_input(video.parent, [output])
+
+
+def test_what_does_not_hold_the_input_may_be_replaced(tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    (frames / "coco").mkdir(parents=True)
+    (frames / "0.png").touch()
+    (tmp_path / "other").mkdir()
+    keep_input(frames, [tmp_path / "other", tmp_path / "free", frames / "coco", frames / "free.json"])
 
 
 def test_a_folder_that_had_to_be_made_is_removed_after_a_failure(

@@ -5,7 +5,15 @@ import unicodedata
 
 import pytest
 
-from vlp_rvos.utils.plain_text import clock, escape_surrogates, escape_unprintable, is_unicode, short_repr, shorten
+from vlp_rvos.utils.plain_text import (
+    clock,
+    escape_surrogates,
+    escape_unprintable,
+    is_blank,
+    is_unicode,
+    short_repr,
+    shorten,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,25 @@ def test_values_in_messages_are_short() -> None:
 def test_is_unicode() -> None:
     assert is_unicode("café 日本 \x1b")
     assert not is_unicode(os.fsdecode(b"caf\xe9"))
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"),
+    [
+        ("", True),
+        (" \t\n\xa0\u3000", True),
+        ("\u200d\u200c\u200b\ufeff", True),
+        ("\u0301\ufe0f", True),
+        ("\x1b\x00", True),
+        ("a", False),
+        (" \u200d?", False),
+        ("狗", False),
+        ("👍\u200d", False),
+        (os.fsdecode(b"\xe9"), False),
+    ],
+)
+def test_what_shows_nothing_is_blank(text: str, blank: bool) -> None:
+    assert is_blank(text) == blank
 
 
 @pytest.mark.parametrize(

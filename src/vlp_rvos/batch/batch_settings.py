@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from vlp_rvos.utils.json_text import json_text
 from vlp_rvos.utils.plain_text import short_repr
 from vlp_rvos.utils.ranges import Range, check_ranges
 
-__all__ = ["SETTINGS_FILE", "BatchSettings", "claim_output", "model_fingerprint"]
+__all__ = ["SETTINGS_FILE", "BatchSettings", "claim_output", "model_anywhere", "model_fingerprint"]
 
 SETTINGS_FILE = "batch.json"
 FORMAT = "vlp-rvos-batch"
@@ -57,6 +58,22 @@ class BatchSettings:
     def digest(self) -> str:
         """Hash of everything that results depend on."""
         return content_hash(self.to_dict())
+
+
+def model_anywhere(model: str) -> str:
+    """What means a model in whatever folder a worker stands: its name, or its absolute path.
+
+    A file or folder that only has the name of a shipped model is not meant.
+
+    Raises:
+        UserError: the model is unknown.
+    """
+    from vlp_rvos.models.checkpoint import MODEL_FILE, resolve
+    from vlp_rvos.runtimes.artifact import is_exported
+
+    path = Path(model)
+    is_path = is_exported(path) or resolve(model) in (path, path / MODEL_FILE)
+    return os.path.abspath(path) if is_path else model
 
 
 def model_fingerprint(model: str) -> str:

@@ -21,7 +21,7 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.media.video_source import FRAME_RATES, SECONDS
 from vlp_rvos.utils.extras import import_optional
 from vlp_rvos.utils.natural_order import natural_order
-from vlp_rvos.utils.plain_text import escape_surrogates, short_repr
+from vlp_rvos.utils.plain_text import escape_surrogates, is_blank, short_repr
 from vlp_rvos.utils.ranges import Range
 from vlp_rvos.utils.text_files import read_text
 
@@ -67,6 +67,8 @@ def read_manifest(manifest: Path, folder: str) -> list[WorkItem]:
 def read_folder(folder: str, expressions: Sequence[str]) -> list[WorkItem]:
     """One item for each video directly in a folder, by the ending of its name, in natural order.
 
+    Hidden files are left out, such as the `._a.mp4` that macOS puts beside `a.mp4`.
+
     Args:
         folder: path or URL.
         expressions: what to find in each of them.
@@ -74,7 +76,7 @@ def read_folder(folder: str, expressions: Sequence[str]) -> list[WorkItem]:
     Raises:
         UserError: there is no video, or no expression or an empty one.
     """
-    names = [name for name in Storage(folder).names(deep=False) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    names = [name for name in Storage(folder).names(deep=False) if _is_video(name)]
     if not names:
         raise UserError(f"no video in {folder} ({', '.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})")
     rows = (
@@ -115,6 +117,10 @@ def group_rows(rows: Iterable[PlacedRow], folder: str) -> list[WorkItem]:
     ]
 
 
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
+
+
 def _location(uri: str, folder: str) -> str:
     if is_url(uri):
         return uri.removeprefix("file://") if uri.startswith("file://") else uri
@@ -123,7 +129,7 @@ def _location(uri: str, folder: str) -> str:
 
 def _text(row: Row, column: str, place: str) -> str:
     value = row.get(column)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or is_blank(value):
         raise UserError(f"{place}: column {column} must be text, not {short_repr(value)}")
     return escape_surrogates(value) if column == "expression" else value
 

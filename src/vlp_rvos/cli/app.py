@@ -41,6 +41,8 @@ from vlp_rvos.utils.signals import Terminated, raise_on_termination
 __all__ = ["app", "main"]
 
 DEBUG_VARIABLE = "VLP_RVOS_DEBUG"
+#: What the operating system refuses because of the path that the user gave.
+USERS_OWN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 ENDINGS = {
     INTERRUPTED: "interrupted",
     TERMINATED: "terminated",
@@ -140,8 +142,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         message = error.format_message().replace("Value error, ", "")
         return f"error: {message} (see '{command} --help')", 2
     if isinstance(error, OSError):
-        # Only a user gives names that are too long.
-        code = 2 if error.errno == errno.ENAMETOOLONG else 1
+        code = 2 if error.errno in USERS_OWN else 1
         return f"error: {os_reason(error)}" + (f": {error.filename}" if error.filename else ""), code
     if isinstance(error, RecursionError):
         return "error: something in the input is nested too deeply to be read", 2

@@ -73,7 +73,7 @@ def batch(
     read does not stop the others; FOLDER/report.json says why each failed, and the exit code is then 1.
     """
     from vlp_rvos.batch.batch_report import REPORT_FILE, BatchReport
-    from vlp_rvos.batch.batch_settings import BatchSettings, claim_output, model_fingerprint
+    from vlp_rvos.batch.batch_settings import BatchSettings, claim_output, model_anywhere, model_fingerprint
     from vlp_rvos.batch.ray_engine import ClusterOptions, RunnerFactory, outcomes, ray_session, run_name
     from vlp_rvos.batch.restart import earlier_items, settle
     from vlp_rvos.batch.storage import Storage
@@ -87,8 +87,7 @@ def batch(
     cluster = ClusterOptions(workers=workers, threads=threads or max(1, cores // workers), gpus=gpus, address=address)
     items = _read_items(manifest, expressions or [], expressions_file)
     settings = BatchSettings(
-        # The workers may stand in another folder.
-        model=os.path.abspath(model) if os.path.exists(model) else model,
+        model=model_anywhere(model),
         model_files=model_fingerprint(model),
         options=options,
         split_seconds=split_seconds,

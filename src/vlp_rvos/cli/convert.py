@@ -55,7 +55,7 @@ def convert(
     options.check(to)
     opened = SegmentedVideo(results, video)
     target = output or opened.masks.path.parent / to
-    check_conversion(to, target, options, has_video=video is not None)
+    check_conversion(to, target, options, video, opened.header.expressions)
     with counting(opened.header.file_name, "frames", opened.frames) as count:
         frames = write_format(opened, to, target, options, on_frame=count)
     if (reason := opened.masks.truncated) is not None:
@@ -63,12 +63,14 @@ def convert(
     echo(f"{target}: {frames} frames, {FORMATS[to].summary}")
 
 
-def check_formats(names: Sequence[str] | None, folder: Path) -> None:
+def check_formats(names: Sequence[str] | None, folder: Path, video: Path, expressions: Sequence[str]) -> None:
     """Check that the masks of a video can be converted to formats, into folders of their names.
 
     Args:
         names: Names of formats.
         folder: The output folder of `vlp-rvos segment`.
+        video: The video that will be segmented.
+        expressions: The E expressions.
 
     Raises:
         UserError: See `vlp_rvos.formats.conversion.check_conversion`.
@@ -78,7 +80,7 @@ def check_formats(names: Sequence[str] | None, folder: Path) -> None:
         from vlp_rvos.formats.format_options import FormatOptions
 
         for name in names:
-            check_conversion(name, folder / name, FormatOptions(), has_video=True)
+            check_conversion(name, folder / name, FormatOptions(), video, expressions)
 
 
 def write_formats(names: Sequence[str] | None, folder: Path, video: Path) -> dict[str, Path]:

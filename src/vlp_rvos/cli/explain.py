@@ -21,6 +21,7 @@ from vlp_rvos.cli.shared_options import (
     Video,
 )
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import is_blank
 
 __all__ = ["explain"]
 
@@ -61,7 +62,7 @@ def explain(
     The masks are those of 'vlp-rvos segment'. Exported models cannot be explained.
     """
     wanted = [text for text in (expression, *(expressions or ())) if text is not None]
-    if not wanted or not all(text.strip() for text in wanted):
+    if not wanted or any(map(is_blank, wanted)):
         raise UserError("no expression, or an empty one: say what to find, for example 'the red car'")
     if len(wanted) > MOST_EXPRESSIONS:
         raise UserError(f"{len(wanted)} expressions: at most {MOST_EXPRESSIONS} are explained at once")
@@ -69,11 +70,10 @@ def explain(
     if len(times) > MOST_MOMENTS:
         raise UserError(f"{len(times)} times: a picture shows at most {MOST_MOMENTS}; name fewer with --at")
     with reported_warnings():
-        from vlp_rvos.cli.segment_outputs import keep_input
         from vlp_rvos.explaining.explanation_files import FIGURE, NUMBERS, OUTPUTS, VIDEO
         from vlp_rvos.media.video_reader import open_video
         from vlp_rvos.runtimes.artifact import is_exported
-        from vlp_rvos.utils.output_files import output_folder
+        from vlp_rvos.utils.output_files import keep_input, output_folder
         from vlp_rvos.utils.output_set import finish_earlier_sets
         from vlp_rvos.utils.progress import announced, counting
         from vlp_rvos.utils.signals import catch_stop_signals

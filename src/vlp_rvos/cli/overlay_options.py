@@ -1,4 +1,4 @@
-"""The options that say whether an overlay is written, and how it looks."""
+"""The options that say whether an overlay is written, and how it and the plot look."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from vlp_rvos.errors import UserError
 from vlp_rvos.media.overlay_style import Drawing, LegendPlace, OverlayStyle, parse_colour
 from vlp_rvos.utils.plain_text import short_repr
 
-__all__ = ["OverlayOptionGroup", "overlay_options"]
+__all__ = ["Overlay", "OverlayStyleGroup", "overlay_style"]
 
 PANEL = "Overlay"
 
+Overlay = Annotated[
+    bool,
+    typer.Option(
+        "--overlay/--no-overlay",
+        help="Write overlay.mp4, the video with the masks drawn on it.",
+        rich_help_panel=PANEL,
+    ),
+]
 
-def overlay_options(
-    overlay: Annotated[
-        bool,
-        typer.Option(
-            "--overlay/--no-overlay",
-            help="Write overlay.mp4, the video with the masks drawn on it.",
-            rich_help_panel=PANEL,
-        ),
-    ] = True,
+
+def overlay_style(
     legend: Annotated[
         LegendPlace,
         typer.Option(help="Where the expressions stand: on the picture, in a strip below it.", rich_help_panel=PANEL),
@@ -36,7 +37,7 @@ def overlay_options(
             "--colours",
             "--colors",
             metavar="#RRGGBB,...",
-            help="Colours of the first expressions, in their order.",
+            help="Colours of the first expressions, in their order; the plot has them too.",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -50,8 +51,8 @@ def overlay_options(
             rich_help_panel=PANEL,
         ),
     ] = None,
-) -> OverlayStyle | None:
-    """How the overlay looks; None where none is wanted.
+) -> OverlayStyle:
+    """How the overlay looks, and the colours of the plot.
 
     Raises:
         UserError: something that should be a colour is none.
@@ -63,7 +64,7 @@ def overlay_options(
             raise UserError(f"--colour {short_repr(text)}: write EXPRESSION=#rrggbb, for example 'the dog=#ff8800'")
         named[expression] = parse_colour(colour)
     in_order = [parse_colour(text) for text in colours.split(",")] if colours is not None else []
-    return OverlayStyle(style, legend, in_order, named) if overlay else None
+    return OverlayStyle(style, legend, in_order, named)
 
 
-OverlayOptionGroup = Annotated[OverlayStyle | None, OptionGroup(overlay_options)]
+OverlayStyleGroup = Annotated[OverlayStyle, OptionGroup(overlay_style)]

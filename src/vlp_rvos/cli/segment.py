@@ -13,7 +13,7 @@ import typer
 from vlp_rvos.cli.completion import complete_format
 from vlp_rvos.cli.convert import check_formats, write_formats
 from vlp_rvos.cli.messages import echo, reported_warnings
-from vlp_rvos.cli.overlay_options import OverlayOptionGroup
+from vlp_rvos.cli.overlay_options import Overlay, OverlayStyleGroup
 from vlp_rvos.cli.shared_options import (
     EndTime,
     EveryNth,
@@ -26,6 +26,7 @@ from vlp_rvos.cli.shared_options import (
 )
 from vlp_rvos.errors import UserError, VLPRVOSWarning
 from vlp_rvos.utils.json_text import json_text
+from vlp_rvos.utils.plain_text import is_blank
 
 __all__ = ["segment"]
 
@@ -88,7 +89,8 @@ def segment(
     end: EndTime = None,
     fps: FrameRate = 24.0,
     model: Model = "mini",
-    overlay: OverlayOptionGroup,
+    overlay: Overlay = True,
+    look: OverlayStyleGroup,
     options: InferenceOptionGroup,
 ) -> None:
     """Find what the words say, or what is pointed at, in every frame of a video; write masks and an overlay.
@@ -100,7 +102,7 @@ def segment(
     wanted = [text for text in (expression, *(expressions or ())) if text is not None]
     if not wanted and not points and not masks:
         raise UserError("no expression: say what to find, for example 'the red car', or point at it with --point")
-    if not all(text.strip() for text in wanted):
+    if any(map(is_blank, wanted)):
         raise UserError("an expression is empty: say what to find, for example 'the red car'")
     with reported_warnings() as messages:
         from vlp_rvos.cli.pointing_options import parse_points, read_drawn_masks
@@ -113,19 +115,18 @@ def segment(
         from vlp_rvos.utils.progress import announced, counting, is_quiet
         from vlp_rvos.utils.signals import catch_stop_signals
 
-        log, outputs = RunLogger(), Wanted(overlay, plot)
+        log, outputs = RunLogger(), Wanted(overlay, plot, look)
         wanted_points, wanted_masks = parse_points(points or ()), read_drawn_masks(masks or ())
         pointing = Pointing.of(wanted_points, wanted_masks)
         names = [*wanted, *pointing.names]
-        if overlay is not None:
-            overlay.check(names)
+        look.check(names)
         source = open_video(video, every=every, start=start, end=end, fps=fps)
         pointing.check((source.info.height, source.info.width), start, end)
         log.opened(source.info)
         earlier = check_outputs(video, output, outputs) if output is not None else set()
         place = output_folder(output) if output is not None else new_output_folder(video, "-masks")
         with place as folder, catch_stop_signals() as stop:
-            check_formats(formats, folder)
+            check_formats(formats, folder, video, names)
             with announced(f"loading {model}"):
                 # Torch takes a second to import: a mistake in the above is reported before.
                 from vlp_rvos.inference.segmenter import Segmenter
@@ -134,7 +135,7 @@ def segment(
             log.loaded(segmenter)
             made_by = (segmenter.name, segmenter.version)
             began = time.perf_counter()
-            whole = overlay is not None and not source.has_yuv_frames
+            whole = overlay and not source.has_yuv_frames
             results = segmenter.segment(
                 source, wanted, images=whole, ahead=CLIPS_AHEAD, points=wanted_points, masks=wanted_masks
             )
@@ -158,7 +159,7 @@ def segment(
             seconds = time.perf_counter() - began
             converted = {} if stop else write_formats(formats, folder, video)
         height, width = source.info.height, source.info.width
-        if overlay is not None and (height % 2 or width % 2):
+        if overlay and (height % 2 or width % 2):
             padded = f"{width + width % 2}x{height + height % 2}"
             warnings.warn(VLPRVOSWarning(f"the picture in {OVERLAY} is {padded}: H.264 needs even sizes"), stacklevel=2)
         written = {name: folder / file for name, file in outputs.files().items()} | converted

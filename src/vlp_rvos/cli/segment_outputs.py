@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from vlp_rvos.media.result_plot import PlotWriter, check_plot
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.results import FrameResult
+from vlp_rvos.utils.output_files import keep_input
 from vlp_rvos.utils.output_set import Check, OutputSet, finish_earlier_sets
 
 __all__ = [
@@ -33,14 +33,11 @@ __all__ = [
     "RunWriters",
     "Wanted",
     "check_outputs",
-    "keep_input",
     "open_writers",
     "output_checks",
 ]
 
 OVERLAY, PLOT, MASKS, MASKS_JSON = "overlay.mp4", "plot.png", "masks", "masks.json"
-
-Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,20 @@ class Wanted:
     """Which outputs a run writes besides the masks.
 
     Attributes:
-        overlay: how the overlay looks; None for no overlay.
+        overlay: whether an overlay is written.
         plot: whether a plot is written.
+        style: how the overlay looks; the plot has its colours.
     """
 
-    overlay: OverlayStyle | None = None
-    plot: bool = False
+    overlay: bool
+    plot: bool
+    style: OverlayStyle
 
     def files(self) -> dict[str, str]:
         """Name of each output in reports -> its name in the folder."""
         files = {"overlay": OVERLAY, "plot": PLOT, "masks": MASKS, "masks_json": MASKS_JSON}
-        left_out = {"overlay"} if self.overlay is None else set()
-        left_out |= set() if self.plot else {"plot"}
-        return {name: file for name, file in files.items() if name not in left_out}
+        chosen = {"overlay": self.overlay, "plot": self.plot}
+        return {name: file for name, file in files.items() if chosen.get(name, True)}
 
 
 def output_checks(folder: Path) -> dict[str, Check]:
@@ -103,38 +101,6 @@ def check_outputs(video: Path, folder: Path, wanted: Wanted) -> set[str]:
             if name in wanted.files().values():
                 raise
             found.discard(name)
-    return found
-
-
-def keep_input(video: Path, outputs: list[Path]) -> None:
-    """Check that no output is the input, or holds it.
-
-    Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared.
-
-    Raises:
-        UserError: an output would replace the input.
-    """
-    inputs = _identities(video)
-    for output in outputs:
-        if inputs & _identities(output) or _inside(video, output):
-            raise UserError(f"the result would replace the input {video}: choose another output folder with -o")
-
-
-def _inside(video: Path, output: Path) -> bool:
-    return output.is_dir() and Path(os.path.realpath(output)) in Path(os.path.realpath(video)).parents
-
-
-def _identities(path: Path) -> set[Identity]:
-    """A file, or a folder and everything directly in it."""
-    found: set[Identity] = set()
-    with suppress(OSError):
-        status = path.stat()
-        found.add((status.st_dev, status.st_ino))
-        if path.is_dir():
-            for entry in path.iterdir():
-                with suppress(OSError):
-                    status = entry.stat()
-                    found.add((status.st_dev, status.st_ino))
     return found
 
 
@@ -205,13 +171,12 @@ def open_writers(
         outputs = stack.enter_context(OutputSet(folder, output_checks(folder)))
         masks_json = stack.enter_context(MasksJsonWriter(outputs.part(MASKS_JSON), video, expressions, *model, pointed))
         others: list[ResultWriter] = [stack.enter_context(PaletteMaskWriter(outputs.part(MASKS)))]
-        if wanted.overlay is not None:
+        if wanted.overlay:
             path, rate = outputs.part(OVERLAY), video.fps / every
-            overlay = OverlayWriter(path, expressions, rate, video.pixel_aspect, wanted.overlay)
+            overlay = OverlayWriter(path, expressions, rate, video.pixel_aspect, wanted.style)
             others.append(stack.enter_context(overlay))
         if wanted.plot:
-            style = wanted.overlay or OverlayStyle()
-            colours = style.apply(expressions, overlay_colours(len(expressions)))
+            colours = wanted.style.apply(expressions, overlay_colours(len(expressions)))
             others.append(stack.enter_context(PlotWriter(outputs.part(PLOT), expressions, colours)))
         writers = RunWriters(expressions, pointed, masks_json, others)
         yield writers

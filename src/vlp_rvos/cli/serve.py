@@ -97,7 +97,10 @@ def serve(
     require_installed("litserve", "multipart", "prometheus_client", "websockets", extra="serve")
     # So that no other process can see it in the environment of the workers.
     os.environ.pop(TOKEN_VARIABLE, None)
+    from vlp_rvos.utils.addresses import check_address
 
+    # Before the rest is imported and the model is loaded, which takes long.
+    check_address(host, port)
     from vlp_rvos.serving.serving_engine import run_service
     from vlp_rvos.utils.staging import Staging, remove_stale
 

@@ -19,7 +19,12 @@ __all__ = ["with_verbosity"]
 PANEL = "Messages"
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Say nothing but warnings, errors and results.", rich_help_panel=PANEL),
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="Say nothing but warnings, errors and what was asked for, such as tables and JSON.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Verbose = Annotated[
     bool,

@@ -61,8 +61,9 @@ def web(
     if examples is not None and not examples.is_dir():
         raise UserError(f"no such folder: {examples}")
     require_installed("gradio", extra="web")
+    from vlp_rvos.utils.addresses import check_address, is_loopback
     from vlp_rvos.utils.progress import announced
-    from vlp_rvos.web.server import check_address, is_loopback, serve
+    from vlp_rvos.web.server import serve
 
     # Before the model is loaded, which takes long.
     check_address(host, port)
@@ -79,6 +80,6 @@ def web(
         port=port,
         password=password,
         limits=limits,
-        examples=sorted(folder.glob("*.mp4")) if folder.is_dir() else (),
+        examples=sorted(folder.glob("[!.]*.mp4")) if folder.is_dir() else (),
         ready=lambda address: echo(f"the page is at {address} (Ctrl-C ends it)"),
     )

@@ -19,6 +19,7 @@ from vlp_rvos.data.sources.holdout import is_held_out
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.data.synthesis.stills import StillBank
 from vlp_rvos.errors import UserError, VLPRVOSWarning
+from vlp_rvos.utils.plain_text import is_blank
 
 __all__ = ["OpenedSource", "missing_folders", "open_available", "open_pictures"]
 
@@ -181,7 +182,7 @@ def _absent_expressions(file: Path) -> dict[str, list[str]]:
     content = read_json(file)
     videos = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(videos, dict) or not all(
-        isinstance(texts, list) and all(isinstance(text, str) and text.strip() for text in texts)
+        isinstance(texts, list) and all(isinstance(text, str) and not is_blank(text) for text in texts)
         for texts in videos.values()
     ):
         raise UserError(f'{file} is not of the form {{"videos": {{NAME: [expression, ...]}}}}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
@@ -27,8 +27,7 @@ from vlp_rvos.formats.label_studio import LabelStudioBrushWriter, LabelStudioVid
 from vlp_rvos.formats.palette_folders import DavisWriter, RefYouTubeVosWriter
 from vlp_rvos.formats.segmented_video import SegmentedVideo
 from vlp_rvos.formats.ytvis_writer import YtvisWriter
-from vlp_rvos.utils.extras import require_installed
-from vlp_rvos.utils.output_files import prepare_output
+from vlp_rvos.utils.output_files import keep_input, prepare_output
 
 __all__ = ["WRITERS", "check_conversion", "convert"]
 
@@ -54,24 +53,28 @@ WRITERS: dict[str, type[FormatWriter]] = {
 """Name of a format -> its writer."""
 
 
-def check_conversion(name: str, target: Path, options: FormatOptions, *, has_video: bool) -> None:
+def check_conversion(
+    name: str, target: Path, options: FormatOptions, video: Path | None, expressions: Sequence[str]
+) -> None:
     """Check all that can be known before the results are read.
 
     Args:
         name: Name of the format.
         target: The folder that will be written.
         options: What was chosen about the format.
-        has_video: Whether the video is given.
+        video: The video that was segmented; None where it is not given.
+        expressions: The E expressions.
 
     Raises:
-        UserError: There is no such format, it does not heed an option, it needs the video, a package is missing, or
-            something else stands where the folder will be written.
+        UserError: There is no such format, it does not heed an option, it needs the video or cannot hold it, a package
+            is missing, or the folder would replace the video or something that no conversion wrote.
     """
     options.check(name)
-    if FORMATS[name].needs_video and not has_video:
+    if FORMATS[name].needs_video and video is None:
         raise UserError(f"the format {name} needs the pixels: name the video with --video VIDEO")
-    if name == "exr":
-        require_installed("OpenEXR", extra="formats")
+    WRITERS[name].check(video, expressions)
+    if video is not None:
+        keep_input(video, [target])
     check_converted_folder(target)
 
 
@@ -108,7 +111,7 @@ def convert(
     options = options or FormatOptions()
     # "." and ".." name no folder that could be moved into place.
     target = target.resolve() if target.name in ("", "..") else target
-    check_conversion(name, target, options, has_video=results.header.video is not None)
+    check_conversion(name, target, options, results.header.video, results.header.expressions)
     prepare_output(target.parent, folder=True)
     done, stems = 0, set[str]()
     with ConvertedFolder(target) as output, WRITERS[name](output.part, results.header, options) as writer:

@@ -1,7 +1,7 @@
 """Zip files that CVAT imports as annotations of a task: "COCO 1.0" and "MOTS PNG 1.0".
 
 CVAT finds the frame of an annotation by its name. The frames of a video are called frame_000000, frame_000001 and so
-on, by their number in the whole video; pictures keep their names.
+on, by their number in the whole video; a picture and the frames of a folder keep their names.
 Sources: docs.cvat.ai, pages on the formats COCO and MOTS; the reader of MOTS in Datumaro.
 """
 
@@ -10,20 +10,20 @@ from __future__ import annotations
 import io
 import zipfile
 from abc import abstractmethod
-from pathlib import Path, PurePath
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.coco_json import CocoJson
-from vlp_rvos.formats.file_names import frame_stem, safe_name, unique_labels
+from vlp_rvos.formats.file_names import frame_stem, unique_labels
 from vlp_rvos.formats.format_options import FormatOptions
 from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import JPEG
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.media.frame_record import FrameRecord
-from vlp_rvos.media.picture_file import PICTURE_SUFFIXES
 from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["CvatCocoWriter", "CvatMotsWriter"]
@@ -57,12 +57,13 @@ class _CvatZip(FormatWriter):
         self._add(result, stem)
 
     def _stem(self, result: FrameRecord) -> str:
-        path = PurePath(self.header.file_name)
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            return safe_name(path.stem)
-        video = self.header.video
-        is_folder = not path.suffix if video is None else video.is_dir()
-        return frame_stem(result) if is_folder else f"frame_{self.header.frame_number(result):06d}"
+        match self.header.kind:
+            case "picture":
+                return self.header.name
+            case "folder":
+                return frame_stem(result)
+            case "file":
+                return f"frame_{self.header.frame_number(result):06d}"
 
     @abstractmethod
     def _image_path(self, name: str) -> str:
@@ -106,18 +107,18 @@ class CvatCocoWriter(_CvatZip):
 
 
 class CvatMotsWriter(_CvatZip):
-    """Writes `cvat-mots.zip`: tracks, as images of 16 bits. Where masks overlap, the one with the best score wins.
-
-    Raises:
-        UserError: There are more labels than 16 bits hold.
-    """
+    """Writes `cvat-mots.zip`: tracks, as images of 16 bits. Where masks overlap, the one with the best score wins."""
 
     file_name = "cvat-mots.zip"
 
+    @classmethod
+    def check(cls, video: Path | None, expressions: Sequence[str]) -> None:
+        labels, _ = unique_labels(expressions)
+        if len(labels) > MAX_LABELS:
+            raise UserError(f"{len(labels)} labels: MOTS PNG holds {MAX_LABELS} at most; convert to cvat-coco")
+
     def __init__(self, folder: Path, header: VideoHeader, options: FormatOptions) -> None:
         super().__init__(folder, header, options)
-        if len(self.labels) > MAX_LABELS:
-            raise UserError(f"{len(self.labels)} labels: MOTS PNG holds {MAX_LABELS} at most; convert to cvat-coco")
         values = [0] + [INSTANCES * (1 + number) + i + 1 for i, number in enumerate(self._numbers)]
         self._values = np.array(values, np.uint16)
 

@@ -9,6 +9,7 @@ import base64
 import io
 import shutil
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_objects import frame_objects
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.media.frame_record import FrameRecord
+from vlp_rvos.media.picture_file import is_picture
 from vlp_rvos.utils.json_text import json_text
 
 __all__ = ["FiftyOneWriter"]
@@ -30,17 +32,17 @@ FIELD = "detections"
 
 
 class FiftyOneWriter(FormatWriter):
-    """Writes `data/<video>`, a copy of the video file, `labels/<video>.json` and `manifest.json`.
+    """Writes `data/<video>`, a copy of the video file, `labels/<video>.json` and `manifest.json`."""
 
-    Raises:
-        UserError: The video is a folder of frames or a picture, which FiftyOne takes as images.
-    """
+    @classmethod
+    def check(cls, video: Path | None, expressions: Sequence[str]) -> None:
+        if video is not None and (video.is_dir() or is_picture(video)):
+            kind = "a folder of frames" if video.is_dir() else "a picture"
+            raise UserError(f"{video} is {kind}, which FiftyOne takes as images: convert it to coco")
 
     def __init__(self, folder: Path, header: VideoHeader, options: FormatOptions) -> None:
         super().__init__(folder, header, options)
         assert header.video is not None
-        if not header.video.is_file():
-            raise UserError(f"{header.video} is a folder of frames: for FiftyOne, convert it to coco")
         labels, numbers = unique_labels(header.expressions)
         self._label_of = [labels[number] for number in numbers]
         for part in ("data", "labels"):

@@ -1,13 +1,14 @@
-"""Names of files and labels made of text from outside: expressions, and names of videos and frames."""
+"""Names of files and labels made of text from outside, such as expressions; and files to pass over, by their names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from vlp_rvos.media.frame_record import FrameRecord
 
-__all__ = ["frame_stem", "one_line_label", "safe_name", "unique_labels"]
+__all__ = ["frame_stem", "one_line_label", "safe_name", "unique_labels", "visible"]
 
 #: Longest name, in characters.
 MAX_NAME = 60
@@ -35,6 +36,11 @@ def frame_stem(result: FrameRecord) -> str:
     name = result.name
     is_safe = _FRAME.fullmatch(name) and not name.endswith((" ", ".")) and not _DEVICES.fullmatch(name)
     return name if is_safe else f"{result.index:05d}"
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """Sorted paths without hidden files and without what macOS puts beside the files of an archive."""
+    return sorted(path for path in paths if not path.name.startswith((".", "__MACOSX")))
 
 
 def one_line_label(text: str) -> str:

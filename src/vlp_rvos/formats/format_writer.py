@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vlp_rvos.formats.format_options import FormatOptions
@@ -25,6 +26,18 @@ class FormatWriter(ResultWriter):
 
     def __init__(self, folder: Path, header: VideoHeader, options: FormatOptions) -> None:
         self.folder, self.header, self.options = folder, header, options
+
+    @classmethod
+    def check(cls, video: Path | None, expressions: Sequence[str]) -> None:
+        """Check, before there are results, that they can be written in this format.
+
+        Args:
+            video: The video file, picture or folder of frames; None where it is not given.
+            expressions: The E expressions.
+
+        Raises:
+            UserError: The format cannot hold them, or a package is missing.
+        """
 
     def close(self) -> None:
         """Finish the files."""

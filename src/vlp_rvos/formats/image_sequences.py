@@ -6,6 +6,7 @@ is given when the sequence is opened.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from vlp_rvos.formats.format_writer import FormatWriter
 from vlp_rvos.formats.frame_effects import cut_out
 from vlp_rvos.formats.segmented_video import VideoHeader
 from vlp_rvos.media.frame_record import FrameRecord
-from vlp_rvos.utils.extras import import_optional
+from vlp_rvos.utils.extras import import_optional, require_installed
 
 __all__ = ["ExrWriter", "PngAlphaWriter"]
 
@@ -45,10 +46,11 @@ class ExrWriter(FormatWriter):
 
     The channel `A` is the matte of all things together; each expression has a layer with one more channel `A`, for
     example `the-dog.A`. All layers are numbered from 1 where two would have one name.
-
-    Raises:
-        UserError: The package OpenEXR is not installed.
     """
+
+    @classmethod
+    def check(cls, video: Path | None, expressions: Sequence[str]) -> None:
+        require_installed("OpenEXR", extra="formats")
 
     def __init__(self, folder: Path, header: VideoHeader, options: FormatOptions) -> None:
         super().__init__(folder, header, options)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vlp_rvos.data.sources.ytvos import YTVOSDataset
 from vlp_rvos.errors import UserError
+from vlp_rvos.formats.file_names import visible
 from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing, existing_file
 from vlp_rvos.media.image_files import open_image, read_object_ids
 from vlp_rvos.utils.natural_order import natural_order
@@ -66,11 +67,11 @@ def read_davis(folder: Path) -> LabelledFrames:
         UserError: There are no annotations.
     """
     root = folder / "Annotations"
-    resolutions = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    resolutions = [path for path in visible(root.iterdir()) if path.is_dir()]
     # Some folders leave out the level of resolutions.
-    nested = [path for path in resolutions if any(inner.is_dir() for inner in path.iterdir())]
+    nested = [path for path in resolutions if any(inner.is_dir() for inner in visible(path.iterdir()))]
     place = nested[-1] if nested else root
-    videos = [path for path in sorted(place.iterdir()) if path.is_dir()]
+    videos = [path for path in visible(place.iterdir()) if path.is_dir()]
     if not videos:
         raise UserError(f"no videos in {place}: DAVIS has a folder of PNG files for each there")
     expressions = _objects(folder / "objects.txt")
@@ -89,7 +90,7 @@ def read_palette_folder(folder: Path) -> LabelledFrames:
     Raises:
         UserError: There are no PNG files.
     """
-    if not any(folder.glob("*.png")):
+    if not visible(folder.glob("*.png")):
         raise UserError(f"no PNG files in {folder}")
     return LabelledFrames(folder, "palette", lambda: _palette_frames(folder, None, folder.resolve().name, {}))
 
@@ -103,7 +104,7 @@ def read_mots(folder: Path) -> LabelledFrames:
     Raises:
         UserError: There is no such subset, or no labels.
     """
-    subsets = [path.parent for path in (folder, *sorted(folder.iterdir())) for path in [path / "instances"]]
+    subsets = [path.parent for path in (folder, *visible(folder.iterdir())) for path in [path / "instances"]]
     subsets = [subset for subset in subsets if (subset / "instances" / "labels.txt").is_file()]
     if not subsets:
         raise UserError(f"no instances/labels.txt in {folder} or a folder in it: MOTS PNG has it")
@@ -118,7 +119,7 @@ def read_mots(folder: Path) -> LabelledFrames:
 def _palette_frames(
     folder: Path, images: Path | None, video: str, expressions: Mapping[int, str]
 ) -> Iterator[LabelledFrame]:
-    files = sorted(folder.glob("*.png"), key=lambda file: natural_order(file.stem))
+    files = sorted(visible(folder.glob("*.png")), key=lambda file: natural_order(file.stem))
     for index, path in enumerate(files):
         ids = _ids(path)
         things = tuple(
@@ -139,7 +140,7 @@ def _mots_frames(subset: Path) -> Iterator[LabelledFrame]:
     instances = subset / "instances"
     text = (instances / "labels.txt").read_text("utf-8-sig", errors="replace")
     labels = [line.strip() for line in text.splitlines() if line.strip()]
-    files = sorted(instances.glob("*.png"), key=lambda file: natural_order(file.stem))
+    files = sorted(visible(instances.glob("*.png")), key=lambda file: natural_order(file.stem))
     for index, path in enumerate(files):
         values = _deep(path)
         things = []

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
+from vlp_rvos.formats.file_names import visible
 from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames, LabelledThing, VideoFrameReference
 from vlp_rvos.formats.labelled_images import read_davis, read_mots, read_palette_folder, read_ref_youtube_vos
 from vlp_rvos.formats.labelled_lists import read_coco, read_ytvis
@@ -77,13 +78,13 @@ def _read_folder(folder: Path, video: Path | None) -> LabelledFrames:
     if (folder / "Annotations").is_dir():
         return read_davis(folder)
     lists = [folder / name for name in ("instances.json", "tasks.json", "labels.json")]
-    lists += sorted(folder.glob("annotations/instances_*.json")) + sorted(folder.glob("*.json"))
+    lists += visible(folder.glob("annotations/instances_*.json")) + visible(folder.glob("*.json"))
     listed = next((file for file in lists if file.is_file()), None)
     if (folder / "instances").is_dir() or any(folder.glob("*/instances/labels.txt")):
         return read_mots(folder)
     if listed is not None:
         return _read_json_file(listed, video)
-    if any(folder.glob("*.png")):
+    if visible(folder.glob("*.png")):
         return read_palette_folder(folder)
     raise UserError(f"nothing labelled in {folder}; labelled data is {LAYOUTS}")
 
@@ -120,7 +121,7 @@ def _read_zip(path: Path) -> LabelledFrames:
             # Names that would lead out of the folder are changed, so that they do not.
             archive.extractall(folder)
         # Some programs pack the folder itself.
-        while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir() and not _is_subset(inside[0]):
+        while len(inside := visible(folder.iterdir())) == 1 and inside[0].is_dir() and not _is_subset(inside[0]):
             folder = inside[0]
         found = _read_folder(folder, None)
     except ZIP_ERRORS as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path, PurePath
+from typing import Any, Literal
 
 import numpy as np
 
 from vlp_rvos.arrays import Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.file_names import safe_name
+from vlp_rvos.media.frame_folder import FrameFolder
 from vlp_rvos.media.frame_record import FrameRecord
 from vlp_rvos.media.masks_reader import MaskFile, read_masks
+from vlp_rvos.media.picture_file import PICTURE_SUFFIXES, PictureFile
 from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import DEFAULT_FPS, FRAME_RATES, VideoFrame, VideoSource
 from vlp_rvos.results import FrameResult
@@ -27,16 +30,21 @@ MASKS_JSON = "masks.json"
 TIME_TOLERANCE = 2e-6
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
+#: What a segmented video is stored as.
+VideoKind = Literal["file", "folder", "picture"]
+
 
 @dataclass(frozen=True)
 class VideoHeader:
     """What is known of a segmented video before its frames are read.
 
     Attributes:
-        name: Name of the video, safe as a name of a file, without suffix.
+        name: Name of the video, safe as a name of a file, without the suffix of a file.
         file_name: Name of the video as it was.
+        kind: Whether it is a video file, a folder of frames or a picture.
         size: (H, W) in pixels.
-        fps: Average number of segmented frames per second.
+        fps: Average number of frames per second, whether they were segmented or not.
+        step: N where every Nth frame was segmented.
         expressions: The E expressions.
         model: Name and version of the model.
         first_time: Time of the first segmented frame, in seconds.
@@ -47,8 +55,10 @@ class VideoHeader:
 
     name: str
     file_name: str
+    kind: VideoKind
     size: Size
     fps: float
+    step: int
     expressions: tuple[str, ...]
     model: str
     first_time: float
@@ -59,13 +69,13 @@ class VideoHeader:
     @property
     def video_file_name(self) -> str:
         """Name of a copy of the video file, safe as a name of a file, with suffix."""
-        suffix = safe_name(PurePath(self.file_name).suffix.lower(), "mp4")
-        return f"{self.name}.{suffix}"
+        suffix = "" if self.kind == "folder" else PurePath(self.file_name).suffix.lower()
+        return f"{self.name}.{safe_name(suffix, 'mp4')}"
 
     @property
     def media_fps(self) -> float:
-        """Frames per second that a written video states; see `FRAME_RATES`."""
-        return min(max(self.fps, FRAME_RATES.low), FRAME_RATES.high)
+        """Frames per second that a written video of the segmented frames states; see `FRAME_RATES`."""
+        return min(max(self.fps / self.step, FRAME_RATES.low), FRAME_RATES.high)
 
     def frame_number(self, result: FrameRecord) -> int:
         """Number of a frame in the whole video, counted from 0.
@@ -107,13 +117,15 @@ class SegmentedVideo:
             self._check_size(self._source)
         info = None if self._source is None else self._source.info
         name = str(about.get("name") or "video")
-        step = beginning[-1]["index"] - first["index"]
+        kind = _kind(self._source, name, beginning)
         model = " ".join(str(self.masks.model.get(key, "")) for key in ("name", "version")).strip()
         self.header = VideoHeader(
-            name=safe_name(PurePath(name).stem),
+            name=safe_name(name if kind == "folder" else PurePath(name).stem),
             file_name=name,
+            kind=kind,
             size=(about["height"], about["width"]),
-            fps=rate / max(1, step),
+            fps=rate,
+            step=max(1, beginning[-1]["index"] - first["index"]),
             expressions=self.masks.expressions,
             model=model,
             first_time=float(first["time"]),
@@ -157,6 +169,22 @@ class SegmentedVideo:
         if size != wanted:
             found, other = (f"{width}x{height}" for width, height in (size, wanted))
             raise UserError(f"{source.info.name} is {found}, but the masks are {other}: give the video they are of")
+
+
+def _kind(source: VideoSource | None, name: str, beginning: Sequence[dict[str, Any]]) -> VideoKind:
+    """What a video is; guessed by names where there is no source.
+
+    Args:
+        source: The video.
+        name: Its name.
+        beginning: The entries of its first two frames.
+    """
+    if source is not None:
+        return "folder" if isinstance(source, FrameFolder) else "picture" if isinstance(source, PictureFile) else "file"
+    suffix = PurePath(name).suffix.lower()
+    if not suffix or any(entry["name"] != f"{entry['index']:05d}" for entry in beginning):
+        return "folder"
+    return "picture" if suffix in PICTURE_SUFFIXES and len(beginning) == 1 else "file"
 
 
 def _image_at(images: Iterator[VideoFrame], time: float, source: VideoSource) -> np.ndarray:

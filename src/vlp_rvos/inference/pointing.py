@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vlp_rvos.arrays import Size
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.video_source import SECONDS, TIME_TOLERANCE
-from vlp_rvos.utils.plain_text import escape_surrogates, short_repr
+from vlp_rvos.utils.plain_text import escape_surrogates, is_blank, short_repr
 from vlp_rvos.utils.ranges import Range
 
 __all__ = ["DEFAULT_NAME", "DrawnMask", "Point", "Pointing", "Prompt"]
@@ -107,7 +107,7 @@ Prompt = Point | DrawnMask
 
 def _check(time: float, name: str) -> None:
     SECONDS.check("time of what is pointed at", time, UserError)
-    if not name.strip():
+    if is_blank(name):
         raise UserError("the name of a thing that is pointed at is empty: give it one, or leave it out")
 
 

@@ -28,6 +28,7 @@ from vlp_rvos.media.video_reader import open_video
 from vlp_rvos.media.video_source import VideoSource
 from vlp_rvos.results import FrameResult, mask_boxes
 from vlp_rvos.runtimes.names import Precision
+from vlp_rvos.utils.plain_text import is_blank
 from vlp_rvos.utils.progress import counting
 
 __all__ = ["ProcessedImages", "VideoModel", "VideoOutput", "VideoProcessor", "VideoSession"]
@@ -138,7 +139,7 @@ class VideoSession:
         Raises:
             UserError: the prompt is empty.
         """
-        if not prompt_text.strip():
+        if is_blank(prompt_text):
             raise UserError("an empty prompt: say what to find, for example 'the red car'")
         for number, text in self.prompts.items():
             if text == prompt_text:

@@ -188,7 +188,8 @@ def blend(image: Image, colours: npt.NDArray[np.uint8] | Floats, opacity: Floats
 
 def _wrap(text: str, font: Font, width: int) -> list[str]:
     """Lines that are at most `width` pixels wide, or one letter long. Long words are broken."""
-    letters = min(len(text), 1 + round(1.5 * len(text) * width / font.getlength(text)))
+    # What has no width, such as a joiner alone, fits any line.
+    letters = min(len(text), 1 + round(1.5 * len(text) * width / max(1, font.getlength(text))))
     while letters > 1:
         lines = textwrap.wrap(text, letters)
         if all(font.getlength(line) <= width for line in lines):

@@ -122,14 +122,15 @@ class VideoFile(VideoSource):
     def _frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with their times, without most of those before `start`."""
         if self.start is not None and self.start >= SEEK_FROM_SECONDS and not self._probe.is_in_decoding_order:
-            decoded = self._decoded(self.start)
-            with suppress(av.FFmpegError, TruncatedVideo):
-                first = next(decoded, None)
+            with closing(self._decoded(self.start)) as decoded:
+                first = None
+                with suppress(av.FFmpegError, TruncatedVideo):
+                    first = next(decoded, None)
                 # Some files have no index to seek by, or land too late: those are read from the beginning.
                 if first is not None and first[0] <= self.start:
-                    yield from itertools.chain([first], decoded)
+                    yield first
+                    yield from decoded
                     return
-            decoded.close()
         yield from self._decoded()
 
     def _decoded(self, start: float | None = None) -> Generator[tuple[float, av.VideoFrame], None, None]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -100,26 +101,34 @@ class Agreement(nn.Module):
         counted = near.amax(-1, keepdim=True) * next_best
         return Members(torch.maximum(near, counted), is_best | (next_best > LIKELY), counted > near)
 
-    def forward(self, dense: Tensor, masks: Tensor, members: Tensor, confidence: Tensor) -> Tensor:
+    def forward(self, dense: Tensor, masks: Iterable[Tensor], members: Tensor, confidence: Tensor) -> Tensor:
         """Join.
 
         Args:
             dense: (B, T, h, w) mask logits of the dense head.
-            masks: (T, K, h, w) mask logits of the candidates; with B in front where each expression has its own.
+            masks: for each expression (T, K, h, w) mask logits of the candidates.
             members: (B, K) how much each candidate belongs to what is meant.
             confidence: (B,) probability of the likeliest candidate, see `confidence_of`.
 
         Returns:
             (B, T, h, w) mask logits, float32.
         """
-        member = members[:, None, :, None, None]
+        # One frame of one expression after the other: its masks fit into a processor's cache.
+        joined = [
+            self._join(frame, of_candidates, part, sure)
+            for clip, candidates, part, sure in zip(dense.float(), masks, members, confidence, strict=True)
+            for frame, of_candidates in zip(clip, candidates, strict=True)
+        ]
+        return torch.stack(joined).view_as(dense) if joined else dense.float()
+
+    def _join(self, dense: Tensor, masks: Tensor, part: Tensor, confidence: Tensor) -> Tensor:
+        """One frame of one expression: (h, w), (K, h, w), (K,) and one number -> (h, w)."""
         inside = masks.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT).sigmoid()
-        inside = inside if masks.ndim == 5 else inside[None]
-        chosen, others = _logit((member * inside).amax(2)), _logit(((1 - member) * inside).amax(2))
-        dense = dense.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
-        confidence = confidence[:, None, None, None].expand_as(dense)
+        part = part[:, None, None]
+        chosen, others = _logit((part * inside).amax(0)), _logit(((1 - part) * inside).amax(0))
+        dense = dense.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
         d, c, o = (logits / LOGIT_SCALE for logits in (dense, chosen, others))
-        inputs = torch.stack([d, c, o, confidence, confidence * c, (1 - confidence) * d], -1)
+        inputs = torch.stack([d, c, o, confidence.expand_as(d), confidence * c, (1 - confidence) * d], -1)
         correction: Tensor = self.last(torch.relu(self.first(inputs)))[..., 0]
         of_dense, of_chosen, of_others = self.scale.unbind()
         # Nothing is taken away where there are no others.

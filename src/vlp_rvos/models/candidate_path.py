@@ -6,7 +6,7 @@ of a clip, (H, W) pixels, (h, w) = (H/4, W/4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -216,23 +216,25 @@ class CandidatePath(nn.Module):
         redrawn: Tensor = self.refinement(surroundings, logits)
         return redrawn
 
-    def _redraw_chosen(self, masks: Tensor, members: Tensor, surroundings: Surroundings | None) -> Tensor:
+    def _redraw_chosen(self, masks: Tensor, members: Tensor, surroundings: Surroundings | None) -> Iterator[Tensor]:
         """Redraw those of the masks (T, N, h, w) that an expression means, by how much they belong to it (B, N).
 
-        Returns:
-            (B, T, N, h, w): what one expression means changes nothing for the others. A thing that several of them mean
-            is redrawn once. (T, N, h, w) where nothing is redrawn.
+        A thing that several expressions mean is redrawn once.
+
+        Yields:
+            For each of the B expressions its masks (T, N, h, w): what one means changes nothing for the others.
         """
         if self.refinement is None or surroundings is None:
-            return masks
+            yield from [masks] * len(members)
+            return
         likeliest = members.topk(min(MOST_REDRAWN, members.shape[1])).indices
         is_meant = torch.zeros_like(members, dtype=torch.bool).scatter(1, likeliest, True) & (members > LEAST_PART)
         # Where costs are counted without values, each expression means another thing.
         rows = torch.arange(min(members.shape)) if members.is_meta else is_meant.any(0).nonzero()[:, 0]
-        redrawn = torch.where(
-            is_meant[:, None, rows, None, None], self.redraw(masks[:, rows], surroundings), masks[:, rows]
-        )
-        return masks.expand(len(members), *masks.shape).index_copy(2, rows.to(masks.device), redrawn)
+        rough, places = masks[:, rows], rows.to(masks.device)
+        redrawn = self.redraw(rough, surroundings)
+        for meant in is_meant[:, rows, None, None]:
+            yield masks.index_copy(1, places, torch.where(meant, redrawn, rough))
 
     def describe_drawn(self, frame: Tensor, pyramid: Mapping[int, Tensor], named: Tensor, masks: Tensor) -> Tensor:
         """The looks (K, C) of drawn masks (K, H/4, W/4) of one frame (1, 1, 3, H, W); the rest as for `propose`."""

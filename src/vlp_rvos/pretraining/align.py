@@ -24,7 +24,7 @@ from vlp_rvos.pretraining.alignment_losses import AlignmentLosses
 from vlp_rvos.pretraining.crops import Crop, cache_crops
 from vlp_rvos.pretraining.phrase_features import class_features, phrase_features
 from vlp_rvos.utils.atomic import replace_file
-from vlp_rvos.utils.output_files import refuse_foreign
+from vlp_rvos.utils.output_files import output_folder, refuse_foreign
 
 __all__ = ["align"]
 
@@ -44,10 +44,16 @@ def align(config: AlignConfig, output: Path) -> dict[str, object]:
         The content of `align.json`: settings, number of steps, validation and the course of the losses.
 
     Raises:
-        UserError: the data cannot be used, or other files of these names stand in the folder.
+        UserError: the data cannot be used, the folder cannot be written into, or other files of these names stand in
+            it.
     """
     refuse_foreign(output / REPORT, _is_report)
     refuse_foreign(output / BACKBONE, _is_backbone)
+    with output_folder(output):
+        return _align(config, output)
+
+
+def _align(config: AlignConfig, output: Path) -> dict[str, object]:
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed + 1)
     backbone = load_mini(aligned=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import is_blank
 from vlp_rvos.utils.ranges import Range, check_ranges
 
 __all__ = ["ServiceOptions", "checked_expressions"]
@@ -62,7 +63,7 @@ def checked_expressions(texts: list[str]) -> list[str]:
     Raises:
         UserError: there is none, one is empty or too long, or there are too many.
     """
-    if not texts or not all(text.strip() for text in texts):
+    if not texts or any(map(is_blank, texts)):
         raise UserError("no expression, or an empty one: say what to find, for example expression=the red car")
     if len(texts) > MAX_EXPRESSIONS or max(map(len, texts)) > MAX_CHARACTERS:
         raise UserError(f"at most {MAX_EXPRESSIONS} expressions of {MAX_CHARACTERS} characters each")

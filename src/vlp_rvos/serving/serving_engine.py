@@ -35,6 +35,8 @@ from vlp_rvos.serving.segmentation_service import LAST_LINES, SegmentationServic
 from vlp_rvos.serving.service_options import ServiceOptions
 from vlp_rvos.serving.tasks import Notice, Task
 from vlp_rvos.serving.video_routes import video_routes
+from vlp_rvos.utils.addresses import address_failure
+from vlp_rvos.utils.signals import Terminated
 from vlp_rvos.utils.socket_folder import prepare_socket_folder
 
 __all__ = ["add_routes", "run_service"]
@@ -185,7 +187,7 @@ def run_service(
         folder: an empty folder for everything that is written.
 
     Raises:
-        UserError: the workers cannot start, or there is no folder for sockets.
+        UserError: the workers cannot start, the address cannot be used, or there is no folder for sockets.
         Terminated: SIGTERM or SIGHUP came, and everything has stopped.
         KeyboardInterrupt: Ctrl-C, likewise.
     """
@@ -225,6 +227,11 @@ def run_service(
                 ws_max_queue=1,
                 server_header=False,
             )
+    except Terminated:
+        raise
+    except SystemExit as error:
+        # All that is heard of it, for the log of the web server is silent.
+        raise address_failure(host, port, "something else has just taken it") from error
     except RuntimeError as error:
         reason = folder / REASON
         if reason.exists():

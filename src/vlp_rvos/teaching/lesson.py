@@ -17,6 +17,7 @@ from vlp_rvos.arrays import Image
 from vlp_rvos.errors import UserError
 from vlp_rvos.formats.labelled_frames import LabelledFrame, LabelledFrames
 from vlp_rvos.teaching.lesson_phrases import plain_name
+from vlp_rvos.utils.plain_text import is_blank
 from vlp_rvos.utils.progress import counting
 
 __all__ = ["MAX_FRAMES", "Lesson", "LessonFrame", "LessonSummary", "check_lesson", "held_out_keys"]
@@ -103,7 +104,7 @@ class Lesson:
     called: str | None = None
 
     def __post_init__(self) -> None:
-        if self.called is not None and not plain_name(self.called):
+        if self.called is not None and is_blank(plain_name(self.called)):
             raise UserError("the name is empty: say what the things are called, such as --name 'the widget'")
 
     def frames(self, problems: list[str]) -> Iterator[LessonFrame]:
@@ -141,7 +142,7 @@ class Lesson:
         names, masks = [], []
         for thing in frame.things:
             texts = (self.called,) if self.called is not None else thing.texts
-            own = tuple(dict.fromkeys(name for text in texts if (name := plain_name(text))))
+            own = tuple(dict.fromkeys(name for text in texts if not is_blank(name := plain_name(text))))
             try:
                 mask = thing.mask()
             except UserError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Said", "phrasings", "plain_name", "said_of", "unrelated"]
@@ -49,7 +49,8 @@ def said_of(
     """Everything that is said of a frame.
 
     A name that several things bear means all of them; two of one name are also told apart by their sides. A name that
-    nothing bears is said too, and means nothing.
+    nothing bears is said too, and means nothing. No text is said twice, for it could not mean two things: what the
+    lesson itself calls "dog on the left" is that, wherever the dogs are. Names that differ in case alone are one.
 
     Args:
         names: For each thing, its names without article.
@@ -57,18 +58,23 @@ def said_of(
         known: All names of the lesson.
         varied: Whether every phrasing of a name is said, or only that with "the".
     """
-    bearers: Mapping[str, list[int]] = {
-        name: [k for k, own in enumerate(names) if name in own] for name in dict.fromkeys(known)
-    }
-    said = []
+    folded = [{name.casefold() for name in own} for own in names]
+    bearers = {name: [k for k, own in enumerate(folded) if name.casefold() in own] for name in known}
+    said: dict[str, Said] = {}
+
+    def say(text: str, *members: int) -> None:
+        said.setdefault(text.casefold(), Said(text, members))
+
     for name, members in bearers.items():
-        texts = phrasings(name) if varied else phrasings(name)[:1]
-        said += [Said(text, tuple(members)) for text in texts]
+        for text in phrasings(name) if varied else phrasings(name)[:1]:
+            say(text, *members)
+    for name, members in bearers.items():
         if len(members) == 2:
             left, right = sorted(members, key=lambda k: centres[k])
             if centres[right] - centres[left] >= APART:
-                said += [Said(f"the {name} on the left", (left,)), Said(f"the {name} on the right", (right,))]
-    return said
+                say(f"the {name} on the left", left)
+                say(f"the {name} on the right", right)
+    return list(said.values())
 
 
 def unrelated(phrases: Sequence[str], taught: Sequence[str]) -> list[str]:

@@ -80,11 +80,10 @@ def write_pictures(
     folder.mkdir(exist_ok=True)
     by_name = {picture.name: picture for picture in pictures}
     for number, (before, after) in enumerate(zip(*answers, strict=True)):
-        if before.is_everyday:
+        if before.meant is None:
             continue
         picture = by_name[before.picture]
-        (expression,) = (x for x in picture.expressions if x.text == before.text)
-        masks = [thing.mask() for thing in picture.things if thing.id in expression.thing_ids]
+        masks = [thing.mask() for thing in picture.things if thing.id in before.meant]
         truth = np.logical_or.reduce(masks) if masks else None
         image = picture.load_image()
         sides = [PillowImage.open(io.BytesIO(draw_masks(image, decode_mask(a.mask), truth))) for a in (before, after)]

@@ -31,21 +31,26 @@ class Answer:
     Attributes:
         picture: Name of the stored picture.
         text: The expression.
+        meant: Ids of the things that it means there; None for an everyday phrase, which only shows what is kept.
         j: IoU with what is meant; None where nothing is meant, and for everyday phrases.
-        is_false: Whether nothing is meant; then the mask ought to be empty.
         mask: The mask.
     """
 
     picture: str
     text: str
+    meant: tuple[str, ...] | None
     j: float | None
-    is_false: bool
     mask: Rle
+
+    @property
+    def is_false(self) -> bool:
+        """Whether nothing is meant; then the mask ought to be empty."""
+        return self.meant == ()
 
     @property
     def is_everyday(self) -> bool:
         """Whether this is a phrase that only shows what is kept."""
-        return self.j is None and not self.is_false
+        return self.meant is None
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,9 @@ def _answers(
     for expression, mask in zip(picture.expressions, result.masks, strict=False):
         meant = [things[i].mask() for i in expression.thing_ids]
         j = float(mask_ious(mask, np.logical_or.reduce(meant)[None])[0]) if meant else None
-        yield Answer(picture.name, expression.text, j, not meant, encode_mask(mask))
+        yield Answer(picture.name, expression.text, expression.thing_ids, j, encode_mask(mask))
     for text, mask in zip(said, result.masks[len(picture.expressions) :], strict=True):
-        yield Answer(picture.name, text, None, False, encode_mask(mask))
+        yield Answer(picture.name, text, None, None, encode_mask(mask))
 
 
 def score_answers(answers: Sequence[Answer], before: Sequence[Answer]) -> LessonScores:

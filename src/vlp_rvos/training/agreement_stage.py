@@ -63,7 +63,7 @@ class JoinedMask:
         none = self.none + noise * torch.randn(()).to(self.none)
         members = agreement.members(scores[None], self.more_than[None], self.masks[None])
         confidence = confidence_of(scores[None], none[None])
-        joined = agreement(self.dense.float()[None, None], self.masks.float()[None], members.part, confidence)
+        joined = agreement(self.dense.float()[None, None], [self.masks.float()[None]], members.part, confidence)
         found: Tensor = joined[0, 0]
         return found
 

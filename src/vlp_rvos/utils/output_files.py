@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import folder_failure, os_reason
 
-__all__ = ["new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
+__all__ = ["keep_input", "new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
 
 
 def prepare_output(path: Path, *, folder: bool = False, is_ours: Callable[[Path], bool] | None = None) -> None:
@@ -59,6 +60,42 @@ def refuse_foreign(path: Path, is_ours: Callable[[Path], bool]) -> None:
         raise UserError(f"{path} is not a regular file; name a file to write")
     if path.stat().st_size and not is_ours(path):
         raise UserError(f"{path} exists, and vlp-rvos did not write it: choose another output, or move it away")
+
+
+def keep_input(source: Path, outputs: Iterable[Path]) -> None:
+    """Check that no output is the input, or holds it.
+
+    Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared.
+
+    Args:
+        source: The input, a file or a folder of files.
+        outputs: The files and folders that will be written.
+
+    Raises:
+        UserError: An output would replace the input.
+    """
+    inputs = _identities(source)
+    for output in outputs:
+        if inputs & _identities(output) or _is_inside(source, output):
+            raise UserError(f"the result would replace the input {source}: choose another output folder with -o")
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return folder.is_dir() and Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
+
+
+def _identities(path: Path) -> set[tuple[int, int]]:
+    """Device and number of a file, or of a folder and every file directly in it."""
+    found: set[tuple[int, int]] = set()
+    with suppress(OSError):
+        status = path.stat()
+        found.add((status.st_dev, status.st_ino))
+        for entry in path.iterdir() if path.is_dir() else ():
+            with suppress(OSError):
+                status = entry.stat()
+                if not stat.S_ISDIR(status.st_mode):
+                    found.add((status.st_dev, status.st_ino))
+    return found
 
 
 @contextmanager

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import re
 import reprlib
+import unicodedata
 
-__all__ = ["clock", "escape_surrogates", "escape_unprintable", "is_unicode", "one_line", "short_repr", "shorten"]
+__all__ = [
+    "clock",
+    "escape_surrogates",
+    "escape_unprintable",
+    "is_blank",
+    "is_unicode",
+    "one_line",
+    "short_repr",
+    "shorten",
+]
 
 MAX_LENGTH = 1000
 """Longest text that a message shows, in characters."""
 
+#: Categories of Unicode that show nothing by themselves: spaces, controls, joiners, and marks that need a letter.
+_INVISIBLE = frozenset({"Cc", "Cf", "Me", "Mn", "Zl", "Zp", "Zs"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UNPRINTABLE = re.compile(
     # Control characters, DEL, C1, soft hyphen.
@@ -50,6 +62,11 @@ def one_line(message: object) -> str:
     """A message without line breaks, of a length that can be read, and with what a terminal would obey escaped."""
     # Spaces become one space first, so that a line break between two sentences is not shown as an escape.
     return escape_unprintable(shorten(" ".join(str(message).split())))
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: it is empty, or holds only spaces, control characters or joiners."""
+    return all(unicodedata.category(letter) in _INVISIBLE for letter in text)
 
 
 def is_unicode(text: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from vlp_rvos.errors import UserError
 from vlp_rvos.media.video_source import PIXELS_OF_8K
-from vlp_rvos.utils.plain_text import shorten
+from vlp_rvos.utils.plain_text import is_blank, shorten
 from vlp_rvos.utils.ranges import Range, check_ranges
 
 __all__ = ["Limits", "read_expressions"]
@@ -66,10 +65,11 @@ def read_expressions(text: str) -> list[str]:
     Raises:
         UserError: there are too many expressions, or one is too long.
     """
-    found: Sequence[str] = list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
+    lines = (" ".join(line.split()) for line in text.splitlines() if not is_blank(line))
+    found = list(dict.fromkeys(lines))
     if len(found) > MAX_EXPRESSIONS:
         raise UserError(f"{len(found)} expressions: this page takes {MAX_EXPRESSIONS} at a time")
     for expression in found:
         if len(expression) > MAX_LETTERS:
             raise UserError(f"{shorten(expression, 40)}: an expression may have {MAX_LETTERS} letters")
-    return list(found)
+    return found

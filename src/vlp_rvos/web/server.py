@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlp_rvos.errors import UserError
+from vlp_rvos.utils.addresses import address_failure, check_address
 from vlp_rvos.utils.escaped_stream import escaped_output
 from vlp_rvos.utils.extras import require_installed
 from vlp_rvos.utils.staging import Staging, remove_stale
 from vlp_rvos.web.limits import Limits
 from vlp_rvos.web.visitor import SegmenterLike
 
-__all__ = ["check_address", "is_loopback", "serve"]
+__all__ = ["serve"]
 
 #: What the browser may load, and from where: from this server alone, whatever a part of the page asks for.
 POLICY = (
@@ -35,34 +33,6 @@ IDLE = 6 * 3600.0
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server that is bound to a host can be reached from this computer alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def check_address(host: str, port: int) -> None:
-    """Check that a server can listen at an address.
-
-    Raises:
-        UserError: it cannot: the port is taken or kept for others, or the host is not one of this computer.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            if os.name != "nt":
-                # As servers do: connections that have just ended do not keep the port.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else "it is no name of a host"
-        raise UserError(f"cannot listen at {host}, port {port} ({reason}); choose another --host or --port") from error
 
 
 def serve(
@@ -145,7 +115,7 @@ def _serve(
                 **page_looks(),
             )
         except OSError as error:
-            raise UserError(f"cannot listen at {host}, port {port} ({error}); choose another with --port") from error
+            raise address_failure(host, port, error) from error
         ready(f"http://{host}:{port}/")
         while True:
             time.sleep(ABANDONED)

@@ -85,6 +85,7 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (edited(lambda e: e["groups"].append([[], "all"])), "the group [[], 'all'] is not [[id, ...], text]"),
         (edited(lambda e: e["groups"].append("all")), "the group 'all' is not [[id, ...], text]"),
         (edited(lambda e: e["absent"].append(" ")), "' ' is not an expression"),
+        (edited(lambda e: e["absent"].append("\u200d")), "'\\u200d' is not an expression"),
         (edited(lambda e: e["absent"].append(5)), "5 is not an expression"),
     ],
 )
@@ -101,6 +102,13 @@ def test_mistakes_in_a_further_file_name_it(tmp_path: Path) -> None:
     alike["images"]["picture1.png"]["absent"] = [None]  # type: ignore[list-item]
     with pytest.raises(UserError, match=r"alike\.json, picture 'picture1\.png': None is not an expression"):
         DescribedPictures(write_described(tmp_path, expressions=EXPRESSIONS, alike=alike))
+
+
+def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
+    folder = write_described(tmp_path / "described")
+    # As macOS leaves it beside a file on the disks of others.
+    (folder / "._alike.json").write_bytes(b"\x00\x05\x16\x07")
+    assert DescribedPictures(folder).origins == ["expressions", "alike"]
 
 
 def test_files_elsewhere_may_speak_of_other_pictures_too(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from vlp_rvos.arrays import Image, Size
 from vlp_rvos.data.sources.coco import CocoAnnotation, CocoFolder, CocoImage
 from vlp_rvos.data.sources.files import read_json
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import is_blank
 
 __all__ = ["DescribedPicture", "DescribedPictures", "OutlinedThing", "PictureExpression"]
 
@@ -109,7 +110,7 @@ class DescribedPictures:
 
     Args:
         folder: The folder, as described above. Further files of expressions are its other `.json` files that have a
-            mapping under "images"; files of other kinds are left alone.
+            mapping under "images"; files of other kinds, and hidden ones, are left alone.
         others: Files of expressions that lie elsewhere. What they say of pictures that the folder does not list is
             passed over.
 
@@ -159,7 +160,7 @@ class DescribedPictures:
     def _files(self, outside: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         """Every file of expressions, those outside of the folder last, and what it has under "images"."""
         first = self.folder / EXPRESSIONS
-        beside = sorted(path for path in self.folder.glob("*.json") if path.name not in (EXPRESSIONS, INSTANCES))
+        beside = sorted(path for path in self.folder.glob("[!.]*.json") if path.name not in (EXPRESSIONS, INSTANCES))
         for file in (first, *beside, *outside):
             content = read_json(file)
             entries = content.get("images") if isinstance(content, dict) else None
@@ -210,7 +211,7 @@ class _Entry:
         return expressions + [self._expression(text, []) for text in absent]
 
     def _expression(self, text: Any, ids: list[Any]) -> PictureExpression:
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or is_blank(text):
             raise self._error(f"{text!r:.80} is not an expression")
         names = []
         for i in ids:
