@@ -2,7 +2,7 @@
 
     python tools/explained_picture.py
 
-The two expressions show things that are painted together, and something that is not there.
+The two expressions name one of several things of one kind, and something that is not there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image
 from vlp_rvos.utils.atomic import write_bytes
 
 ROOT = Path(__file__).parents[1]
-CLIP, EXPRESSIONS, AT = "examples/coffee.mp4", ("the cup on the left", "a bus"), "0.3"
+CLIP, EXPRESSIONS, AT = "examples/hens.mp4", ("the hen on the left", "a bus"), "0.3"
 #: what the page shows in its first command
 ARGUMENTS = ["explain", CLIP, EXPRESSIONS[0], "-e", EXPRESSIONS[1], "--at", AT]
 WIDTH, QUALITY, MOST_BYTES = 1280, 82, 300_000

@@ -34,7 +34,7 @@ PIXEL_SCALE = 4.0
 #: Features are taken to be at least this long where their directions are compared.
 SMALLEST_LENGTH = 1e-6
 #: Margin around a mask in which it is redrawn: a share of its size, and a number of positions.
-MARGIN, LEAST_MARGIN = 0.125, 4
+MARGIN, LEAST_MARGIN = 0.25, 4
 
 #: Left, top, right and bottom, in positions of masks.
 Window: TypeAlias = tuple[int, int, int, int]
