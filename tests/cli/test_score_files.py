@@ -38,6 +38,15 @@ def test_no_file(report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_outputs_are_two_files(tmp_path: Path) -> None:
+    same = tmp_path / "scores"
+    with pytest.raises(UserError, match="scores is named for two outputs"):
+        ScoreFiles(json=same, html=tmp_path / "." / "scores").prepare()
+    with pytest.raises(UserError, match="scores is named for two outputs"):
+        ScoreFiles(json=same).prepare(same)
+    ScoreFiles(json=same).prepare(None, tmp_path / "plot.png")
+
+
 @pytest.mark.parametrize("kind", ["json", "csv", "html"])
 def test_what_cannot_be_written_is_found_early(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()

@@ -111,6 +111,10 @@ def test_at_least_one_is_held_out_and_never_all(share: float, tmp_path: Path) ->
 def test_a_hold_out_of_the_user_is_kept(tmp_path: Path) -> None:
     config = replace(at(write_videos(tmp_path)), hold_out=("duck",))
     assert use_own_data(config).config.hold_out == ("duck",)
+    with pytest.raises(UserError, match=r"has no video dukc to hold out; its videos are .*duck"):
+        use_own_data(replace(config, hold_out=("duck", "dukc")))
+    # A recipe's own list, of which nothing is here.
+    assert use_own_data(replace(config, hold_out=("rhino",))).config.hold_out
 
 
 def test_nothing_is_held_out_on_demand(tmp_path: Path) -> None:

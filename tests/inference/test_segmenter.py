@@ -375,10 +375,10 @@ def test_a_saved_model_gives_the_same_masks(tmp_path: Path) -> None:
     pictures = noise(4, (48, 80))
     segmenter = Segmenter.from_pretrained("mini", runtime="torch", size=128, presence_threshold=0.0, memory_frames=2)
     for _ in range(2):
-        segmenter.save_pretrained(tmp_path / "new/mine")
-    assert sorted(path.name for path in (tmp_path / "new/mine").iterdir()) == ["README.md", "model.safetensors"]
-    saved = Segmenter.from_pretrained(tmp_path / "new/mine", runtime="torch")
-    assert saved.name == "mine"
+        segmenter.save_pretrained(tmp_path / "new/v1.5")
+    assert sorted(path.name for path in (tmp_path / "new/v1.5").iterdir()) == ["README.md", "model.safetensors"]
+    saved = Segmenter.from_pretrained(tmp_path / "new/v1.5", runtime="torch")
+    assert saved.name == "v1.5"
     assert saved.config == segmenter.config
     for a, b in zip(segmenter.segment(pictures, WORDS), saved.segment(pictures, WORDS), strict=True):
         assert np.array_equal(a.masks, b.masks)

@@ -23,6 +23,8 @@ def test_resizing_rounds_to_whole_bytes_and_takes_any_array(size: tuple[int, int
     read_only = image.copy()
     read_only.setflags(write=False)
     assert torch.equal(resize_image(read_only, size), found)
+    # Colours in the other order, as cameras give them.
+    assert torch.equal(resize_image(image[..., ::-1].copy()[..., ::-1], size), found)
 
 
 @pytest.mark.parametrize("size", [(48, 64), (135, 240), (37, 91), (20, 30), (5, 7)])

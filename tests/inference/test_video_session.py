@@ -222,6 +222,8 @@ def test_mistakes_have_one_line(model: VideoModel) -> None:
     PROCESSOR.add_text_prompt(empty, RED)
     with pytest.raises(UserError, match="has no frame 7"):
         model(inference_session=empty, frame_idx=7)
+    with pytest.raises(UserError, match="counted from 0, not from -1"):
+        model(inference_session=empty, frame_idx=-1)
     streaming = PROCESSOR.add_text_prompt(PROCESSOR.init_video_session(), RED)
     with pytest.raises(UserError, match="has no video"):
         next(model.propagate_in_video_iterator(streaming))

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from frame_results import result
 from small_ablation import results, write_ablation
+from training_data import write_videos
 
+from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.models.model_config import ModelConfig
+from vlp_rvos.results import FrameResult
 from vlp_rvos.training import ablation
 from vlp_rvos.training.ablation import collect_results, run_ablation
 from vlp_rvos.training.ablation_config import load_ablation
@@ -36,6 +40,20 @@ def test_the_grounding_probe_runs_if_the_config_asks_for_it(
     assert lines[0].startswith("full model, seed 3 (1 of 1): ")
     numbers = results(tmp_path / "out")["full/seed-3"]["numbers"]
     assert (numbers["right_motion"], numbers["absent_caught"]) == (0.75, 0.5)
+
+
+@pytest.mark.parametrize(("frames", "scored"), [(2, []), (3, ["duck"])])
+def test_held_out_videos_need_a_frame_between_the_first_and_the_last(
+    frames: int, scored: list[str], tmp_path: Path
+) -> None:
+    write_videos(tmp_path / "mine", frames)
+    source = Source(kind="videos", folder="mine", images="mine")
+    data = MixtureConfig(root=str(tmp_path), sources=(source,), hold_out=("duck",))
+
+    def predict(images: Iterable[Any], expressions: list[str]) -> Iterator[FrameResult]:
+        return (result(height=72, width=128) for _ in images)
+
+    assert list(ablation._held_out_scores(data, predict).videos) == scored
 
 
 def test_the_shipped_ablation_is_valid() -> None:

@@ -120,6 +120,14 @@ def test_the_default_size_is_that_of_the_model(tmp_path: Path, mixtures: dict[st
     assert [mixture.config.size for kind in ("train", "holdout") for mixture in mixtures[kind]] == [(64, 64)] * 2
 
 
+def test_a_size_that_does_not_fit_is_found_at_the_start(tmp_path: Path) -> None:
+    for stages in ((), (Stage(until=1.0, height=64, width=72, clip_length=1),)):
+        config = replace(CONFIG, data=replace(CONFIG.data, height=64, width=64 if stages else 72), stages=stages)
+        with pytest.raises(UserError, match=r"input size 64x72 does not fit .*: both sides must be multiples of"):
+            Trainer(config, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_missing_validation_data_is_found_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(config: MixtureConfig, split: str) -> Squares:
         raise UserError(f"no {split}")

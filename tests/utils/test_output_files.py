@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.output_files import keep_input, new_output_folder, output_folder, prepare_output
+from vlp_rvos.utils.output_files import distinct_outputs, keep_input, new_output_folder, output_folder, prepare_output
 
 
 def refuse_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +76,18 @@ def test_what_does_not_hold_the_input_may_be_replaced(tmp_path: Path) -> None:
     (frames / "0.png").touch()
     (tmp_path / "other").mkdir()
     keep_input(frames, [tmp_path / "other", tmp_path / "free", frames / "coco", frames / "free.json"])
+
+
+def test_no_output_becomes_a_frame_of_the_input(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"explain\.png would be one of the frames of the input"):
+        keep_input(tmp_path, [tmp_path / "explain.json", tmp_path / "." / "explain.png"])
+
+
+def test_outputs_are_different_files(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    distinct_outputs([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(UserError, match="link is named for two outputs"):
+        distinct_outputs([tmp_path / "a", tmp_path / "link"])
 
 
 def test_a_folder_that_had_to_be_made_is_removed_after_a_failure(

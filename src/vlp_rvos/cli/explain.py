@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def explain(
         from vlp_rvos.utils.signals import catch_stop_signals
 
         source = open_video(video, every=every, start=start, end=end, fps=fps)
-        _check_times(times, source.info.duration)
+        _check_times(times, start, end, source.info.duration)
         if is_exported(model) or options.runtime not in ("auto", "torch"):
             raise UserError(
                 f"{model}: an exported model gives its masks alone, so they cannot be explained; "
@@ -118,9 +119,10 @@ def explain(
         raise typer.Exit(128 + stop.signal_number)
 
 
-def _check_times(times: list[float], duration: float | None) -> None:
+def _check_times(times: list[float], start: float | None, end: float | None, duration: float | None) -> None:
+    first, last = start or 0.0, min((limit for limit in (end, duration) if limit is not None), default=math.inf)
     for time in times:
-        # NaN compares with nothing.
-        if not time >= 0 or (duration is not None and time > duration):
-            length = "" if duration is None else f"; the video has {duration:.2f} s"
-            raise UserError(f"--at {time:g}: must be a time in the video, in seconds{length}")
+        # NaN lies between no two numbers.
+        if not first <= time <= last:
+            part = "" if math.isinf(last) else f"; what is explained lasts from {first:.2f} to {last:.2f} s"
+            raise UserError(f"--at {time:g}: must be a time in the video, in seconds{part}")

@@ -74,7 +74,7 @@ def pictures(
         raise UserError(f"{folder} has no picture with expressions: describe one in expressions.json")
     if not chosen:
         raise UserError(f"{folder} has no picture with expressions in the part {part}: choose another --part")
-    files.prepare()
+    files.prepare(plot)
     if plot is not None:
         prepare_output(plot, is_ours=is_marked_png)
     with announced(f"loading {model}"):

@@ -31,15 +31,19 @@ class ScoreFiles:
     csv: Path | None = None
     html: Path | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, *others: Path | None) -> None:
         """Make sure, before long work starts, that the files can be written.
 
+        Args:
+            others: other files that the same command writes.
+
         Raises:
-            UserError: one cannot.
+            UserError: one cannot, or two are the same.
         """
         from vlp_rvos.cli.own_files import is_page, is_report, is_score_table
-        from vlp_rvos.utils.output_files import prepare_output
+        from vlp_rvos.utils.output_files import distinct_outputs, prepare_output
 
+        distinct_outputs(path for path in (self.json, self.csv, self.html, *others) if path is not None)
         for path, is_ours in ((self.json, is_report), (self.csv, is_score_table), (self.html, is_page)):
             if path is not None:
                 prepare_output(path, is_ours=is_ours)

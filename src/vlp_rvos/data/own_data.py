@@ -10,6 +10,7 @@ from vlp_rvos.data.discovery import DataSets, FoundDataSet, find_data_sets
 from vlp_rvos.data.mixture_config import MixtureConfig, Source
 from vlp_rvos.data.sources.holdout import hash_share
 from vlp_rvos.errors import UserError
+from vlp_rvos.utils.plain_text import shorten
 
 __all__ = ["OwnData", "use_own_data"]
 
@@ -61,7 +62,11 @@ def use_own_data(config: MixtureConfig) -> OwnData:
         for kind in ("videos", "stills")
     )
     hold_out = _choose(videos, config.hold_out_share)
-    if config.hold_out and set(config.hold_out) <= set(videos):
+    # A recipe names videos of its own data, of which none may be here.
+    if named := set(config.hold_out) & set(videos):
+        if unknown := sorted(set(config.hold_out) - named):
+            listed = shorten(", ".join(videos), 200)
+            raise UserError(f"{root} has no video {', '.join(unknown)} to hold out; its videos are {listed}")
         hold_out = list(config.hold_out)
     share = _share_that_holds_out(pictures, config.hold_out_share)
     held_pictures = [name for name in pictures if hash_share(name) < share]

@@ -104,7 +104,8 @@ class Segmenter:
         """
         # The options are checked before the model is loaded, which takes much longer.
         options = replace(options or InferenceOptions(), **changes)
-        name = Path(model).stem if Path(model).exists() else str(model)
+        path = Path(model)
+        name = path.stem if path.is_file() else path.name if path.exists() else str(model)
         segmenter = cls(load_runtime(model, options), name, options=options)
         segmenter._source = model
         return segmenter

@@ -29,8 +29,9 @@ def resize_image(image: Image, size: Size) -> Tensor:
     Returns:
         (3, h, w) uint8 RGB, on the CPU.
     """
-    # Torch has no read-only tensors, so a read-only array is copied.
-    pixels = torch.from_numpy(image if image.flags.writeable else image.copy())
+    # Torch has no read-only tensors, and none that are read backwards, as colours are after `image[..., ::-1]`.
+    is_plain = image.flags.writeable and min(image.strides) >= 0
+    pixels = torch.from_numpy(image if is_plain else image.copy())
     picture = pixels.permute(2, 0, 1)[None]
     if image.shape[:2] != size:
         # For bytes with the channels last, PyTorch has a kernel that is several times as fast as the one for floats.

@@ -164,6 +164,8 @@ class VideoSession:
 
     def frames(self, start: int, number: int | None, reverse: bool) -> Generator[tuple[int, Image], None, None]:
         """Numbers and images of the frames from `start` on, as `VideoModel.propagate_in_video_iterator` wants them."""
+        if start < 0:
+            raise UserError(f"frames are counted from 0, not from {start}")
         if isinstance(self.video, VideoSource):
             if reverse:
                 raise UserError("a video file is read forwards: pass its frames as a list for reverse=True")

@@ -188,8 +188,10 @@ def _held_out_scores(data: MixtureConfig, predict: Predictor) -> DatasetScores:
     scores = DatasetScores()
     for source in data.sources:
         if source.kind == "videos":
-            reader = YTVOSDataset(Path(data.root) / source.folder)
-            reader.videos = [video for video in reader.videos if video.name in data.hold_out]
+            root = Path(data.root)
+            reader = YTVOSDataset(root / source.folder, None if source.images is None else root / source.images)
+            # Of a video of two frames nothing would be left.
+            reader.videos = [video for video in reader.videos if video.name in data.hold_out and len(video.frames) > 2]
             if reader.videos:
                 scores.videos |= evaluate_ytvos_folder(reader, predict, skip_ends=True).videos
     return scores

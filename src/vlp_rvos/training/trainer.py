@@ -134,6 +134,11 @@ class Trainer:
             #: the same with the candidate path, which the later stages train; None where the model has none
             self.complete = built.complete
         self.data = config.data.with_input_size(self.model.config.input_size)
+        for height, width in [self.data.size, *((stage.height, stage.width) for stage in config.stages)]:
+            try:
+                built.dense.backbone.check_size(height, width)
+            except ValueError as error:
+                raise UserError(f"training config: {error}") from error
         self.branch = trunk(config, self.data, self.output)
         self.optimizer = self.placement.optimizer
         self.ema = None if config.ema is None else WeightEMA(self.model, config.ema)

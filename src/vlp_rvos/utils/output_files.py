@@ -13,7 +13,11 @@ from pathlib import Path
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import folder_failure, os_reason
 
-__all__ = ["keep_input", "new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
+__all__ = ["distinct_outputs", "keep_input", "new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
+
+
+#: Suffix of the pictures that are written; in a folder of frames each is taken for a frame.
+PICTURE = ".png"
 
 
 def prepare_output(path: Path, *, folder: bool = False, is_ours: Callable[[Path], bool] | None = None) -> None:
@@ -62,8 +66,21 @@ def refuse_foreign(path: Path, is_ours: Callable[[Path], bool]) -> None:
         raise UserError(f"{path} exists, and vlp-rvos did not write it: choose another output, or move it away")
 
 
+def distinct_outputs(paths: Iterable[Path]) -> None:
+    """Check that files are different ones, of which none would replace another.
+
+    Raises:
+        UserError: Two of them are the same.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if (real := os.path.realpath(path)) in seen:
+            raise UserError(f"{path} is named for two outputs: give each a file of its own")
+        seen.add(real)
+
+
 def keep_input(source: Path, outputs: Iterable[Path]) -> None:
-    """Check that no output is the input, or holds it.
+    """Check that no output is the input, holds it, or becomes a part of it.
 
     Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared.
 
@@ -78,6 +95,8 @@ def keep_input(source: Path, outputs: Iterable[Path]) -> None:
     for output in outputs:
         if inputs & _identities(output) or _is_inside(source, output):
             raise UserError(f"the result would replace the input {source}: choose another output folder with -o")
+        if output.suffix == PICTURE and os.path.realpath(output.parent) == os.path.realpath(source):
+            raise UserError(f"{output} would be one of the frames of the input: choose another output folder with -o")
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
