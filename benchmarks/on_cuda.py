@@ -46,6 +46,8 @@ EXAMPLES = {
     "astronaut.mp4": ("the person in the orange suit", "the black helmet", "a bicycle"),
     "cat.mp4": ("the cat", "the wall behind it", "a dog"),
     "coffee.mp4": ("the cup", "the spoon", "a bus"),
+    "cows.mp4": ("the cow in front", "both cows in the background", "a horse"),
+    "hens.mp4": ("the hen on the left", "all four hens", "a duck"),
     "polar-bear.mp4": ("the polar bear", "the rock", "a bus"),
 }
 GIB = 2**30

@@ -121,8 +121,7 @@ def main() -> None:
                 patch.object(Segmenter, "from_pretrained", lambda *_, **__: segmenters[runtime]),
                 patch.object(taken, "embedding_cost", taken.embedding_cost if ahead else 0.0),
             ):
-                style = OverlayStyle() if overlay else None
-                segment(video, WORDS, output=output, overlay=style, options=InferenceOptions())
+                segment(video, WORDS, output=output, overlay=overlay, look=OverlayStyle(), options=InferenceOptions())
             shutil.rmtree(output)
 
         forms = {"model": model, "command": command, "command, no overlay": partial(command, overlay=False)}
