@@ -21,8 +21,10 @@ from PIL import Image
 
 from vlp_rvos import Segmenter
 from vlp_rvos.cli import app as cli
+from vlp_rvos.cli.segment_outputs import Wanted, check_outputs
 from vlp_rvos.errors import UserError
 from vlp_rvos.media import png_mark
+from vlp_rvos.media.overlay_style import OverlayStyle
 from vlp_rvos.utils.staging import PREFIX
 
 pytestmark = pytest.mark.usefixtures("tiny_default_model")
@@ -332,3 +334,10 @@ for _ in range(100):
         assert (found.keys() == old.keys()) == (expressions == ["the dog"] and "masks/00001.png" in found)
         assert run(video, out) == 0
         assert content(out).keys() == old.keys()
+
+
+def test_a_folder_of_frames_takes_masks_but_no_plot(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "frames", frames(2))
+    assert check_outputs(folder, folder, Wanted(False, False, OverlayStyle())) == set()
+    with pytest.raises(UserError, match=r"plot\.png would be one of the frames of the input"):
+        check_outputs(folder, folder, Wanted(False, True, OverlayStyle()))

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from vlp_rvos.errors import UserError
-from vlp_rvos.utils.output_files import distinct_outputs, keep_input, new_output_folder, output_folder, prepare_output
+from vlp_rvos.utils.output_files import (
+    distinct_outputs,
+    keep_frames,
+    keep_input,
+    new_output_folder,
+    output_folder,
+    prepare_output,
+)
 
 
 def refuse_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +87,7 @@ def test_what_does_not_hold_the_input_may_be_replaced(tmp_path: Path) -> None:
 
 def test_no_output_becomes_a_frame_of_the_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"explain\.png would be one of the frames of the input"):
-        keep_input(tmp_path, [tmp_path / "explain.json", tmp_path / "." / "explain.png"])
+        keep_frames(tmp_path, [tmp_path / "explain.json", tmp_path / "." / "explain.png"])
 
 
 def test_outputs_are_different_files(tmp_path: Path) -> None:

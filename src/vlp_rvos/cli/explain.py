@@ -74,7 +74,7 @@ def explain(
         from vlp_rvos.explaining.explanation_files import FIGURE, NUMBERS, OUTPUTS, VIDEO
         from vlp_rvos.media.video_reader import open_video
         from vlp_rvos.runtimes.artifact import is_exported
-        from vlp_rvos.utils.output_files import keep_input, output_folder
+        from vlp_rvos.utils.output_files import keep_frames, keep_input, output_folder
         from vlp_rvos.utils.output_set import finish_earlier_sets
         from vlp_rvos.utils.progress import announced, counting
         from vlp_rvos.utils.signals import catch_stop_signals
@@ -86,7 +86,9 @@ def explain(
                 f"{model}: an exported model gives its masks alone, so they cannot be explained; "
                 "give the checkpoint that it was made of, without --runtime"
             )
-        keep_input(video, [output / name for name in OUTPUTS])
+        outputs = [output / name for name in OUTPUTS]
+        keep_input(video, outputs)
+        keep_frames(video, outputs)
         if output.is_dir():
             finish_earlier_sets(output, OUTPUTS)
             for name, check in OUTPUTS.items():

@@ -22,7 +22,7 @@ from vlp_rvos.media.result_plot import PlotWriter, check_plot
 from vlp_rvos.media.result_writer import ResultWriter
 from vlp_rvos.media.video_source import VideoInfo
 from vlp_rvos.results import FrameResult
-from vlp_rvos.utils.output_files import keep_input
+from vlp_rvos.utils.output_files import keep_frames, keep_input
 from vlp_rvos.utils.output_set import Check, OutputSet, finish_earlier_sets
 
 __all__ = [
@@ -89,6 +89,7 @@ def check_outputs(video: Path, folder: Path, wanted: Wanted) -> set[str]:
     """
     checks = output_checks(folder)
     keep_input(video, [folder / name for name in checks])
+    keep_frames(video, [folder / name for name in wanted.files().values()])
     if not folder.is_dir():
         return set()
     finish_earlier_sets(folder, checks)

@@ -13,8 +13,15 @@ from pathlib import Path
 from vlp_rvos.errors import UserError
 from vlp_rvos.utils.atomic import folder_failure, os_reason
 
-__all__ = ["distinct_outputs", "keep_input", "new_output_folder", "output_folder", "prepare_output", "refuse_foreign"]
-
+__all__ = [
+    "distinct_outputs",
+    "keep_frames",
+    "keep_input",
+    "new_output_folder",
+    "output_folder",
+    "prepare_output",
+    "refuse_foreign",
+]
 
 #: Suffix of the pictures that are written; in a folder of frames each is taken for a frame.
 PICTURE = ".png"
@@ -80,7 +87,7 @@ def distinct_outputs(paths: Iterable[Path]) -> None:
 
 
 def keep_input(source: Path, outputs: Iterable[Path]) -> None:
-    """Check that no output is the input, holds it, or becomes a part of it.
+    """Check that no output is the input, or holds it.
 
     Names may differ: links, hard links and `..` lead to one file too. So the files themselves are compared.
 
@@ -95,6 +102,15 @@ def keep_input(source: Path, outputs: Iterable[Path]) -> None:
     for output in outputs:
         if inputs & _identities(output) or _is_inside(source, output):
             raise UserError(f"the result would replace the input {source}: choose another output folder with -o")
+
+
+def keep_frames(source: Path, outputs: Iterable[Path]) -> None:
+    """Check that no output becomes a frame of the input, a folder of frames; arguments as for `keep_input`.
+
+    Raises:
+        UserError: An output would be taken for a frame.
+    """
+    for output in outputs:
         if output.suffix == PICTURE and os.path.realpath(output.parent) == os.path.realpath(source):
             raise UserError(f"{output} would be one of the frames of the input: choose another output folder with -o")
 
