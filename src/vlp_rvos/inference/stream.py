@@ -35,7 +35,7 @@ from vlp_rvos.models.model_config import ModelConfig
 from vlp_rvos.models.pointed_things import Mark, MissedPoint
 from vlp_rvos.results import FrameResult
 from vlp_rvos.runtimes.runtime import Runtime
-from vlp_rvos.utils.plain_text import escape_surrogates, is_blank, short_repr
+from vlp_rvos.utils.plain_text import escape_surrogates, short_repr
 
 __all__ = ["Stream", "StreamPrediction"]
 
@@ -119,9 +119,6 @@ class Stream:
         # What is not UTF-8, such as a byte of another encoding typed into a terminal, can be neither read nor written.
         given = (expressions,) if isinstance(expressions, str) else expressions
         words = tuple(map(escape_surrogates, given))
-        for text in words:
-            if is_blank(text):
-                raise UserError(f"the expression {short_repr(text)} is empty; say in words what to find")
         self.expressions = words + self.pointing.names
         if not self.expressions:
             raise UserError("no expression: say what to find, for example 'the red car', or point at it")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vlp_rvos.errors import UserError, VLPRVOSWarning
-from vlp_rvos.utils.plain_text import short_repr
+from vlp_rvos.utils.plain_text import is_blank, short_repr
 
 __all__ = ["ExpressionTokenizer", "TextBatch"]
 
@@ -56,7 +56,7 @@ class ExpressionTokenizer:
                 cut off before its end token, with a `VLPRVOSWarning` that names the expression and the limit.
 
         Raises:
-            UserError: An expression is empty, is white space only, or gives no tokens.
+            UserError: Nothing of an expression can be seen, or it gives no tokens.
             ValueError: There are no expressions, or the limit leaves no room for a word.
         """
         if isinstance(expressions, str) or not expressions:
@@ -99,7 +99,7 @@ class ExpressionTokenizer:
         return self.encode(expression.encode("utf-8", "replace").decode())
 
     def _tokenize(self, expression: str, max_words: int) -> list[int]:
-        words = self._encode(expression)
+        words = [] if is_blank(expression) else self._encode(expression)
         if not words:
             raise UserError(f"the expression {short_repr(expression)} is empty; say in words what to find")
         if len(words) > max_words - 2:
